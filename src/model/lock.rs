@@ -1,0 +1,83 @@
+//! What a resolution found: exact versions, and one wheel for each.
+
+use super::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A wheel to fetch (the binary distribution format, PEP 427).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WheelFile {
+    /// File name, such as `six-1.17.0-py2.py3-none-any.whl`.
+    pub filename: String,
+    /// Where it is fetched from.
+    pub url: String,
+    /// What its bytes must hash to.
+    pub sha256: Digest,
+    /// Size in bytes, where the index says it.
+    pub size: Option<u64>,
+}
+
+/// A package at a version, with the wheel picked for the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedPackage {
+    /// Normalised name (PEP 503).
+    pub name: String,
+    /// Version (PEP 440).
+    pub version: String,
+    /// The wheel.
+    pub wheel: WheelFile,
+}
+
+/// Everything that goes into one layer for one target, sorted by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The packages, sorted by name, each name once.
+    pub packages: Vec<LockedPackage>,
+}
+
+impl Lock {
+    /// The version a package is locked to.
+    #[must_use]
+    pub fn version_of(&self, name: &str) -> Option<&str> {
+        self.packages
+            .iter()
+            .find(|package| package.name == name)
+            .map(|package| package.version.as_str())
+    }
+}
+
+/// A package name in normal form: lowercase, runs of `-`, `_` and `.` become one `-`.
+///
+/// Source: PEP 503, "Normalized Names".
+#[must_use]
+pub fn normalize_package_name(name: &str) -> String {
+    let mut normal = String::with_capacity(name.len());
+    for c in name.chars() {
+        if matches!(c, '-' | '_' | '.') {
+            if !normal.ends_with('-') {
+                normal.push('-');
+            }
+        } else {
+            normal.extend(c.to_lowercase());
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        for name in [
+            "friendly-bard",
+            "Friendly-Bard",
+            "friendly.bard",
+            "FRIENDLY-BARD",
+            "friendly--bard",
+            "FrIeNdLy-._.-bArD",
+        ] {
+            assert_eq!(normalize_package_name(name), "friendly-bard");
+        }
+    }
+}
