@@ -1,1 +1,391 @@
-//! plan
+//! Desired state × published state → what is to be done: the one value that a pull request shows and a merge carries out.
+//!
+//! [`wanted`] turns valid requests and the policy into what should be live, [`plan`] compares that with what is.
+//! Deliberately absent: doing any of it, resolving, the order and retries of steps, and every word a person reads.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod outcome;
+mod pins;
+#[cfg(test)]
+mod tests;
+
+pub use outcome::{Outcome, RegionFailure};
+pub use pins::{PinChange, pin_changes};
+
+use crate::model::{
+    BuildRecord, Digest, LayerName, LayerRequest, LayerState, LayerVersion, Location, Policy,
+    Region, Target, UNZIPPED_LIMIT, ZIPPED_LIMIT, published_layer_name,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What should be live for one layer and target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The layer.
+    pub layer: LayerName,
+    /// What it is built for.
+    pub target: Target,
+    /// The name it is published under, prefix included.
+    pub published_name: String,
+    /// Where it should be live; sorted.
+    pub regions: Vec<Region>,
+    /// [`LayerRequest::fingerprint`].
+    pub fingerprint: Digest,
+    /// The request file.
+    pub path: String,
+    /// Where in the request file problems with it are shown.
+    pub location: Location,
+    /// What is known of its zip.
+    pub build: BuildState,
+}
+
+/// What is known of the zip that a [`Wanted`] asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildState {
+    /// Nothing: it has to be resolved and built first.
+    Unknown,
+    /// It is built.
+    Built(Box<BuildRecord>),
+    /// It cannot be built.
+    Failed(BuildFailure),
+}
+
+/// Why a layer cannot be built for a target, in words for the person who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildFailure {
+    /// What is wrong and what can be done.
+    pub message: String,
+    /// The package to blame (normalised name), where one is.
+    pub package: Option<String>,
+    /// Whether trying again later may help.
+    pub transient: bool,
+}
+
+/// Why something is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing of this layer is live for the target.
+    New,
+    /// Another zip is live.
+    Changed,
+    /// The same zip is live, but not in every region.
+    Backfill,
+}
+
+/// A zip to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Why.
+    pub reason: Reason,
+    /// What.
+    pub build: BuildRecord,
+    /// Under which name.
+    pub published_name: String,
+    /// Where it is missing; sorted.
+    pub regions: Vec<Region>,
+    /// Where it is live already; sorted.
+    pub already: Vec<Region>,
+    /// Regions it leaves, because they are not wanted any more; sorted.
+    pub leaves: Vec<Region>,
+    /// The version that is live in most regions now.
+    pub previous_version: Option<String>,
+    /// How the packages inside differ from that version's; sorted by name.
+    pub changes: Vec<PinChange>,
+}
+
+/// What is to be done about one layer and target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Everything is as it should be.
+    Keep {
+        /// The live version.
+        version: String,
+        /// Where it is live.
+        regions: Vec<Region>,
+    },
+    /// It has to be resolved and built before more can be said.
+    Build,
+    /// Publish (and leave regions that are not wanted any more).
+    Publish(Box<Publication>),
+    /// Nobody asks for it any more: deprecate what is live.
+    Retire {
+        /// The live version.
+        version: String,
+        /// Where it is live.
+        regions: Vec<Region>,
+    },
+    /// It is wanted and cannot be had.
+    Blocked {
+        /// Why, for the person who asked for it.
+        failure: BuildFailure,
+        /// What was built, when it was built and is not allowed to be published.
+        build: Option<Box<BuildRecord>>,
+    },
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The layer.
+    pub layer: LayerName,
+    /// What it is built for.
+    pub target: Target,
+    /// The request file and the place in it that problems are shown at; absent when the file is gone.
+    pub request: Option<(String, Location)>,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done, sorted by layer, then target.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// One entry for each layer and target.
+    pub entries: Vec<Entry>,
+}
+
+impl Plan {
+    /// Whether everything is as it should be.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries
+            .iter()
+            .all(|entry| matches!(entry.action, Action::Keep { .. }))
+    }
+
+    /// Everything that is to be published or leaves regions.
+    pub fn publications(&self) -> impl Iterator<Item = (&Entry, &Publication)> {
+        self.entries.iter().filter_map(|entry| match &entry.action {
+            Action::Publish(publication) => Some((entry, &**publication)),
+            _ => None,
+        })
+    }
+
+    /// Everything that is wanted and cannot be had.
+    pub fn blocked(&self) -> impl Iterator<Item = (&Entry, &BuildFailure)> {
+        self.entries.iter().filter_map(|entry| match &entry.action {
+            Action::Blocked { failure, .. } => Some((entry, failure)),
+            _ => None,
+        })
+    }
+}
+
+/// What should be live: every layer × target that the requests ask for, builds filled in where one with the same
+/// fingerprint exists. Sorted by layer, then target.
+///
+/// `offered` are the regions that the registry has.
+#[must_use]
+pub fn wanted(
+    layers: &BTreeMap<LayerName, LayerRequest>,
+    policy: &Policy,
+    offered: &[Region],
+    builds: &[BuildRecord],
+) -> Vec<Wanted> {
+    let by_fingerprint: BTreeMap<(&LayerName, Target, Digest), &BuildRecord> = builds
+        .iter()
+        .map(|build| ((&build.layer, build.target, build.fingerprint), build))
+        .collect();
+    let mut wanted = Vec::new();
+    for (name, request) in layers {
+        let regions = policy.regions_for(request.regions.as_deref(), offered);
+        for &target in &request.targets {
+            let fingerprint = request.fingerprint(target, policy);
+            let build = by_fingerprint
+                .get(&(name, target, fingerprint))
+                .map_or(BuildState::Unknown, |build| {
+                    BuildState::Built(Box::new((*build).clone()))
+                });
+            wanted.push(Wanted {
+                layer: name.clone(),
+                target,
+                published_name: published_layer_name(&policy.prefix, target, name),
+                regions: regions.clone(),
+                fingerprint,
+                path: request.path.clone(),
+                location: request.location_of(""),
+                build,
+            });
+        }
+    }
+    wanted
+}
+
+/// Compares what should be live with what is.
+///
+/// `versions` and `builds` are the store's. Live versions that nothing wants are retired, except those of the layers in
+/// `held`: their request files are there but cannot be read, and a mistake in a file must not take a layer away.
+#[must_use]
+pub fn plan(
+    wanted: &[Wanted],
+    builds: &[BuildRecord],
+    versions: &[LayerVersion],
+    held: &BTreeSet<LayerName>,
+) -> Plan {
+    let mut live: BTreeMap<(&LayerName, Target), Vec<&LayerVersion>> = BTreeMap::new();
+    for version in versions
+        .iter()
+        .filter(|version| version.state == LayerState::Live)
+    {
+        live.entry((&version.key.layer, version.key.target))
+            .or_default()
+            .push(version);
+    }
+    let mut entries: Vec<Entry> = wanted
+        .iter()
+        .map(|wanted| {
+            let live = live
+                .remove(&(&wanted.layer, wanted.target))
+                .unwrap_or_default();
+            Entry {
+                layer: wanted.layer.clone(),
+                target: wanted.target,
+                request: Some((wanted.path.clone(), wanted.location)),
+                action: action_for(wanted, &live, builds),
+            }
+        })
+        .collect();
+    let unwanted = live
+        .into_iter()
+        .filter(|((layer, _), _)| !held.contains(*layer));
+    entries.extend(unwanted.map(|((layer, target), live)| Entry {
+        layer: layer.clone(),
+        target,
+        request: None,
+        action: Action::Retire {
+            version: main_version(&live).unwrap_or_default(),
+            regions: regions_of(&live),
+        },
+    }));
+    entries.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
+    Plan { entries }
+}
+
+fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -> Action {
+    let build = match &wanted.build {
+        BuildState::Unknown => return Action::Build,
+        BuildState::Failed(failure) => {
+            return Action::Blocked {
+                failure: failure.clone(),
+                build: None,
+            };
+        }
+        BuildState::Built(build) => build,
+    };
+    let is_this = |version: &&&LayerVersion| {
+        version.key.digest == build.artifact.digest
+            && version.key.published_name == wanted.published_name
+    };
+    let already: Vec<Region> = {
+        let current: BTreeSet<&Region> = live
+            .iter()
+            .filter(is_this)
+            .map(|version| &version.key.region)
+            .collect();
+        wanted
+            .regions
+            .iter()
+            .filter(|region| current.contains(region))
+            .cloned()
+            .collect()
+    };
+    let regions: Vec<Region> = wanted
+        .regions
+        .iter()
+        .filter(|region| !already.contains(region))
+        .cloned()
+        .collect();
+    let leaves: Vec<Region> = regions_of(live)
+        .into_iter()
+        .filter(|region| !wanted.regions.contains(region))
+        .collect();
+    if regions.is_empty() && leaves.is_empty() {
+        return Action::Keep {
+            version: build.version.clone(),
+            regions: already,
+        };
+    }
+    if !regions.is_empty()
+        && let Some(message) = over_limit(build)
+    {
+        let failure = BuildFailure {
+            message,
+            package: None,
+            transient: false,
+        };
+        return Action::Blocked {
+            failure,
+            build: Some(build.clone()),
+        };
+    }
+    let previous = most_common(live);
+    let reason = if live.is_empty() {
+        Reason::New
+    } else if live.iter().any(|version| is_this(&version)) {
+        Reason::Backfill
+    } else {
+        Reason::Changed
+    };
+    let previous_pins = previous.and_then(|version| {
+        builds
+            .iter()
+            .find(|b| {
+                b.layer == wanted.layer
+                    && b.target == wanted.target
+                    && b.artifact.digest == version.key.digest
+            })
+            .map(|build| build.artifact.pins.as_slice())
+    });
+    Action::Publish(Box::new(Publication {
+        reason,
+        build: (**build).clone(),
+        published_name: wanted.published_name.clone(),
+        regions,
+        already,
+        leaves,
+        previous_version: previous.map(|version| version.version.clone()),
+        changes: pin_changes(previous_pins.unwrap_or_default(), &build.artifact.pins),
+    }))
+}
+
+/// Says so when a zip is larger than AWS Lambda takes.
+fn over_limit(build: &BuildRecord) -> Option<String> {
+    let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
+    if build.artifact.unzipped_size > UNZIPPED_LIMIT {
+        return Some(format!(
+            "unzipped it takes {:.1} MiB; AWS Lambda allows a function and all its layers 250 MiB together: ask for fewer packages, or leave files out with `exclude`",
+            mebibytes(build.artifact.unzipped_size)
+        ));
+    }
+    if build.artifact.size > ZIPPED_LIMIT {
+        return Some(format!(
+            "zipped it takes {:.1} MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, or leave files out with `exclude`",
+            mebibytes(build.artifact.size)
+        ));
+    }
+    None
+}
+
+fn regions_of(versions: &[&LayerVersion]) -> Vec<Region> {
+    let regions: BTreeSet<&Region> = versions.iter().map(|version| &version.key.region).collect();
+    regions.into_iter().cloned().collect()
+}
+
+fn main_version(live: &[&LayerVersion]) -> Option<String> {
+    most_common(live).map(|version| version.version.clone())
+}
+
+/// One of the versions whose zip is live in most regions; of equals the one with the smallest digest.
+fn most_common<'a>(live: &[&'a LayerVersion]) -> Option<&'a LayerVersion> {
+    let mut counts: BTreeMap<Digest, (usize, &'a LayerVersion)> = BTreeMap::new();
+    for version in live {
+        counts.entry(version.key.digest).or_insert((0, version)).0 += 1;
+    }
+    counts
+        .into_values()
+        .rev()
+        .max_by_key(|(count, _)| *count)
+        .map(|(_, version)| version)
+}

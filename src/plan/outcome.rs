@@ -1,0 +1,34 @@
+//! What carrying out one entry of a plan came to.
+
+use crate::model::{Digest, LayerArn, LayerName, Region, Target};
+use serde::{Deserialize, Serialize};
+
+/// A region where a version could not be brought live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionFailure {
+    /// Where.
+    pub region: Region,
+    /// What the registry said.
+    pub message: String,
+    /// Whether trying again later may help.
+    pub transient: bool,
+}
+
+/// What became of one layer and target: every wanted region is in exactly one of the lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The layer.
+    pub layer: LayerName,
+    /// What it is built for.
+    pub target: Target,
+    /// The layer's version.
+    pub version: String,
+    /// SHA-256 of the zip.
+    pub digest: Digest,
+    /// Live now, read back; sorted by region.
+    pub published: Vec<LayerArn>,
+    /// Live before; sorted by region.
+    pub already: Vec<Region>,
+    /// Not live; sorted by region.
+    pub failed: Vec<RegionFailure>,
+}
