@@ -7,14 +7,16 @@ use crate::model::{Architecture, Location, PythonVersion, Region};
 
 /// The word for every region on offer.
 const ALL: &str = "all";
-/// Said about 3.10 (AWS Lambda developer guide, "Lambda runtimes", deprecation table).
+/// The minor version that AWS Lambda still runs but has ended support for.
+const ENDED_MINOR: u8 = 10;
+/// Said about it (AWS Lambda developer guide, "Lambda runtimes", deprecation table).
 const PYTHON_3_10_ENDED: &str = "AWS Lambda ended Python 3.10 on 2026-10-31: functions cannot be created with it from 2026-11-30, nor updated from 2027-01-15";
 
 /// A list of Python versions, oldest first.
 pub(super) fn pythons(node: Node, key: Key, report: &mut Report<'_>) -> Option<Vec<PythonVersion>> {
     let mut versions = distinct(node, key, report, |text, at, report| {
         let version = python(text, at, report)?;
-        if version.minor() == 10 {
+        if version.minor() == ENDED_MINOR {
             report.warning(at, PYTHON_3_10_ENDED, "use 3.12 or later");
         }
         Some(version)
@@ -27,8 +29,13 @@ fn python(text: &str, at: Location, report: &mut Report<'_>) -> Option<PythonVer
     if let Ok(version) = text.parse() {
         return Some(version);
     }
-    let names: Vec<String> = PythonVersion::ALL.iter().map(ToString::to_string).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let all: Vec<String> = PythonVersion::ALL.iter().map(ToString::to_string).collect();
+    let current: Vec<&str> = PythonVersion::ALL
+        .iter()
+        .zip(&all)
+        .filter(|(version, _)| version.minor() > ENDED_MINOR)
+        .map(|(_, name)| name.as_str())
+        .collect();
     let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
     let minor: Option<u32> = digits
         .strip_prefix("3.")
@@ -37,7 +44,7 @@ fn python(text: &str, at: Location, report: &mut Report<'_>) -> Option<PythonVer
         .and_then(|minor| minor.parse().ok());
     let supported = minor
         .map(|minor| format!("3.{minor}"))
-        .filter(|name| names.contains(&name.as_str()));
+        .filter(|name| all.contains(name));
     let (message, hint) = match (minor, supported) {
         // What `3.10` becomes in tools that read it as a number.
         (Some(1), _) => (
@@ -50,15 +57,15 @@ fn python(text: &str, at: Location, report: &mut Report<'_>) -> Option<PythonVer
         ),
         (Some(minor @ 0..=9), None) => (
             format!("Python 3.{minor} has ended on AWS Lambda"),
-            format!("use {}", one_of(&names)),
+            format!("use {}", one_of(&current)),
         ),
         (Some(minor), None) if minor < 100 => (
             format!("AWS Lambda has no Python 3.{minor}"),
-            format!("use {}", one_of(&names)),
+            format!("use {}", one_of(&current)),
         ),
         _ => (
             format!("`{}` is not a Python version of AWS Lambda", shown(text)),
-            format!("use {}", one_of(&names)),
+            format!("use {}", one_of(&current)),
         ),
     };
     report.error(at, message, hint);

@@ -1,6 +1,6 @@
 //! Bytes of a file → a tree of placed values, within budgets: the bytes come from strangers.
 
-use super::report::{Report, is_plain};
+use super::report::{Report, shown_line};
 use super::tree::{Node, Raw, Value, location};
 use crate::model::Location;
 use serde_saphyr::budget::BudgetBreach;
@@ -118,14 +118,15 @@ fn explain(error: &Error, text: &str, report: &mut Report<'_>) {
         ),
         error => {
             let words = error.render_with_formatter(&UserMessageFormatter);
-            let words = words.lines().next().unwrap_or("unexpected text");
             (
-                format!("this is not valid YAML ({})", without_place(words)),
+                format!(
+                    "this is not valid YAML (the parser says `{}`)",
+                    shown_line(without_place(&words))
+                ),
                 hint_for_line(text, at),
             )
         }
     };
-    let message: String = message.chars().filter(|c| is_plain(*c)).collect();
     report.error(at, message, hint);
 }
 
@@ -150,10 +151,13 @@ fn without_place(words: &str) -> &str {
 fn hint_for_line(text: &str, at: Location) -> String {
     let index = usize::try_from(at.line).unwrap_or(1).saturating_sub(1);
     let lines: Vec<&str> = text.lines().collect();
+    let line = |index: usize| lines.get(index).copied().unwrap_or_default();
     // An error is often noticed on the line after the one that causes it.
-    let near = [index, index.saturating_sub(1)];
-    let near = || near.iter().filter_map(|line| lines.get(*line).copied());
-    if near().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
+    let near = || [line(index), line(index.saturating_sub(1))].into_iter();
+    if near()
+        .chain([line(index + 1)])
+        .any(|line| line.trim_start_matches(' ').starts_with('\t'))
+    {
         return "indent with spaces: YAML does not allow tabs there".to_owned();
     }
     for line in near() {
@@ -172,9 +176,11 @@ fn hint_for_line(text: &str, at: Location) -> String {
     if near().any(|line| line.matches('"').count() % 2 == 1) {
         return "close the quotes on the line they begin on".to_owned();
     }
-    if near().any(|line| line.contains('[') && !line.contains(']')) {
-        return "close the list with `]`; texts that contain `[`, `]` or `,` need quotes there"
-            .to_owned();
+    if near().any(|line| line.matches('[').count() != line.matches(']').count()) {
+        return "close the list with `]`".to_owned();
+    }
+    if near().any(|line| line.matches('[').count() > 1) {
+        return "in a list in brackets, texts that contain `[`, `]` or `,` need quotes".to_owned();
     }
     if near().any(|line| line.matches(": ").count() > 1) {
         return "write texts that contain `: ` in quotes".to_owned();

@@ -10,6 +10,7 @@ mod choices;
 mod document;
 mod fields;
 mod layer;
+mod marker;
 mod policy;
 mod policy_values;
 mod report;

@@ -6,6 +6,8 @@ use crate::model::{Level, Location, Problem};
 const PROBLEM_LIMIT: usize = 100;
 /// The most characters of somebody's text that a message repeats.
 const SHOWN_LIMIT: usize = 60;
+/// The most characters of a parser's message that ours repeats.
+const LINE_LIMIT: usize = 160;
 /// Texts longer than this are not compared with suggestions: no name we know is nearly as long.
 const COMPARED_LIMIT: usize = 64;
 
@@ -94,16 +96,25 @@ pub(super) fn is_plain(c: char) -> bool {
 
 /// Somebody's text for use inside backticks: one line, nothing invisible, no backtick, not long.
 pub(super) fn shown(text: &str) -> String {
+    shortened(text, SHOWN_LIMIT)
+}
+
+/// The first line of a parser's message for use inside backticks; parsers repeat what they were given.
+pub(super) fn shown_line(words: &str) -> String {
+    shortened(words.lines().next().unwrap_or_default(), LINE_LIMIT)
+}
+
+fn shortened(text: &str, limit: usize) -> String {
     let mut short: String = text
         .chars()
-        .take(SHOWN_LIMIT)
+        .take(limit)
         .map(|c| match c {
             '`' => '\'',
             c if is_plain(c) => c,
             _ => '\u{fffd}',
         })
         .collect();
-    if text.chars().nth(SHOWN_LIMIT).is_some() {
+    if text.chars().nth(limit).is_some() {
         short.push('…');
     }
     short

@@ -1,11 +1,13 @@
 //! One requirement of a layer: PEP 508 text → normal form.
 
-use super::report::{Report, is_plain, shown};
+use super::marker;
+use super::report::{Report, is_plain, shown, shown_line};
 use super::tree::{Node, Text, Value};
 use crate::model::{Location, Requirement};
 use pep508_rs::{Pep508ErrorSource, VersionOrUrl};
+use std::str::FromStr;
 
-/// The longest requirement that is read. Bounds the work that markers, whose evaluation can grow quickly, ask for.
+/// The longest requirement that is read; bounds how deep the parentheses of a marker go.
 const LENGTH_LIMIT: usize = 250;
 
 /// Reads one item of `packages` or reports why it cannot be.
@@ -40,27 +42,28 @@ pub(super) fn requirement(item: &Node, report: &mut Report<'_>) -> Option<Requir
         report.error(at, message, hint);
         return None;
     }
-    let mut warnings = Vec::new();
-    let mut note = |_kind, warning: String| warnings.push(warning);
-    match pep508_rs::Requirement::<url::Url>::parse_reporter(text, ".", &mut note) {
-        Ok(parsed) => {
-            for warning in warnings {
-                report.warning(
-                    at,
-                    format!("the marker of `{}` does less than it seems", parsed.name),
-                    shown(&warning),
-                );
-            }
-            normal_form(text, &parsed, at, report)
-        }
+    let (head, marker) = match text.split_once(';') {
+        Some((head, marker)) => (head.trim_end(), Some(marker)),
+        None => (text, None),
+    };
+    if let Some(marker) = marker
+        && let Err(error) = marker::check(marker)
+    {
+        let place = place_in(written, at, text.len() - marker.len() + error.offset);
+        let message = format!("the marker of `{}` is not one (PEP 508)", shown(head));
+        report.error(place, message, error.hint);
+        return None;
+    }
+    match pep508_rs::Requirement::<url::Url>::from_str(head) {
+        Ok(parsed) => normal_form(&parsed, marker, at, report),
         Err(error) => {
             let place = place_in(written, at, error.start);
             let (message, hint) = match &error.message {
                 Pep508ErrorSource::UrlError(_) => url_refused(),
                 Pep508ErrorSource::String(words)
                 | Pep508ErrorSource::UnsupportedRequirement(words) => (
-                    format!("`{}` is not a requirement (PEP 508)", shown(text)),
-                    advice(text, words),
+                    format!("`{}` is not a requirement (PEP 508)", shown(head)),
+                    advice(head, words),
                 ),
             };
             report.error(place, message, hint);
@@ -77,7 +80,23 @@ fn refusal(text: &str) -> Option<(String, String)> {
             "write a requirement such as `pyarrow>=15`, or remove the line".to_owned(),
         ));
     }
-    if text.contains("://") || text.starts_with("git+") {
+    // Only addresses have an `@` in PEP 508. What follows it may be a password, so it is not repeated.
+    if let Some((name, address)) = text.split_once('@') {
+        let version = address.trim();
+        let is_version = version.starts_with(|c: char| c.is_ascii_digit())
+            && version
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '.');
+        return Some(if is_version {
+            (
+                "a package is given with `@`".to_owned(),
+                format!("did you mean `{}=={}`?", shown(name.trim()), shown(version)),
+            )
+        } else {
+            url_refused()
+        });
+    }
+    if text.contains("://") {
         return Some(url_refused());
     }
     if let Some(odd) = text.chars().find(|c| !c.is_ascii() || !is_plain(*c)) {
@@ -108,7 +127,24 @@ fn refusal(text: &str) -> Option<(String, String)> {
             "layers are made of releases on the package index: write `name==version`".to_owned(),
         ));
     }
+    // The parser takes these names as they come and then panics on them.
+    let names = text.split(['<', '>', '=', '!', '~', '(', ';']).next();
+    if let Some(name) = names
+        .unwrap_or_default()
+        .split(|c: char| !is_name(c))
+        .find(|name| name.ends_with(['-', '_', '.']))
+    {
+        return Some((
+            format!("`{}` is not a name", shown(name)),
+            "names end with a letter or a digit".to_owned(),
+        ));
+    }
     None
+}
+
+/// Whether a character can be part of the name of a package or extra.
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
 fn url_refused() -> (String, String) {
@@ -120,20 +156,16 @@ fn url_refused() -> (String, String) {
 
 /// What to write instead, or else the parser's own first line.
 fn advice(text: &str, words: &str) -> String {
-    let name: String = text
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-        .collect();
+    let name: String = text.chars().take_while(|c| is_name(*c)).collect();
     let rest = text.get(name.len()..).unwrap_or_default().trim_start();
-    let version = rest.trim_start_matches(['=', '@', '^', '~', ':', ' ']);
+    let version = rest.trim_start_matches(['=', '^', '~', ':', ' ']);
     let version: String = version
         .chars()
         .take_while(|c| c.is_ascii_alphanumeric() || ".*+!".contains(*c))
         .collect();
     if !name.is_empty() && version.starts_with(|c: char| c.is_ascii_digit()) {
         let single_equals = rest.starts_with('=') && !rest.starts_with("==");
-        if single_equals || rest.starts_with('@') || rest.starts_with(|c: char| c.is_ascii_digit())
-        {
+        if single_equals || rest.starts_with(|c: char| c.is_ascii_digit()) {
             return format!("did you mean `{name}=={version}`?");
         }
         if rest.starts_with('^') {
@@ -143,9 +175,10 @@ fn advice(text: &str, words: &str) -> String {
     if text.starts_with(['<', '>', '=', '!', '~']) {
         return "a name is missing; put requirements that contain a comma in quotes, such as `\"pyarrow>=15,<17\"`".to_owned();
     }
-    let first = words.lines().next().unwrap_or("unexpected text");
-    let first: String = first.chars().filter(|c| is_plain(*c)).take(160).collect();
-    format!("{first}; write for example `pyarrow>=15`")
+    format!(
+        "write for example `pyarrow>=15` (the parser says `{}`)",
+        shown_line(words)
+    )
 }
 
 /// The place of a character of the trimmed text.
@@ -156,11 +189,10 @@ fn place_in(written: &Text, at: Location, index: usize) -> Location {
     written.location(at, lead + index.min(last))
 }
 
-/// Name, extras and versions in normal form; the marker as written, with its whitespace evened out, because its
-/// normal form can be exponentially longer.
+/// Name, extras and versions in normal form; the marker as written, with its whitespace evened out.
 fn normal_form(
-    text: &str,
     parsed: &pep508_rs::Requirement<url::Url>,
+    marker: Option<&str>,
     at: Location,
     report: &mut Report<'_>,
 ) -> Option<Requirement> {
@@ -184,7 +216,7 @@ fn normal_form(
         }
         None => {}
     }
-    if let Some((_, marker)) = text.split_once(';') {
+    if let Some(marker) = marker {
         let words: Vec<&str> = marker.split_whitespace().collect();
         normal.push_str(&format!(" ; {}", words.join(" ")));
     }

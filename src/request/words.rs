@@ -1,7 +1,7 @@
 //! Values that are text: descriptions, licences, patterns, version prefixes, logins, package names.
 
 use super::fields::{Key, text};
-use super::report::{Report, is_plain, shown};
+use super::report::{Report, is_plain, shown, shown_line};
 use super::tree::Node;
 use crate::model::{Location, normalize_package_name};
 use globset::GlobBuilder;
@@ -95,9 +95,9 @@ pub(super) fn pattern(value: &str, at: Location, report: &mut Report<'_>) -> Opt
             report.error(
                 at,
                 format!(
-                    "`{}` is not a pattern: {}",
+                    "`{}` is not a pattern (the parser says `{}`)",
                     shown(value),
-                    shown(&error.kind().to_string())
+                    shown_line(&error.kind().to_string())
                 ),
                 "write for example `**/tests/**`",
             );
