@@ -20,7 +20,12 @@ pub(crate) fn clean(text: &str) -> String {
         if line.is_empty() || line.starts_with("No solution found when resolving dependencies") {
             continue;
         }
-        lines.push(line.split(' ').map(clean_word).collect::<Vec<_>>().join(" "));
+        lines.push(
+            line.split(' ')
+                .map(clean_word)
+                .collect::<Vec<_>>()
+                .join(" "),
+        );
     }
     let text = lines
         .join("\n")

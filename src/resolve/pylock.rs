@@ -42,7 +42,10 @@ struct Wheel {
 /// [`ResolveError::Unexpected`] for a file that is not such a lock.
 pub(crate) fn read(text: &str, target: Target) -> Result<Lock, ResolveError> {
     let pylock: Pylock = toml::from_str(text).map_err(|error| {
-        ResolveError::Unexpected(format!("uv's lock file cannot be read: {}", error.message()))
+        ResolveError::Unexpected(format!(
+            "uv's lock file cannot be read: {}",
+            error.message()
+        ))
     })?;
     // PEP 751: another major version may mean anything.
     if pylock.lock_version.split('.').next() != Some("1") {
@@ -58,7 +61,10 @@ pub(crate) fn read(text: &str, target: Target) -> Result<Lock, ResolveError> {
         .map(|package| lock_package(package, &tags, target))
         .collect::<Result<Vec<_>, _>>()?;
     packages.sort_by(|a, b| a.name.cmp(&b.name));
-    if let Some(pair) = packages.windows(2).find(|pair| pair[0].name == pair[1].name) {
+    if let Some(pair) = packages
+        .windows(2)
+        .find(|pair| pair[0].name == pair[1].name)
+    {
         return Err(ResolveError::Unexpected(format!(
             "uv's lock file has {} twice",
             pair[0].name
@@ -198,18 +204,20 @@ mod tests {
 
     #[test]
     fn the_best_wheel_of_each_package_is_locked() {
-        let lock = lock(&(package(
-            "Zope.Interface",
-            "1.0",
-            &["zope_interface-1.0-py3-none-any.whl"],
-        ) + &package(
-            "six",
-            "1!1.0+cpu",
-            &[
-                "six-1%211.0%2Bcpu-py3-none-any.whl",
-                "six-1%211.0%2Bcpu-cp313-cp313-manylinux_2_28_x86_64.whl",
-            ],
-        )))
+        let lock = lock(
+            &(package(
+                "Zope.Interface",
+                "1.0",
+                &["zope_interface-1.0-py3-none-any.whl"],
+            ) + &package(
+                "six",
+                "1!1.0+cpu",
+                &[
+                    "six-1%211.0%2Bcpu-py3-none-any.whl",
+                    "six-1%211.0%2Bcpu-cp313-cp313-manylinux_2_28_x86_64.whl",
+                ],
+            )),
+        )
         .unwrap();
         let names: Vec<&str> = lock
             .packages
@@ -240,18 +248,32 @@ mod tests {
             format!("[[packages]]\nname = \"six\"\nversion = \"1.0\"\nwheels = [{{ {fields} }}]\n")
         };
         let cases = [
-            wheel(&format!("url = \"https://e.com/{name}\", hashes = {{ md5 = \"aa\" }}")),
-            wheel(&format!("url = \"https://e.com/{name}\", hashes = {{ sha256 = \"aa\" }}")),
-            wheel(&format!("url = \"file:///tmp/{name}\", hashes = {{ sha256 = \"{HASH}\" }}")),
-            wheel(&format!("name = \"{name}\", path = \"../{name}\", hashes = {{ sha256 = \"{HASH}\" }}")),
-            wheel(&format!("url = \"https://e.com/a%2F{name}\", hashes = {{ sha256 = \"{HASH}\" }}")),
+            wheel(&format!(
+                "url = \"https://e.com/{name}\", hashes = {{ md5 = \"aa\" }}"
+            )),
+            wheel(&format!(
+                "url = \"https://e.com/{name}\", hashes = {{ sha256 = \"aa\" }}"
+            )),
+            wheel(&format!(
+                "url = \"file:///tmp/{name}\", hashes = {{ sha256 = \"{HASH}\" }}"
+            )),
+            wheel(&format!(
+                "name = \"{name}\", path = \"../{name}\", hashes = {{ sha256 = \"{HASH}\" }}"
+            )),
+            wheel(&format!(
+                "url = \"https://e.com/a%2F{name}\", hashes = {{ sha256 = \"{HASH}\" }}"
+            )),
             package("six", "1.0", &["seven-1.0-py3-none-any.whl"]),
             package("six", "1.0", &["six-1.1-py3-none-any.whl"]),
-            "[[packages]]\nname = \"six\"\narchive = { url = \"https://e.com/six.zip\" }\n".to_owned(),
+            "[[packages]]\nname = \"six\"\narchive = { url = \"https://e.com/six.zip\" }\n"
+                .to_owned(),
         ];
         for case in cases {
             let error = lock(&case).unwrap_err();
-            assert!(matches!(error, ResolveError::Unusable { .. }), "{error}: {case}");
+            assert!(
+                matches!(error, ResolveError::Unusable { .. }),
+                "{error}: {case}"
+            );
             assert_eq!(error.package(), Some("six"));
         }
     }

@@ -38,9 +38,8 @@ impl FromStr for WheelFilename {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |what: &str| {
-            InvalidValue(format!("`{text}` is not the file name of a wheel: {what}"))
-        };
+        let invalid =
+            |what: &str| InvalidValue(format!("`{text}` is not the file name of a wheel: {what}"));
         let stem = text
             .strip_suffix(".whl")
             .ok_or_else(|| invalid("it does not end in `.whl`"))?;
@@ -122,7 +121,8 @@ mod tests {
 
     #[test]
     fn takes_a_name_apart_and_shows_it_again() {
-        let text = "charset_normalizer-3.5.2-1b-cp37.cp38-abi3-manylinux1_x86_64.manylinux_2_5_x86_64.whl";
+        let text =
+            "charset_normalizer-3.5.2-1b-cp37.cp38-abi3-manylinux1_x86_64.manylinux_2_5_x86_64.whl";
         let wheel: WheelFilename = text.parse().unwrap();
         assert_eq!(wheel.name, "charset-normalizer");
         assert_eq!(wheel.version.to_string(), "3.5.2");
