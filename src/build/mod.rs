@@ -1,1 +1,34 @@
-//! build
+//! Lock → layer zip: wheels are fetched, verified and put together under `python/`, the same bytes every time.
+//!
+//! Wheels are zip files and so is a layer: the compressed bytes of an entry are copied as they are, and only the few
+//! files an installer writes (`RECORD`, `INSTALLER`, scripts) are made here. [`assemble`] is the whole of that, readers
+//! in and a writer out; [`Builder`] is the shell around it that fetches, caches and stores.
+//!
+//! Deliberately absent: choosing versions and wheels (that is `resolve`), holding a layer to AWS' limits (that is
+//! `plan`, which gets the sizes), running anything of a package, and console scripts made from entry points, which
+//! have no use in a layer.
+
+mod artifacts;
+mod assemble;
+mod builder;
+mod cache;
+mod contents;
+mod error;
+mod exclude;
+mod fetch;
+mod layout;
+mod member_name;
+mod metadata;
+mod record;
+mod wheel;
+mod zip_reader;
+mod zip_writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use artifacts::ArtifactDirectory;
+pub use assemble::{Assembled, WheelSource, assemble};
+pub use builder::{BuildOptions, BuildProgress, Builder, BuilderSettings};
+pub use error::BuildError;
+pub use exclude::Exclude;

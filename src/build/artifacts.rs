@@ -1,0 +1,117 @@
+//! The folder of finished layer zips, each under its digest.
+
+use super::error::BuildError;
+use crate::model::{Digest, Hasher};
+use bytes::Bytes;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// A folder that holds layer zips as `{digest}.zip`. Cheap to clone; several processes may share it, because a file
+/// appears under its name only when it is whole.
+///
+/// Nothing is flushed to the disk on purpose: a zip that a power failure damaged is found out when it is read, and
+/// building it again gives the same bytes.
+#[derive(Debug, Clone)]
+pub struct ArtifactDirectory {
+    root: PathBuf,
+}
+
+impl ArtifactDirectory {
+    /// The folder; it is made when the first artifact is stored.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Where an artifact is, or would be.
+    #[must_use]
+    pub fn path_of(&self, digest: &Digest) -> PathBuf {
+        self.root.join(format!("{digest}.zip"))
+    }
+
+    /// Whether there is a file for the digest; whether its bytes are right shows when it is read.
+    #[must_use]
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.path_of(digest).is_file()
+    }
+
+    /// An artifact's bytes, verified.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when it is not there; [`io::ErrorKind::InvalidData`] when its bytes are not those of
+    /// the digest: it is then removed, so that it can be built again; anything else the system says.
+    pub async fn read(&self, digest: &Digest) -> io::Result<Bytes> {
+        let (path, digest) = (self.path_of(digest), *digest);
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes = std::fs::read(&path)?;
+            if Digest::of(&bytes) == digest {
+                return Ok(Bytes::from(bytes));
+            }
+            std::fs::remove_file(&path)?;
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the artifact {digest} was altered and has been removed"),
+            ))
+        });
+        read.await.map_err(io::Error::other)?
+    }
+
+    /// Starts a new artifact; nothing is seen of it until [`NewArtifact::store`].
+    pub(crate) fn create(&self) -> Result<NewArtifact<'_>, BuildError> {
+        std::fs::create_dir_all(&self.root)
+            .map_err(BuildError::io("making the artifacts folder"))?;
+        let file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(readable_by_all())
+            .tempfile_in(&self.root)
+            .map_err(BuildError::io("making an artifact"))?;
+        Ok(NewArtifact {
+            directory: self,
+            file,
+            hasher: Hasher::default(),
+            size: 0,
+        })
+    }
+}
+
+/// An artifact being written; hashed on the way, gone when dropped before it is stored.
+pub(crate) struct NewArtifact<'a> {
+    directory: &'a ArtifactDirectory,
+    file: NamedTempFile,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl NewArtifact<'_> {
+    /// Puts it in its place; gives digest and size.
+    pub(crate) fn store(self) -> Result<(Digest, u64), BuildError> {
+        let digest = self.hasher.finish();
+        let path = self.directory.path_of(&digest);
+        persist(self.file, &path).map_err(BuildError::io("storing an artifact"))?;
+        Ok((digest, self.size))
+    }
+}
+
+impl Write for NewArtifact<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Renames a finished temporary file, in place of what may be there.
+pub(crate) fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Temporary files are made for their owner alone; those that stay are for whoever may enter the folder.
+pub(crate) fn readable_by_all() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}

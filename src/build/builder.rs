@@ -1,0 +1,244 @@
+//! The builder: a lock in, an artifact in the artifacts folder out.
+
+use super::artifacts::ArtifactDirectory;
+use super::assemble::{Assembled, WheelSource, assemble};
+use super::cache::WheelCache;
+use super::error::BuildError;
+use super::exclude::Exclude;
+use super::fetch::{FetchLimits, fetch};
+use crate::model::{Artifact, Digest, Lock, LockedPackage, WheelFile};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Redirects followed for one wheel.
+const REDIRECT_LIMIT: usize = 5;
+
+/// How building is done.
+#[derive(Debug, Clone)]
+pub struct BuilderSettings {
+    /// A folder for fetched wheels; made when it is not there. May be shared between processes and may be emptied.
+    pub cache_dir: PathBuf,
+    /// Where finished zips go.
+    pub artifacts: ArtifactDirectory,
+    /// Wheels fetched at once, over all builds; at least 1.
+    pub concurrency: usize,
+    /// The longest a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// The longest a server may be silent.
+    pub read_timeout: Duration,
+    /// Tries after the first that failed on the way.
+    pub retries: usize,
+    /// The wait before the first of them; it doubles each time.
+    pub retry_delay: Duration,
+}
+
+impl BuilderSettings {
+    /// Settings that suit most machines.
+    #[must_use]
+    pub fn new(cache_dir: PathBuf, artifacts: ArtifactDirectory) -> Self {
+        Self {
+            cache_dir,
+            artifacts,
+            concurrency: 8,
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            retries: 3,
+            retry_delay: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What of a request decides a layer's bytes besides its lock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuildOptions<'a> {
+    /// Glob patterns of files left out, relative to the layer's `python/`; see [`Exclude`].
+    pub exclude: &'a [String],
+}
+
+/// How far a build is, for a progress bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildProgress {
+    /// Wheels are being looked for in the cache and fetched.
+    Fetching {
+        /// How many wheels.
+        wheels: usize,
+        /// Their size together in bytes, where the index says it of all.
+        bytes: Option<u64>,
+    },
+    /// Some bytes came over the network.
+    Received {
+        /// How many.
+        bytes: u64,
+    },
+    /// A wheel is there and verified.
+    WheelReady {
+        /// Its file name.
+        wheel: String,
+        /// Whether it was in the cache.
+        cached: bool,
+    },
+    /// All wheels are there; the zip is being written.
+    Assembling,
+}
+
+/// Builds layers. Cheap to clone; builds may run at once and share fetched wheels.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: reqwest::Client,
+    cache: WheelCache,
+    artifacts: ArtifactDirectory,
+    fetching: Semaphore,
+    concurrency: usize,
+    limits: FetchLimits,
+}
+
+impl Builder {
+    /// A builder; no folder is touched yet.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] when the machine's certificates cannot be used.
+    pub fn new(settings: BuilderSettings) -> Result<Self, BuildError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("layersmith/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.read_timeout)
+            .redirect(reqwest::redirect::Policy::limited(REDIRECT_LIMIT))
+            .build()
+            .map_err(io::Error::other)
+            .map_err(BuildError::io("setting up HTTP"))?;
+        let concurrency = settings.concurrency.max(1);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                client,
+                cache: WheelCache::new(settings.cache_dir.join("wheels")),
+                artifacts: settings.artifacts,
+                fetching: Semaphore::new(concurrency),
+                concurrency,
+                limits: FetchLimits {
+                    retries: settings.retries,
+                    retry_delay: settings.retry_delay,
+                },
+            }),
+        })
+    }
+
+    /// Builds the layer for a lock and stores it; the same lock and options give the same bytes, whatever was cached.
+    ///
+    /// Dropping the future stops fetching; an assembly that has begun runs to its end in the background, to no effect
+    /// but the artifact. Sizes are reported, not judged: see [`crate::model::ZIPPED_LIMIT`].
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn build(
+        &self,
+        lock: &Lock,
+        options: &BuildOptions<'_>,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<Artifact, BuildError> {
+        let exclude = Exclude::new(options.exclude)?;
+        on_progress(BuildProgress::Fetching {
+            wheels: lock.packages.len(),
+            bytes: lock.packages.iter().map(|package| package.wheel.size).sum(),
+        });
+        let sources: Vec<WheelSource<File>> = stream::iter(&lock.packages)
+            .map(|package| self.source(package, on_progress))
+            .buffer_unordered(self.inner.concurrency)
+            .try_collect()
+            .await?;
+        on_progress(BuildProgress::Assembling);
+        let inner = Arc::clone(&self.inner);
+        let (assembled, digest, size) =
+            blocking(move || write(&inner.artifacts, sources, &exclude)).await?;
+        tracing::debug!(artifact = %digest, size, files = assembled.files, "built the layer {digest}");
+        Ok(Artifact {
+            digest,
+            size,
+            unzipped_size: assembled.unzipped_size,
+            files: assembled.files,
+            pins: assembled.pins,
+        })
+    }
+
+    /// A package's wheel, from the cache or the network, verified and open.
+    async fn source(
+        &self,
+        package: &LockedPackage,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<WheelSource<File>, BuildError> {
+        let wheel = &package.wheel;
+        let _one_at_a_time = self.inner.cache.lock(&wheel.sha256).await;
+        let (reader, cached) = match self.cached(wheel).await? {
+            Some(file) => (file, true),
+            None => {
+                // The semaphore is never closed; should it be, fetching goes on unbounded.
+                let _permit = self.inner.fetching.acquire().await.ok();
+                let on_bytes = |bytes| on_progress(BuildProgress::Received { bytes });
+                let Inner {
+                    client,
+                    cache,
+                    limits,
+                    ..
+                } = &*self.inner;
+                (
+                    fetch(client, cache, wheel, *limits, &on_bytes).await?,
+                    false,
+                )
+            }
+        };
+        on_progress(BuildProgress::WheelReady {
+            wheel: wheel.filename.clone(),
+            cached,
+        });
+        Ok(WheelSource {
+            package: package.name.clone(),
+            version: package.version.clone(),
+            filename: wheel.filename.clone(),
+            reader,
+        })
+    }
+
+    async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
+        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
+        blocking(move || {
+            inner
+                .cache
+                .open(&digest)
+                .map_err(BuildError::io("reading the wheel cache"))
+        })
+        .await
+    }
+}
+
+fn write(
+    artifacts: &ArtifactDirectory,
+    sources: Vec<WheelSource<File>>,
+    exclude: &Exclude,
+) -> Result<(Assembled, Digest, u64), BuildError> {
+    let mut artifact = artifacts.create()?;
+    // Headers are small: gathered, so that each is not a call to the system.
+    let buffered = BufWriter::with_capacity(256 * 1024, &mut artifact);
+    let assembled = assemble(sources, exclude, buffered)?;
+    let (digest, size) = artifact.store()?;
+    Ok((assembled, digest, size))
+}
+
+/// Runs what would hold up other tasks on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+        .map_err(BuildError::io("waiting for a build thread"))?
+}

@@ -1,0 +1,139 @@
+//! Fetching one wheel over HTTP, verified while it arrives.
+
+use super::cache::WheelCache;
+use super::error::BuildError;
+use crate::model::{Digest, Hasher, WheelFile};
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::{Client, StatusCode};
+use std::fs::File;
+use std::io::{self, Write};
+use std::time::Duration;
+use tempfile::NamedTempFile;
+
+/// The largest wheel fetched: one that is larger packed than a layer may be unpacked cannot go into any.
+const WHEEL_LIMIT: u64 = crate::model::UNZIPPED_LIMIT;
+
+/// How wheels are fetched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchLimits {
+    pub(crate) retries: usize,
+    pub(crate) retry_delay: Duration,
+}
+
+/// Fetches a wheel into the cache and opens it; `on_bytes` is told how many bytes came each time some did.
+///
+/// # Errors
+/// [`BuildError::Fetch`] after the last try, [`BuildError::HashMismatch`] at once, [`BuildError::BadWheel`] when it is
+/// too large, [`BuildError::Io`].
+pub(crate) async fn fetch(
+    client: &Client,
+    cache: &WheelCache,
+    wheel: &WheelFile,
+    limits: FetchLimits,
+    on_bytes: &(dyn Fn(u64) + Send + Sync),
+) -> Result<File, BuildError> {
+    let policy = ExponentialBuilder::default()
+        .with_min_delay(limits.retry_delay)
+        .with_max_times(limits.retries);
+    let file = (|| download(client, cache, wheel, on_bytes))
+        .retry(policy)
+        .when(BuildError::is_transient)
+        .notify(|error, delay| {
+            tracing::info!(wheel = wheel.filename, "{error}; trying again in {delay:?}");
+        })
+        .await?;
+    cache
+        .store(file, &wheel.sha256)
+        .map_err(BuildError::io("storing a wheel"))
+}
+
+async fn download(
+    client: &Client,
+    cache: &WheelCache,
+    wheel: &WheelFile,
+    on_bytes: &(dyn Fn(u64) + Send + Sync),
+) -> Result<NamedTempFile, BuildError> {
+    let failed = |error: reqwest::Error| failed(wheel, error);
+    let response = client.get(&wheel.url).send().await.map_err(failed)?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(BuildError::Fetch {
+            wheel: wheel.filename.clone(),
+            message: format!("the server answered {status}"),
+            transient: status.is_server_error()
+                || status == StatusCode::TOO_MANY_REQUESTS
+                || status == StatusCode::REQUEST_TIMEOUT,
+        });
+    }
+    let too_large = |size: u64| {
+        BuildError::bad_wheel(
+            &wheel.filename,
+            format!(
+                "it has more than {} MiB, and a layer may have 250 MiB unpacked",
+                size / (1024 * 1024)
+            ),
+        )
+    };
+    let announced = response.content_length().or(wheel.size);
+    if announced.is_some_and(|size| size > WHEEL_LIMIT) {
+        return Err(too_large(WHEEL_LIMIT));
+    }
+    let mut file = cache
+        .create()
+        .map_err(BuildError::io("making a file for a wheel"))?;
+    let mut hasher = Hasher::default();
+    let mut size: u64 = 0;
+    let mut response = response;
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        size += chunk.len() as u64;
+        if size > WHEEL_LIMIT {
+            return Err(too_large(WHEEL_LIMIT));
+        }
+        hasher.update(&chunk);
+        // A piece of some kilobytes into the page cache: shorter than handing it to another thread.
+        write(&mut file, &chunk).map_err(BuildError::io("writing a wheel"))?;
+        on_bytes(chunk.len() as u64);
+    }
+    check(wheel, hasher.finish(), size)?;
+    Ok(file)
+}
+
+fn write(file: &mut NamedTempFile, chunk: &[u8]) -> io::Result<()> {
+    file.as_file_mut().write_all(chunk)
+}
+
+fn check(wheel: &WheelFile, actual: Digest, size: u64) -> Result<(), BuildError> {
+    if actual == wheel.sha256 {
+        return Ok(());
+    }
+    // Cut off on the way rather than altered: a server need not say how much it will send.
+    if wheel.size.is_some_and(|expected| size < expected) {
+        return Err(BuildError::Fetch {
+            wheel: wheel.filename.clone(),
+            message: format!("the server sent {size} bytes of it"),
+            transient: true,
+        });
+    }
+    Err(BuildError::HashMismatch {
+        wheel: wheel.filename.clone(),
+        expected: wheel.sha256,
+        actual,
+    })
+}
+
+/// The failure without the URL, which may hold credentials.
+fn failed(wheel: &WheelFile, error: reqwest::Error) -> BuildError {
+    let transient = !(error.is_builder() || error.is_redirect());
+    let error = error.without_url();
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    BuildError::Fetch {
+        wheel: wheel.filename.clone(),
+        message,
+        transient,
+    }
+}

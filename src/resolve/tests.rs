@@ -1,0 +1,1 @@
+//! Through the public face, with uv and an index served on this machine.
