@@ -15,6 +15,7 @@ mod policy;
 mod problem;
 mod region;
 mod run;
+mod secret_reference;
 mod target;
 mod timestamp;
 
@@ -29,6 +30,7 @@ pub use policy::{Limits, PlanFrom, Policy, TableFormat, TableSettings, Visibilit
 pub use problem::{Level, Location, Problem};
 pub use region::{COMMERCIAL_REGIONS, Region};
 pub use run::{Conversation, Delivery, Event, Run, RunKind, RunState, StepRecord, StepState};
+pub use secret_reference::SecretReference;
 pub use target::{Architecture, PythonVersion, Target};
 pub use timestamp::Timestamp;
 

@@ -8,6 +8,16 @@ use crate::model::{Architecture, Digest, LayerArn, PythonVersion, Region, Visibi
 use async_trait::async_trait;
 use bytes::Bytes;
 
+mod aws;
+mod directory;
+mod limits;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use aws::{AwsRegistry, aws_config};
+pub use directory::DirectoryRegistry;
+
 /// What to publish; the same value goes to every region, so the zip is shared, not copied.
 #[derive(Debug, Clone)]
 pub struct PublishRequest {

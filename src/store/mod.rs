@@ -9,6 +9,12 @@ use crate::model::{
 };
 use async_trait::async_trait;
 
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
+pub use sqlite::SqliteStore;
+
 /// A store failed; callers only report it.
 pub type Result<T> = anyhow::Result<T>;
 

@@ -1,0 +1,273 @@
+//! A registry in a directory on disk: what AWS Lambda does with layer versions, without an account.
+//!
+//! ```text
+//! blobs/3f9a….zip                        each zip once, named by its SHA-256
+//! eu-west-1/Layersmith-p313-requests/    a layer in a region
+//!     4.zip                              the version's zip: a hard link to the blob
+//!     4.json                             what is known of the version; it is published once this file is there
+//!     .lock                              held while a version is added, shared or deleted
+//! ```
+//!
+//! A deleted version keeps its `.json`, marked as deleted, so that its number is never used again. Numbers are given
+//! out under a file lock, so threads and processes may publish at once, and a version that was answered with survives
+//! a power failure. Deliberately absent: functions that use the layers, and AWS' rate limits.
+
+mod files;
+mod layer;
+
+use super::limits::{is_layer_name, violation};
+use super::policy::Grantee;
+use super::{PublishRequest, PublishedVersion, Registry, RegistryError};
+use crate::model::{Digest, LayerArn, Region, Visibility};
+use anyhow::{Context as _, ensure};
+use async_trait::async_trait;
+use layer::{Layer, Record};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+
+/// Layer versions in a directory; see the module's documentation for the layout.
+#[derive(Debug, Clone)]
+pub struct DirectoryRegistry {
+    root: PathBuf,
+    account: String,
+}
+
+impl DirectoryRegistry {
+    /// The account in the ARNs of a directory that stands for no real account: the one of AWS' own examples.
+    pub const DEFAULT_ACCOUNT: &str = "123456789012";
+
+    /// A registry in this directory, which is made if it is missing. The account goes into the ARNs.
+    ///
+    /// # Errors
+    /// When the account has not 12 digits or the directory cannot be made.
+    pub fn open(root: PathBuf, account: &str) -> anyhow::Result<Self> {
+        ensure!(
+            account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()),
+            "`{account}` is not the number of an AWS account: 12 digits are expected"
+        );
+        files::create_folders(&root)
+            .with_context(|| format!("cannot make the registry's directory {}", root.display()))?;
+        Ok(Self {
+            root,
+            account: account.to_owned(),
+        })
+    }
+
+    /// Does something with a layer's folder on a blocking thread.
+    async fn with_layer<T: Send + 'static>(
+        &self,
+        region: &Region,
+        name: &str,
+        work: impl FnOnce(&Layer) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let refused = |message: String| RegistryError::Refused {
+            region: region.clone(),
+            message,
+        };
+        // Also what keeps a name from leading out of the directory.
+        if !is_layer_name(name) {
+            return Err(refused(format!("`{name}` is not a layer name")));
+        }
+        let layer = Layer::new(&self.root, region, name);
+        match tokio::task::spawn_blocking(move || work(&layer)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Failure::Refused(message))) => Err(refused(message)),
+            Ok(Err(Failure::Disk(error))) if never_mends(&error) => Err(refused(error.to_string())),
+            Ok(Err(Failure::Disk(error))) => Err(RegistryError::Unreachable {
+                region: region.clone(),
+                message: error.to_string(),
+            }),
+            Err(broken_off) => Err(RegistryError::Unreachable {
+                region: region.clone(),
+                message: broken_off.to_string(),
+            }),
+        }
+    }
+
+    /// The same for a version of this registry's account.
+    async fn with_version<T: Send + 'static>(
+        &self,
+        arn: &LayerArn,
+        work: impl FnOnce(&Layer) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        if arn.account != self.account {
+            return Err(RegistryError::Refused {
+                region: arn.region.clone(),
+                message: format!("{arn} belongs to another account than {}", self.account),
+            });
+        }
+        self.with_layer(&arn.region, &arn.layer, work).await
+    }
+
+    fn arn(&self, region: &Region, name: &str, version: u64) -> LayerArn {
+        LayerArn {
+            region: region.clone(),
+            account: self.account.clone(),
+            layer: name.to_owned(),
+            version,
+        }
+    }
+}
+
+/// Why work in a layer's folder came to nothing.
+#[derive(Debug)]
+enum Failure {
+    /// AWS would have refused.
+    Refused(String),
+    /// The disk did not do it.
+    Disk(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+fn never_mends(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+#[async_trait]
+impl Registry for DirectoryRegistry {
+    async fn regions(&self) -> Result<Vec<Region>, RegistryError> {
+        Ok(Region::commercial())
+    }
+
+    async fn publish(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+    ) -> Result<PublishedVersion, RegistryError> {
+        let request = request.clone();
+        let (version, record) = self
+            .with_layer(region, &request.name.clone(), move |layer| {
+                if let Some(message) = violation(&request) {
+                    return Err(Failure::Refused(message));
+                }
+                let record = Record {
+                    description: request.description,
+                    license: request.license,
+                    runtime: request.python.runtime(),
+                    architecture: request.architecture,
+                    // Computed, not taken from the request: AWS too answers with what it got.
+                    digest: Digest::of(&request.zip),
+                    size: request.zip.len() as u64,
+                    allowed: BTreeSet::new(),
+                    deleted: false,
+                };
+                let version = layer.add(&record, &request.zip)?;
+                Ok((version, (request.name, record)))
+            })
+            .await?;
+        let (name, record) = record;
+        Ok(PublishedVersion {
+            arn: self.arn(region, &name, version),
+            digest: Some(record.digest),
+            size: Some(record.size),
+            description: record.description,
+        })
+    }
+
+    async fn find(
+        &self,
+        region: &Region,
+        name: &str,
+        digest: &Digest,
+    ) -> Result<Option<PublishedVersion>, RegistryError> {
+        let mark = format!("sha256:{}", digest.short());
+        let found = self
+            .with_layer(region, name, move |layer| {
+                for version in layer.versions()?.into_iter().rev() {
+                    match layer.read(version)? {
+                        Some(record) if record.description.contains(&mark) => {
+                            return Ok(Some((version, record.description)));
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(None)
+            })
+            .await?;
+        // A listing of AWS tells neither digest nor size.
+        Ok(found.map(|(version, description)| PublishedVersion {
+            arn: self.arn(region, name, version),
+            digest: None,
+            size: None,
+            description,
+        }))
+    }
+
+    async fn share(&self, arn: &LayerArn, visibility: &Visibility) -> Result<(), RegistryError> {
+        let grantees = Grantee::of(visibility);
+        if grantees.is_empty() {
+            return Ok(());
+        }
+        let (version, shown) = (arn.version, arn.to_string());
+        self.with_version(arn, move |layer| {
+            if let Some(bad) = grantees.iter().find(|grantee| !grantee.is_well_formed()) {
+                return Err(Failure::Refused(format!(
+                    "`{}` is neither an account nor an organization",
+                    bad.organization().unwrap_or(bad.principal())
+                )));
+            }
+            if layer.allow(version, grantees)? {
+                Ok(())
+            } else {
+                Err(Failure::Refused(format!("{shown} does not exist")))
+            }
+        })
+        .await
+    }
+
+    async fn read(&self, arn: &LayerArn) -> Result<Option<PublishedVersion>, RegistryError> {
+        let version = arn.version;
+        let record = self
+            .with_version(arn, move |layer| {
+                let Some(record) = layer.read(version)? else {
+                    return Ok(None);
+                };
+                if layer.has_zip(version, record.size)? {
+                    Ok(Some(record))
+                } else {
+                    Err(Failure::Refused(format!(
+                        "the zip of version {version} is not as it was published"
+                    )))
+                }
+            })
+            .await?;
+        Ok(record.map(|record| PublishedVersion {
+            arn: arn.clone(),
+            digest: Some(record.digest),
+            size: Some(record.size),
+            description: record.description,
+        }))
+    }
+
+    async fn is_shared(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<bool, RegistryError> {
+        let version = arn.version;
+        let allowed = self
+            .with_version(arn, move |layer| {
+                Ok(layer
+                    .read(version)?
+                    .map(|record| record.allowed)
+                    .unwrap_or_default())
+            })
+            .await?;
+        Ok(allowed == Grantee::of(visibility))
+    }
+
+    async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError> {
+        let version = arn.version;
+        self.with_version(arn, move |layer| Ok(layer.delete(version)?))
+            .await
+    }
+}

@@ -1,0 +1,75 @@
+//! What AWS Lambda refuses to publish, for the registry that has no AWS behind it.
+//!
+//! Source: AWS Lambda API reference, `PublishLayerVersion` (patterns and lengths), and AWS Lambda quotas (sizes).
+
+use super::PublishRequest;
+use crate::model::{UNZIPPED_LIMIT, ZIPPED_LIMIT};
+use bytes::Bytes;
+use std::io::Cursor;
+use zip::ZipArchive;
+
+const NAME_LIMIT: usize = 140;
+const DESCRIPTION_LIMIT: usize = 256;
+const LICENSE_LIMIT: usize = 512;
+
+/// Whether AWS takes this as a layer's name: 1 to 140 letters, digits, `-` and `_`. Such a name is also safe as a
+/// part of a path.
+pub(super) fn is_layer_name(name: &str) -> bool {
+    (1..=NAME_LIMIT).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Why AWS would refuse the request; `None` when it would not. Reads the zip's central directory, not its files.
+pub(super) fn violation(request: &PublishRequest) -> Option<String> {
+    let PublishRequest {
+        name,
+        description,
+        license,
+        ..
+    } = request;
+    if !is_layer_name(name) {
+        return Some(format!(
+            "`{name}` is not a layer name: 1 to {NAME_LIMIT} letters, digits, `-` and `_`"
+        ));
+    }
+    if description.chars().count() > DESCRIPTION_LIMIT {
+        return Some(format!(
+            "the description is longer than {DESCRIPTION_LIMIT} characters"
+        ));
+    }
+    if let Some(license) = license
+        && (license.chars().count() > LICENSE_LIMIT || license.contains(['\n', '\r']))
+    {
+        return Some(format!(
+            "the licence is not one line of at most {LICENSE_LIMIT} characters"
+        ));
+    }
+    zip_violation(&request.zip)
+}
+
+fn zip_violation(zip: &Bytes) -> Option<String> {
+    let size = zip.len() as u64;
+    if size > ZIPPED_LIMIT {
+        return Some(format!(
+            "the zip has {size} bytes, and at most {ZIPPED_LIMIT} are taken"
+        ));
+    }
+    let Ok(mut archive) = ZipArchive::new(Cursor::new(zip.as_ref())) else {
+        return Some("the file is not a zip".to_owned());
+    };
+    if archive.is_empty() {
+        return Some("the zip holds no file".to_owned());
+    }
+    let mut unzipped: u64 = 0;
+    for index in 0..archive.len() {
+        match archive.by_index_raw(index) {
+            Ok(entry) => unzipped = unzipped.saturating_add(entry.size()),
+            Err(reason) => return Some(format!("the zip is damaged: {reason}")),
+        }
+    }
+    (unzipped > UNZIPPED_LIMIT).then(|| {
+        format!("the zip unpacks to {unzipped} bytes, and at most {UNZIPPED_LIMIT} are taken")
+    })
+}

@@ -1,0 +1,164 @@
+//! Layer versions, from the intent to publish one until it is retired.
+
+use super::columns::{from_word, get, optional_text, optional_time, text, time};
+use crate::model::{LayerArn, LayerName, LayerVersion, Region, SlotKey, Target, Timestamp};
+use crate::store::Result;
+use anyhow::{Context as _, bail, ensure};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+/// Picks a key's rows; goes with [`parameters`].
+const KEY: &str =
+    "layer = ?1 AND target = ?2 AND region = ?3 AND digest = ?4 AND published_name = ?5";
+
+pub(super) fn list(tx: &Transaction<'_>, layer: Option<&LayerName>) -> Result<Vec<LayerVersion>> {
+    let mut versions = tx
+        .prepare_cached(
+            "SELECT * FROM layer_versions WHERE state <> 'deleted' AND (?1 IS NULL OR layer = ?1)
+             ORDER BY created_at, sequence",
+        )?
+        .query_and_then([layer.map(LayerName::as_str)], version)?
+        .collect::<Result<Vec<_>>>()?;
+    // The order is that of the type, not of its text; a stable sort keeps the age among equals.
+    versions.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(versions)
+}
+
+pub(super) fn begin_publish(
+    tx: &Transaction<'_>,
+    key: &SlotKey,
+    version_text: &str,
+    now: Timestamp,
+) -> Result<LayerVersion> {
+    let standing = tx
+        .prepare_cached(&format!(
+            "SELECT * FROM layer_versions WHERE {KEY} AND state IN ('intent', 'live')"
+        ))?
+        .query_and_then(parameters(key), version)?
+        .next()
+        .transpose()?;
+    if let Some(standing) = standing {
+        return Ok(standing);
+    }
+    let [layer, target, region, digest, published_name] = parameters(key);
+    tx.prepare_cached(
+        "INSERT INTO layer_versions (layer, target, region, digest, published_name, state, version, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'intent', ?6, ?7) RETURNING *",
+    )?
+    .query_and_then(
+        params![layer, target, region, digest, published_name, version_text, now.unix()],
+        version,
+    )?
+    .next()
+    .context("the store did not say what it wrote")?
+}
+
+pub(super) fn mark_live(
+    tx: &Transaction<'_>,
+    key: &SlotKey,
+    arn: &LayerArn,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<()> {
+    ensure!(
+        arn.region == key.region && arn.layer == key.published_name,
+        "{arn} is not a version of {} in {}",
+        key.published_name,
+        key.region
+    );
+    let intent: Option<i64> = tx
+        .query_row(
+            &format!("SELECT sequence FROM layer_versions WHERE {KEY} AND state = 'intent'"),
+            parameters(key),
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(intent) = intent else {
+        return already_live(tx, key, arn);
+    };
+    // An intent may have adopted a version that was deprecated before. One row speaks for a version: were the
+    // deprecated one kept, its expiry would delete what is live now.
+    tx.execute(
+        "DELETE FROM layer_versions WHERE arn = ?1 AND state = 'deprecated'",
+        [arn.to_string()],
+    )?;
+    let [layer, target, region, ..] = parameters(key);
+    tx.execute(
+        "UPDATE layer_versions SET state = 'deprecated', expires_at = ?4
+         WHERE layer = ?1 AND target = ?2 AND region = ?3 AND state = 'live'",
+        params![layer, target, region, expires_at.unix()],
+    )?;
+    tx.execute(
+        "UPDATE layer_versions SET state = 'live', arn = ?2, live_at = ?3 WHERE sequence = ?1",
+        params![intent, arn.to_string(), now.unix()],
+    )?;
+    Ok(())
+}
+
+/// Without an intent there is nothing to do if that version went live before, and something is wrong if not.
+fn already_live(tx: &Transaction<'_>, key: &SlotKey, arn: &LayerArn) -> Result<()> {
+    let arns: Vec<LayerArn> = tx
+        .prepare_cached(&format!(
+            "SELECT arn FROM layer_versions WHERE {KEY} AND arn IS NOT NULL"
+        ))?
+        .query_and_then(parameters(key), |row| text(row, "arn"))?
+        .collect::<Result<_>>()?;
+    if arns.contains(arn) {
+        return Ok(());
+    }
+    match arns.last() {
+        Some(other) => bail!("{arn} cannot go live: its zip already did as {other}"),
+        None => bail!("{arn} cannot go live: nobody wrote down the intent to publish it"),
+    }
+}
+
+pub(super) fn retire(
+    tx: &Transaction<'_>,
+    layer: &LayerName,
+    target: Target,
+    regions: Option<&[Region]>,
+    expires_at: Timestamp,
+) -> Result<usize> {
+    let mut retire = tx.prepare_cached(
+        "UPDATE layer_versions SET state = 'deprecated', expires_at = ?4
+         WHERE layer = ?1 AND target = ?2 AND (?3 IS NULL OR region = ?3) AND state = 'live'",
+    )?;
+    let (layer, target) = (layer.as_str(), target.to_string());
+    let mut retire_in =
+        |region: Option<&str>| retire.execute(params![layer, target, region, expires_at.unix()]);
+    let Some(regions) = regions else {
+        return Ok(retire_in(None)?);
+    };
+    let mut retired = 0;
+    for region in regions {
+        retired += retire_in(Some(region.as_str()))?;
+    }
+    Ok(retired)
+}
+
+fn parameters(key: &SlotKey) -> [String; 5] {
+    [
+        key.layer.to_string(),
+        key.target.to_string(),
+        key.region.to_string(),
+        key.digest.to_string(),
+        key.published_name.clone(),
+    ]
+}
+
+fn version(row: &Row<'_>) -> Result<LayerVersion> {
+    Ok(LayerVersion {
+        key: SlotKey {
+            layer: text(row, "layer")?,
+            target: text(row, "target")?,
+            region: text(row, "region")?,
+            digest: text(row, "digest")?,
+            published_name: get(row, "published_name")?,
+        },
+        state: from_word(row, "state")?,
+        arn: optional_text(row, "arn")?,
+        version: get(row, "version")?,
+        created_at: time(row, "created_at")?,
+        live_at: optional_time(row, "live_at")?,
+        expires_at: optional_time(row, "expires_at")?,
+    })
+}

@@ -1,0 +1,229 @@
+//! The embedded store: one SQLite file, which several processes may share.
+//!
+//! Every write is one `BEGIN IMMEDIATE` transaction, so that two writers queue up instead of one of them failing half
+//! way; what must never be there twice is held by unique indexes (`migrations/0001.sql`). Calls run on blocking
+//! threads, one at a time per process. Deliberately absent: caches, and a pool of connections, which one bot's load
+//! does not need.
+
+mod builds;
+mod columns;
+mod connection;
+mod deliveries;
+mod layer_versions;
+mod migrations;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use super::{Recorded, Result, Store};
+use crate::model::{
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, Region,
+    Run, RunState, SlotKey, StepRecord, Target, Timestamp,
+};
+use anyhow::Context as _;
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A [`Store`] in a SQLite file, or in memory.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in this file; the file and its folder are made, for their owner only, where they are missing,
+    /// and an older layout is brought up to date with everything in it. Blocks while it does so.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is not a store, or was written by a newer program.
+    pub fn open(path: &Path) -> Result<Self> {
+        let connection = connection::open(path)
+            .with_context(|| format!("cannot open the store {}", path.display()))?;
+        Ok(Self::over(connection))
+    }
+
+    /// A store that lasts as long as the value and its clones.
+    ///
+    /// # Errors
+    /// When SQLite cannot set it up.
+    pub fn open_in_memory() -> Result<Self> {
+        Ok(Self::over(connection::open_in_memory()?))
+    }
+
+    fn over(connection: Connection) -> Self {
+        Self {
+            connection: Arc::new(Mutex::new(connection)),
+        }
+    }
+
+    /// Runs reads on a blocking thread; they see one state of the store.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.transact(TransactionBehavior::Deferred, work).await
+    }
+
+    /// Runs a change on a blocking thread, in a transaction that holds the write lock from its start.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.transact(TransactionBehavior::Immediate, work).await
+    }
+
+    async fn transact<T: Send + 'static>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let connection = Arc::clone(&self.connection);
+        tokio::task::spawn_blocking(move || {
+            // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        })
+        .await
+        .context("a call to the store was broken off")?
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn record_delivery(
+        &self,
+        delivery: &Delivery,
+        event: Option<&Event>,
+    ) -> Result<Recorded> {
+        let (delivery, event) = (delivery.clone(), event.cloned());
+        self.write(move |tx| deliveries::record(tx, &delivery, event.as_ref()))
+            .await
+    }
+
+    async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
+        self.read(move |tx| deliveries::waiting(tx, limit)).await
+    }
+
+    async fn finish_event(&self, key: &str, outcome: &str) -> Result<()> {
+        let (key, outcome) = (key.to_owned(), outcome.to_owned());
+        self.write(move |tx| deliveries::finish(tx, &key, &outcome))
+            .await
+    }
+
+    async fn create_run(&self, run: &Run) -> Result<bool> {
+        let run = run.clone();
+        self.write(move |tx| runs::create(tx, &run)).await
+    }
+
+    async fn run(&self, id: &str) -> Result<Option<Run>> {
+        let id = id.to_owned();
+        self.read(move |tx| runs::get(tx, &id)).await
+    }
+
+    async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
+        self.read(move |tx| runs::in_state(tx, state)).await
+    }
+
+    async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>> {
+        self.read(move |tx| runs::of(tx, pull_request)).await
+    }
+
+    async fn end_run(&self, id: &str, state: RunState, detail: Option<&str>) -> Result<bool> {
+        let (id, detail) = (id.to_owned(), detail.map(str::to_owned));
+        self.write(move |tx| runs::end(tx, &id, state, detail.as_deref()))
+            .await
+    }
+
+    async fn put_step(&self, step: &StepRecord) -> Result<()> {
+        let step = step.clone();
+        self.write(move |tx| runs::put_step(tx, &step)).await
+    }
+
+    async fn steps(&self, run: &str) -> Result<Vec<StepRecord>> {
+        let run = run.to_owned();
+        self.read(move |tx| runs::steps(tx, &run)).await
+    }
+
+    async fn conversation(&self, pull_request: u64) -> Result<Option<Conversation>> {
+        self.read(move |tx| deliveries::conversation(tx, pull_request))
+            .await
+    }
+
+    async fn put_conversation(&self, conversation: &Conversation) -> Result<()> {
+        let conversation = conversation.clone();
+        self.write(move |tx| deliveries::put_conversation(tx, &conversation))
+            .await
+    }
+
+    async fn put_build(&self, build: &BuildRecord) -> Result<()> {
+        let build = build.clone();
+        self.write(move |tx| builds::put(tx, &build)).await
+    }
+
+    async fn build(
+        &self,
+        layer: &LayerName,
+        target: Target,
+        fingerprint: &Digest,
+    ) -> Result<Option<BuildRecord>> {
+        let (layer, fingerprint) = (layer.clone(), *fingerprint);
+        self.read(move |tx| builds::get(tx, &layer, target, &fingerprint))
+            .await
+    }
+
+    async fn builds(&self) -> Result<Vec<BuildRecord>> {
+        self.read(builds::publishable).await
+    }
+
+    async fn layer_versions(&self) -> Result<Vec<LayerVersion>> {
+        self.read(|tx| layer_versions::list(tx, None)).await
+    }
+
+    async fn layer_versions_of(&self, layer: &LayerName) -> Result<Vec<LayerVersion>> {
+        let layer = layer.clone();
+        self.read(move |tx| layer_versions::list(tx, Some(&layer)))
+            .await
+    }
+
+    async fn begin_publish(
+        &self,
+        key: &SlotKey,
+        version: &str,
+        now: Timestamp,
+    ) -> Result<LayerVersion> {
+        let (key, version) = (key.clone(), version.to_owned());
+        self.write(move |tx| layer_versions::begin_publish(tx, &key, &version, now))
+            .await
+    }
+
+    async fn mark_live(
+        &self,
+        key: &SlotKey,
+        arn: &LayerArn,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        let (key, arn) = (key.clone(), arn.clone());
+        self.write(move |tx| layer_versions::mark_live(tx, &key, &arn, now, expires_at))
+            .await
+    }
+
+    async fn retire(
+        &self,
+        layer: &LayerName,
+        target: Target,
+        regions: Option<&[Region]>,
+        expires_at: Timestamp,
+    ) -> Result<usize> {
+        let (layer, regions) = (layer.clone(), regions.map(<[Region]>::to_vec));
+        self.write(move |tx| {
+            layer_versions::retire(tx, &layer, target, regions.as_deref(), expires_at)
+        })
+        .await
+    }
+}

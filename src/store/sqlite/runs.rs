@@ -1,0 +1,109 @@
+//! Runs and the journal of their steps.
+
+use super::columns::{self, from_word, json, number, optional_number, time, word};
+use crate::model::{Run, RunState, StepRecord};
+use crate::store::Result;
+use anyhow::{Context as _, ensure};
+use rusqlite::{Params, Transaction, params};
+
+pub(super) fn create(tx: &Transaction<'_>, run: &Run) -> Result<bool> {
+    let created = tx.execute(
+        "INSERT INTO runs (id, kind, pull_request, head_sha, base_sha, state, detail, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+        params![
+            run.id,
+            word(run.kind)?,
+            run.pull_request.map(number).transpose()?,
+            run.head_sha,
+            run.base_sha,
+            word(run.state)?,
+            run.detail,
+            run.created_at.unix()
+        ],
+    )?;
+    Ok(created == 1)
+}
+
+pub(super) fn get(tx: &Transaction<'_>, id: &str) -> Result<Option<Run>> {
+    Ok(select(tx, "WHERE id = ?1", [id])?.pop())
+}
+
+pub(super) fn in_state(tx: &Transaction<'_>, state: RunState) -> Result<Vec<Run>> {
+    select(
+        tx,
+        "WHERE state = ?1 ORDER BY created_at, sequence",
+        [word(state)?],
+    )
+}
+
+pub(super) fn of(tx: &Transaction<'_>, pull_request: u64) -> Result<Vec<Run>> {
+    select(
+        tx,
+        "WHERE pull_request = ?1 ORDER BY created_at, sequence",
+        [number(pull_request)?],
+    )
+}
+
+pub(super) fn end(
+    tx: &Transaction<'_>,
+    id: &str,
+    state: RunState,
+    detail: Option<&str>,
+) -> Result<bool> {
+    ensure!(state != RunState::Open, "a run cannot end as open");
+    let ended = tx.execute(
+        "UPDATE runs SET state = ?2, detail = ?3 WHERE id = ?1 AND state = ?4",
+        params![id, word(state)?, detail, word(RunState::Open)?],
+    )?;
+    Ok(ended == 1)
+}
+
+pub(super) fn put_step(tx: &Transaction<'_>, step: &StepRecord) -> Result<()> {
+    // An update keeps the row's sequence, and so the step's place in the journal.
+    tx.execute(
+        "INSERT INTO steps (run, name, state, output, finished_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (run, name) DO UPDATE
+         SET state = excluded.state, output = excluded.output, finished_at = excluded.finished_at",
+        params![
+            step.run,
+            step.name,
+            word(step.state)?,
+            step.output.to_string(),
+            step.finished_at.unix()
+        ],
+    )
+    .with_context(|| format!("cannot write step `{}` of run `{}`", step.name, step.run))?;
+    Ok(())
+}
+
+pub(super) fn steps(tx: &Transaction<'_>, run: &str) -> Result<Vec<StepRecord>> {
+    tx.prepare_cached("SELECT * FROM steps WHERE run = ?1 ORDER BY sequence")?
+        .query_and_then([run], |row| {
+            Ok(StepRecord {
+                run: columns::get(row, "run")?,
+                name: columns::get(row, "name")?,
+                state: from_word(row, "state")?,
+                output: json(row, "output")?,
+                finished_at: time(row, "finished_at")?,
+            })
+        })?
+        .collect()
+}
+
+/// Runs that a condition (fixed text, never input) holds for.
+fn select(tx: &Transaction<'_>, condition: &str, parameters: impl Params) -> Result<Vec<Run>> {
+    tx.prepare_cached(&format!("SELECT * FROM runs {condition}"))?
+        .query_and_then(parameters, |row| {
+            Ok(Run {
+                id: columns::get(row, "id")?,
+                kind: from_word(row, "kind")?,
+                pull_request: optional_number(row, "pull_request")?,
+                head_sha: columns::get(row, "head_sha")?,
+                base_sha: columns::get(row, "base_sha")?,
+                state: from_word(row, "state")?,
+                detail: columns::get(row, "detail")?,
+                created_at: time(row, "created_at")?,
+            })
+        })?
+        .collect()
+}
