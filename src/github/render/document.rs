@@ -22,6 +22,14 @@ pub(super) struct Block {
     pub forms: Vec<String>,
 }
 
+impl Block {
+    /// Bytes that a form takes; none when it is past the last one.
+    fn length(&self, form: usize) -> usize {
+        let text = self.forms.get(form);
+        text.map_or(0, |text| text.len() + GAP.len())
+    }
+}
+
 /// Everything that is said at once.
 #[derive(Debug, Clone)]
 pub(super) struct Document<'a> {
@@ -52,22 +60,40 @@ impl Document<'_> {
             &self.blocks,
             COMMENT_LIMIT.saturating_sub(frame + NOTE_RESERVE),
         );
-        let shortened: Vec<Block> = chosen(&self.blocks, &in_comment, |form| form > 0);
-        let in_text = fit(&shortened, CHECK_LIMIT - NOTE_RESERVE);
-        let lost: Vec<Block> = chosen(&shortened, &in_text, |form| form > 0);
+        let in_text = complete(&self.blocks, &in_comment, CHECK_LIMIT - NOTE_RESERVE);
+        let shortened = chosen(&self.blocks, &in_comment, |form| form > 0);
+        // What the comment has in full has no place in the text, and counts as full there.
+        let lost = chosen(&self.blocks, &in_text, |form| form > 0);
 
         let mut comment = vec![self.head.clone()];
         comment.extend(written(&self.blocks, &in_comment));
-        let mut text = written(&shortened, &in_text);
+        let mut text: Vec<String> = self
+            .blocks
+            .iter()
+            .zip(&in_text)
+            .zip(&in_comment)
+            .filter(|(_, in_comment)| **in_comment > 0)
+            .filter_map(|((block, form), _)| block.forms.get(*form).cloned())
+            .collect();
+        let exception = if lost.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ", except for some of {}, which did not fit there either. {}",
+                names(&lost),
+                self.elsewhere
+            )
+        };
         if !shortened.is_empty() {
             comment.push(format!(
-                "> **Shortened for length:** {}. In full in the text of the check run `layersmith`.{}",
+                "> **Shortened for length:** {}. What is missing stands in the text of the check run `layersmith`{exception}",
                 names(&shortened),
-                self.note_of(&lost)
             ));
         }
         if !lost.is_empty() {
-            text.push(format!("> **Shortened here too.**{}", self.note_of(&lost)));
+            text.push(format!(
+                "> **Shortened for length:** here stands what the comment has no room for{exception}"
+            ));
         }
         comment.push(self.foot.clone());
         Texts {
@@ -75,17 +101,6 @@ impl Document<'_> {
             summary: self.summary(),
             text: (!text.is_empty()).then(|| joined(text)),
         }
-    }
-
-    fn note_of(&self, lost: &[Block]) -> String {
-        if lost.is_empty() {
-            return String::new();
-        }
-        format!(
-            " It did not all fit there: the rest of {} is left out. {}",
-            names(lost),
-            self.elsewhere
-        )
     }
 
     fn summary(&self) -> String {
@@ -118,12 +133,7 @@ impl Document<'_> {
 ///
 /// Blocks are shortened by one step from the last to the first, then by the next step.
 fn fit(blocks: &[Block], limit: usize) -> Vec<usize> {
-    let length = |block: &Block, form: usize| {
-        block
-            .forms
-            .get(form)
-            .map_or(0, |text| text.len() + GAP.len())
-    };
+    let length = |block: &Block, form: usize| block.length(form);
     let mut forms = vec![0; blocks.len()];
     let mut total: usize = blocks.iter().map(|block| length(block, 0)).sum();
     let steps = blocks
@@ -149,9 +159,42 @@ fn fit(blocks: &[Block], limit: usize) -> Vec<usize> {
     forms
 }
 
-fn chosen(blocks: &[Block], forms: &[usize], keep: impl Fn(usize) -> bool) -> Vec<Block> {
+/// Which form of each block to use in the text that completes a comment; a number past the last form leaves it out.
+///
+/// Blocks of which the comment has little are written one step longer first; then, in order, whatever has room is
+/// written as long as possible. Nothing is written as short as the comment has it.
+fn complete(blocks: &[Block], in_comment: &[usize], limit: usize) -> Vec<usize> {
+    let length = |block: &Block, form: usize| block.length(form);
+    let mut total = 0;
+    let mut forms: Vec<usize> = Vec::with_capacity(blocks.len());
+    for (block, there) in blocks.iter().zip(in_comment) {
+        let longer = there.saturating_sub(1);
+        let form = match there {
+            0 => 0,
+            2.. if total + length(block, longer) <= limit => longer,
+            _ => block.forms.len(),
+        };
+        total += if *there > 0 { length(block, form) } else { 0 };
+        forms.push(form);
+    }
+    for ((block, there), form) in blocks.iter().zip(in_comment).zip(&mut forms) {
+        let without = total - if *there > 0 { length(block, *form) } else { 0 };
+        let better = (0..(*form).min(*there)).find(|it| without + length(block, *it) <= limit);
+        if let Some(better) = better {
+            total = without + length(block, better);
+            *form = better;
+        }
+    }
+    forms
+}
+
+fn chosen<'a>(
+    blocks: &'a [Block],
+    forms: &[usize],
+    keep: impl Fn(usize) -> bool,
+) -> Vec<&'a Block> {
     let kept = blocks.iter().zip(forms).filter(|(_, form)| keep(**form));
-    kept.map(|(block, _)| block.clone()).collect()
+    kept.map(|(block, _)| block).collect()
 }
 
 fn written(blocks: &[Block], forms: &[usize]) -> Vec<String> {
@@ -161,7 +204,7 @@ fn written(blocks: &[Block], forms: &[usize]) -> Vec<String> {
         .collect()
 }
 
-fn names(blocks: &[Block]) -> String {
+fn names(blocks: &[&Block]) -> String {
     let parts = count(blocks.len(), "part");
     format!(
         "{parts} ({})",
@@ -204,6 +247,17 @@ mod tests {
         assert_eq!(fit(&blocks, 24), [1, 1, 3]);
         assert_eq!(fit(&blocks, 0), [2, 2, 3]);
         assert_eq!(fit(&[], 0), [0; 0]);
+    }
+
+    #[test]
+    fn the_text_completes_the_comment() {
+        let blocks = [block(&[100, 10]), block(&[200, 100, 10]), block(&[20])];
+        // All of it, the table of the second and the last one, and too little for anything.
+        assert_eq!(complete(&blocks, &[1, 2, 1], 326), [0, 0, 0]);
+        assert_eq!(complete(&blocks, &[1, 2, 1], 130), [2, 1, 0]);
+        assert_eq!(complete(&blocks, &[1, 2, 1], 10), [2, 3, 1]);
+        // What stands in the comment takes no room.
+        assert_eq!(complete(&blocks, &[0, 0, 1], 22), [0, 0, 0]);
     }
 
     #[test]

@@ -78,7 +78,9 @@ pub(super) fn prose(text: &str) -> String {
     let unpaired = parts.len().is_multiple_of(2).then(|| parts.len() - 1);
     let mut out = String::new();
     for (index, part) in parts.iter().enumerate() {
-        if index % 2 == 1 && Some(index) != unpaired {
+        if Some(index) == unpaired {
+            words(&mut out, &format!("`{part}"));
+        } else if index % 2 == 1 {
             push(&mut out, &code(part));
         } else {
             words(&mut out, part);
@@ -186,7 +188,7 @@ mod tests {
             ),
             ("as in GH-12 and deadbee1", "as in `GH-12` and `deadbee1`"),
             ("a :tada: b", "a `:tada:` b"),
-            ("open ` then @x", "open then `@x`"),
+            ("open ` then @x", "open `` ` `` then `@x`"),
             ("`a``b`", "`a` `b`"),
             ("`@x`@y", "`@x` `@y`"),
             ("**x** `a|b`", "`**x**` <code>a&#124;b</code>"),

@@ -15,7 +15,7 @@ const SHOWN_CHANGES: usize = 4;
 const SHOWN_REGIONS: usize = 4;
 /// Characters shown of a version.
 const VERSION_LIMIT: usize = 64;
-/// Characters shown of the reason why something cannot be had.
+/// Characters shown of the reason why something is not possible.
 const REASON_LIMIT: usize = 6_000;
 
 const HEAD: &str = "| Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |\n|---|---|---|---|---|\n";
@@ -75,7 +75,7 @@ fn state(entries: &[&Entry], code: fn(&str) -> String) -> String {
             }
             Action::Retire { version: old, .. } => format!("{} goes", version(old)),
             Action::Blocked { failure, .. } if failure.transient => "did not work out".to_owned(),
-            Action::Blocked { .. } => "cannot be had".to_owned(),
+            Action::Blocked { .. } => "not possible".to_owned(),
         };
         phrases.entry(phrase).or_default().push(entry.target);
     }
@@ -132,7 +132,7 @@ fn row(entry: &Entry, policy: &Policy) -> String {
             if failure.transient {
                 "⚠️ did not work out this time"
             } else {
-                "❌ cannot be had"
+                "❌ not possible"
             },
             build.as_deref().map_or_else(|| "– | –".to_owned(), sizes)
         ),
@@ -153,8 +153,10 @@ fn packages(publication: &Publication) -> String {
     let shown = listed(&changes, SHOWN_CHANGES, |change| change_text(change));
     match publication.reason {
         Reason::New => format!(
-            "first time, {}: {shown}",
-            count(publication.build.artifact.pins.len(), "package")
+            "first time: {}",
+            listed(&publication.build.artifact.pins, SHOWN_CHANGES, |pin| code(
+                &cut(&format!("{} {}", pin.name, pin.version), VERSION_LIMIT)
+            ))
         ),
         Reason::Backfill => format!("{version}, the same zip"),
         Reason::Changed if changes.is_empty() => "the same packages, built anew".to_owned(),
@@ -223,7 +225,7 @@ fn destination(publication: &Publication) -> String {
     parts.join("; ")
 }
 
-/// Why something cannot be had, each reason once with its targets.
+/// Why something is not possible, each reason once with its targets.
 fn reasons(entries: &[&Entry]) -> Vec<String> {
     let mut reasons: Vec<(&BuildFailure, Vec<Target>)> = Vec::new();
     for entry in entries {
@@ -240,7 +242,7 @@ fn reasons(entries: &[&Entry]) -> Vec<String> {
             let what = if failure.transient {
                 "⚠️ Did not work out this time for"
             } else {
-                "❌ Cannot be had for"
+                "❌ Not possible for"
             };
             format!("{what} {}:{}", targets(&blocked), reason(&failure.message))
         })

@@ -10,7 +10,7 @@ use super::words::{count, extent, region_span, usable_for};
 use super::{CheckText, Conclusion, Rendered};
 use crate::model::{LayerName, Policy, Problem, Target, Timestamp};
 use crate::plan::{Action, Outcome, Plan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of layer tables that are shown without unfolding.
 const OPEN_ROWS: usize = 24;
@@ -178,15 +178,11 @@ pub(super) fn headline(view: &OutcomeView<'_>, balance: &Balance) -> String {
         parts.push(format!("{what}, live in {span}"));
     }
     if balance.missing > 0 {
-        parts.push(format!("{} not published", count(balance.missing, "build")));
+        parts.push(format!("{} missing", count(balance.missing, "build")));
     }
     if !view.retired.is_empty() {
-        let gone = extent(
-            view.retired
-                .iter()
-                .map(|(layer, target, _)| (layer, *target)),
-        );
-        parts.push(format!("{gone} deprecated"));
+        let gone: BTreeSet<&LayerName> = view.retired.iter().map(|(layer, ..)| layer).collect();
+        parts.push(format!("{} deprecated", count(gone.len(), "layer")));
     }
     let errors = problems::errors(view.problems);
     if errors > 0 {
@@ -202,16 +198,11 @@ pub(super) fn headline(view: &OutcomeView<'_>, balance: &Balance) -> String {
     if parts.is_empty() {
         return "Nothing had to be published".to_owned();
     }
-    let lead = if live.is_empty() {
-        if balance.is_complete() {
-            "Done"
-        } else {
-            "Not published"
-        }
-    } else if balance.is_complete() {
-        "Published"
-    } else {
-        "Published in part"
+    let lead = match (live.is_empty(), balance.failed + balance.missing) {
+        (false, 0) => "Published",
+        (false, _) => "Published in part",
+        (true, 0) if balance.is_complete() => "Done",
+        (true, _) => "Nothing was published",
     };
     format!("{lead}: {}", parts.join("; "))
 }
@@ -223,7 +214,7 @@ fn head(title: &str, balance: &Balance) -> String {
         "⚠️"
     };
     let mut head = format!("### {mark} {title}");
-    if balance.live > 0 && !balance.is_complete() {
+    if balance.live > 0 && balance.failed > 0 {
         head.push_str(
             "\n\nWhat is listed as live was read back and can be used. The rest is marked; `/layersmith retry` tries it again at once.",
         );

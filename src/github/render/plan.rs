@@ -166,13 +166,13 @@ fn layers(view: &PlanView<'_>) -> Vec<Block> {
 
 fn foot(view: &PlanView<'_>) -> String {
     let readers = match &view.policy.visibility {
-        Visibility::Public => "for every AWS account".to_owned(),
-        Visibility::Private => "for the publishing account only".to_owned(),
-        Visibility::Organization(id) => format!("for the AWS organization {}", code(&cut(id, 40))),
-        Visibility::Accounts(ids) => format!("for {}", count(ids.len(), "AWS account")),
+        Visibility::Public => "every AWS account".to_owned(),
+        Visibility::Private => "the publishing account only".to_owned(),
+        Visibility::Organization(id) => format!("the AWS organization {}", code(&cut(id, 40))),
+        Visibility::Accounts(ids) => count(ids.len(), "AWS account"),
     };
     format!(
-        "---\n<sub>Planned for {}. What is published is readable {readers}. A push plans anew; `/layersmith help` says what else can be asked for.</sub>",
+        "---\n<sub>Planned for {}. What is published can be used by {readers}. A push plans anew; `/layersmith help` says what else can be asked for.</sub>",
         code(&short_sha(view.head_sha))
     )
 }

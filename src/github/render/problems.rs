@@ -127,7 +127,7 @@ pub(super) fn annotations(
             .map(|((path, location, layer, message), targets)| {
                 let targets: Vec<Target> = targets.into_iter().collect();
                 let targets = listed(&targets, targets.len(), Target::to_string);
-                let message = format!("{layer} cannot be had for {targets}: {message}");
+                let message = format!("{layer} is not possible for {targets}: {message}");
                 Problem::error(path, location, message)
             }),
     );

@@ -16,7 +16,7 @@ pub(super) struct Tally<'a> {
     pub retire: Vec<&'a Entry>,
     /// Not known before they are built.
     pub build: Vec<&'a Entry>,
-    /// What cannot be had for good: each reason of each layer once.
+    /// What is not possible for good: each reason of each layer once.
     pub impossible: BTreeSet<(&'a LayerName, &'a str)>,
     /// What could not be built this time.
     pub transient: Vec<&'a Entry>,
@@ -59,11 +59,11 @@ impl<'a> Tally<'a> {
         }
         if !self.leave.is_empty() {
             let regions = region_span(self.leave.iter().map(|(_, it)| it.leaves.len()));
-            let what = extent(self.leave.iter().map(|(entry, _)| build_of(entry)));
+            let what = layers(self.leave.iter().map(|(entry, _)| *entry));
             parts.push(format!("{what} would leave {regions}"));
         }
         if !self.retire.is_empty() {
-            let what = extent(self.retire.iter().map(|entry| build_of(entry)));
+            let what = layers(self.retire.iter().copied());
             parts.push(format!("{what} would be deprecated"));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
@@ -89,6 +89,12 @@ impl<'a> Tally<'a> {
     pub(super) fn is_hindered(&self) -> bool {
         !self.impossible.is_empty() || !self.transient.is_empty()
     }
+}
+
+/// `2 layers`, however many targets they have.
+fn layers<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+    let layers: BTreeSet<&LayerName> = entries.map(|entry| &entry.layer).collect();
+    count(layers.len(), "layer")
 }
 
 fn build_of(entry: &Entry) -> (&LayerName, Target) {
