@@ -1,1 +1,3 @@
 //! github
+
+pub mod render;

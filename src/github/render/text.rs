@@ -1,0 +1,191 @@
+//! Plans and outcomes for a terminal: plain text without Markdown, colours or control characters.
+
+use super::escape::{cut, line, lines};
+use super::layer_outcome;
+use super::layer_plan::contents_text;
+use super::outcome::{Balance, OutcomeView, TablesResult, headline, usability};
+use super::problems;
+use super::tally::Tally;
+use super::words::{count, mebibytes};
+use crate::model::{LayerName, Problem, Region};
+use crate::plan::{Action, Entry, Outcome, Plan, Publication, Reason};
+
+/// What would be done, with every problem; ends with a line end.
+#[must_use]
+pub fn plan_as_text(plan: &Plan, problems: &[Problem]) -> String {
+    let problems = problems::sorted(problems);
+    let errors = problems::errors(&problems);
+    let tally = Tally::of(plan, |_| true);
+    let mut text = problems_text(&problems);
+    let mut entries: Vec<&Entry> = plan.entries.iter().collect();
+    entries.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
+    let mut layer: Option<&LayerName> = None;
+    for entry in entries {
+        if layer != Some(&entry.layer) {
+            text.push_str(&format!("{}\n", entry.layer));
+            layer = Some(&entry.layer);
+        }
+        let target = entry.target.to_string();
+        text.push_str(&format!("  {target:<12} {}\n", action_text(&entry.action)));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!("{}.\n", tally.headline(errors, "")));
+    if errors > 0 || tally.is_hindered() {
+        let intent = tally.intent("");
+        text.extend(intent.map(|intent| format!("Apart from that, {intent}.\n")));
+    }
+    text
+}
+
+fn problems_text(problems: &[Problem]) -> String {
+    let mut text: String = problems
+        .iter()
+        .map(|problem| format!("{}\n", line(&problem.to_string())))
+        .collect();
+    if !problems.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn action_text(action: &Action) -> String {
+    match action {
+        Action::Keep { version, regions } => format!(
+            "keep      {}, live in {}",
+            line(version),
+            count(regions.len(), "region")
+        ),
+        Action::Build => "build     known once it is built".to_owned(),
+        Action::Publish(publication) => publication_text(publication),
+        Action::Retire { version, regions } => format!(
+            "retire    {}, live in {}",
+            line(version),
+            count(regions.len(), "region")
+        ),
+        Action::Blocked { failure, .. } => {
+            let what = if failure.transient {
+                "not now  "
+            } else {
+                "blocked  "
+            };
+            format!("{what} {}", indented(&failure.message))
+        }
+    }
+}
+
+fn publication_text(publication: &Publication) -> String {
+    let version = line(&publication.build.version);
+    let artifact = &publication.build.artifact;
+    let old = publication.previous_version.as_deref().map(line);
+    let (verb, what) = match (publication.reason, old) {
+        _ if publication.regions.is_empty() => ("leave    ", version),
+        (Reason::New, _) => ("new      ", version),
+        (Reason::Backfill, _) => ("backfill ", version),
+        (Reason::Changed, Some(old)) => ("change   ", format!("{old} -> {version}")),
+        (Reason::Changed, None) => ("change   ", version),
+    };
+    let mut text = format!("{verb} {what}");
+    if !publication.regions.is_empty() {
+        text.push_str(&format!(
+            ", {} ({} of 50 MiB zipped, {} of 250 MiB unzipped)",
+            to_regions(&publication.regions),
+            mebibytes(artifact.size),
+            mebibytes(artifact.unzipped_size)
+        ));
+    }
+    if !publication.leaves.is_empty() {
+        text.push_str(&format!(", leaves {}", region_list(&publication.leaves)));
+    }
+    if publication.reason != Reason::Backfill && !publication.regions.is_empty() {
+        let contents = contents_text(&artifact.pins, &publication.changes);
+        text.push_str(&format!("\n{SHIFT}{}", indented(&contents)));
+    }
+    text
+}
+
+/// Under the words of an action.
+const SHIFT: &str = "                         ";
+
+fn indented(text: &str) -> String {
+    lines(&cut(text, 20_000)).replace('\n', &format!("\n{SHIFT}"))
+}
+
+fn to_regions(regions: &[Region]) -> String {
+    if regions.len() <= 4 {
+        format!("to {}", region_list(regions))
+    } else {
+        format!("to {}", count(regions.len(), "region"))
+    }
+}
+
+fn region_list(regions: &[Region]) -> String {
+    let names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+    names.join(", ")
+}
+
+/// What was done: every new ARN, every failure, what became of the tables; ends with a line end. The marker is not used.
+#[must_use]
+pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
+    let mut text = problems_text(&problems::sorted(view.problems));
+    let layers = layer_outcome::rows(view);
+    for (layer, rows) in &layers {
+        text.push_str(&format!("{layer}\n"));
+        for row in rows {
+            let target = row.target.to_string();
+            let said = if let Some(outcome) = row.outcome {
+                outcome_text(outcome)
+            } else if let Some(versions) = row.retired {
+                format!(
+                    "retired   {}, {}",
+                    count(versions, "version"),
+                    usability(view)
+                )
+            } else {
+                let pending = row.is_missing() || row.is_unfinished_retirement();
+                let action = row.entry.map(|entry| action_text(&entry.action));
+                let mark = if pending { "NOT DONE  " } else { "" };
+                format!("{mark}{}", action.unwrap_or_default())
+            };
+            text.push_str(&format!("  {target:<12} {said}\n"));
+        }
+    }
+    text.push_str(&match view.tables {
+        TablesResult::Pushed { commit, paths } => format!(
+            "tables: committed as {}, {}\n",
+            line(commit),
+            count(paths.len(), "file")
+        ),
+        TablesResult::Unchanged => "tables: nothing to change\n".to_owned(),
+        TablesResult::Failed { message, .. } => {
+            format!("tables: FAILED: {}\n", line(message))
+        }
+        TablesResult::NotTried => "tables: not tried\n".to_owned(),
+    });
+    let balance = Balance::of(view, &layers);
+    text.push_str(&format!("\n{}.\n", headline(view, &balance)));
+    text
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let mut rows = vec![format!(
+        "live      {} in {}",
+        line(&outcome.version),
+        count(outcome.published.len() + outcome.already.len(), "region")
+    )];
+    rows.extend(outcome.published.iter().map(ToString::to_string));
+    rows.extend(outcome.failed.iter().map(|failure| {
+        let next = if failure.transient {
+            "will be retried"
+        } else {
+            "has to be mended"
+        };
+        format!(
+            "FAILED    {}: {} ({next})",
+            failure.region,
+            line(&failure.message)
+        )
+    }));
+    rows.join(&format!("\n{SHIFT}"))
+}
