@@ -55,7 +55,8 @@ pub(super) fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<Node> {
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            flow_nesting_limit: DEPTH_LIMIT,
+            // One more, so that the depth budget, whose message is clearer, is the one that is hit.
+            flow_nesting_limit: DEPTH_LIMIT + 1,
             max_depth: DEPTH_LIMIT,
             max_aliases: ALIAS_LIMIT,
             max_anchors: ALIAS_LIMIT,
@@ -106,6 +107,10 @@ fn explain(error: &Error, text: &str, report: &mut Report<'_>) {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => (
             format!("more than {ALIAS_LIMIT} anchors (`&name`) or aliases (`*name`)"),
+            "write the values out".to_owned(),
+        ),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => (
+            "an alias (`*name`) stands inside what it refers to".to_owned(),
             "write the values out".to_owned(),
         ),
         Error::Budget { .. } => (

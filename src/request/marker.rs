@@ -184,6 +184,9 @@ impl<'a> Tokens<'a> {
             Some(Token::Word(name)) if !VARIABLES.contains(&name) => {
                 let hint = match nearest(name, VARIABLES) {
                     Some(variable) => format!("did you mean `{variable}`?"),
+                    None if name.starts_with(|c: char| c.is_ascii_digit()) => {
+                        format!("write it in quotes: `\"{}\"`", shown(name))
+                    }
                     None if name == "extra" => "a layer has no extras to ask about".to_owned(),
                     None => format!("`{}` is not one of {}", shown(name), one_of(&VARIABLES)),
                 };

@@ -100,3 +100,23 @@ fn the_policy_and_the_layers_of_this_repository_have_no_problems() {
     assert_eq!(catalog.problems, []);
     assert_eq!(catalog.layers.len(), files.len());
 }
+
+#[test]
+fn the_mistakes_shown_in_the_readme_are_what_is_said() {
+    let text = "packages: \n  - pandas=2.2\nregions: [us-est-1]\nowner: me\n";
+    let said = named_layer("layers/pandas.yaml", text);
+    let readme = include_str!("../../../layers/README.md");
+    assert!(readme.contains(&said), "{said}");
+}
+
+#[test]
+fn the_readme_has_a_row_for_every_key() {
+    let readme = include_str!("../../../layers/README.md");
+    // The message for a key that is nothing like any other lists all of them.
+    let known = layer("packages: [a]\nzzzzzz: 1\n");
+    let keys: Vec<&str> = known.split('`').skip(3).step_by(2).collect();
+    assert_eq!(keys.len(), 11, "{known}");
+    for key in keys {
+        assert!(readme.contains(&format!("\n| `{key}` | ")), "{key}");
+    }
+}

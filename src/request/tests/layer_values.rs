@@ -183,7 +183,7 @@ fn markers() {
 "#;
     insta::assert_snapshot!(layer(text), @r#"
     layers/a.yaml:2:9: error: the marker of `a` is not one (PEP 508): did you mean `python_version`?
-    layers/a.yaml:3:25: error: the marker of `b` is not one (PEP 508): `3` is not one of `python_version`, `python_full_version`, `implementation_version`, `os_name`, `sys_platform`, `platform_machine`, `platform_python_implementation`, `platform_release`, `platform_system`, `platform_version` or `implementation_name`
+    layers/a.yaml:3:25: error: the marker of `b` is not one (PEP 508): write it in quotes: `"3"`
     layers/a.yaml:4:24: error: the marker of `c` is not one (PEP 508): a variable or a text in quotes is missing here
     layers/a.yaml:5:25: error: the marker of `d` is not one (PEP 508): `< x` is not a comparison of versions (PEP 440)
     layers/a.yaml:6:26: error: the marker of `e` is not one (PEP 508): a closing `)` is missing at the end
