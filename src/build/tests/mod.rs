@@ -1,0 +1,6 @@
+//! Through the public face, with wheels made in code and served on this machine.
+
+mod assembling;
+mod building;
+mod hostile;
+mod wheel_maker;

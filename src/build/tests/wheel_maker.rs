@@ -1,0 +1,198 @@
+//! Makes wheels, right ones and wrong ones, byte by byte.
+
+use crate::model::{Digest, Lock, LockedPackage, WheelFile};
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
+use std::io::Write;
+
+/// A zip entry, every part of which can be made to lie.
+#[derive(Clone)]
+pub(super) struct TestEntry {
+    pub(super) name: Vec<u8>,
+    pub(super) data: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) deflated: bool,
+    pub(super) descriptor: bool,
+    pub(super) flags: u16,
+    pub(super) method: Option<u16>,
+    pub(super) local_name: Option<Vec<u8>>,
+    pub(super) local_size: Option<u32>,
+    pub(super) central_size: Option<u32>,
+    /// Where the central entry says its local header is.
+    pub(super) header_start: Option<u32>,
+}
+
+impl TestEntry {
+    pub(super) fn new(name: &str, data: &[u8]) -> Self {
+        Self {
+            name: name.as_bytes().to_vec(),
+            data: data.to_vec(),
+            mode: 0o100_644,
+            deflated: true,
+            descriptor: false,
+            flags: if name.is_ascii() { 0 } else { 1 << 11 },
+            method: None,
+            local_name: None,
+            local_size: None,
+            central_size: None,
+            header_start: None,
+        }
+    }
+}
+
+/// A zip of the entries.
+pub(super) fn zip(entries: &[TestEntry]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut directory = Vec::new();
+    for entry in entries {
+        let compressed = if entry.deflated {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&entry.data).unwrap();
+            encoder.finish().unwrap()
+        } else {
+            entry.data.clone()
+        };
+        let mut crc = Crc::new();
+        crc.update(&entry.data);
+        let flags = entry.flags | if entry.descriptor { 1 << 3 } else { 0 };
+        let method = entry.method.unwrap_or(if entry.deflated { 8 } else { 0 });
+        let sizes = [crc.sum(), compressed.len() as u32, entry.data.len() as u32];
+        let header = |out: &mut Vec<u8>, sizes: [u32; 3], name: &[u8]| {
+            for short in [flags, method, 0x6f00, 0x5a21] {
+                out.extend_from_slice(&short.to_le_bytes());
+            }
+            sizes
+                .iter()
+                .for_each(|size| out.extend_from_slice(&size.to_le_bytes()));
+            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
+        };
+        let offset = entry.header_start.unwrap_or(out.len() as u32);
+        out.extend_from_slice(b"PK\x03\x04\x14\x00");
+        let local_name = entry.local_name.as_ref().unwrap_or(&entry.name);
+        let mut local_sizes = if entry.descriptor { [0; 3] } else { sizes };
+        local_sizes[2] = entry.local_size.unwrap_or(local_sizes[2]);
+        header(&mut out, local_sizes, local_name);
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(local_name);
+        out.extend_from_slice(&compressed);
+        if entry.descriptor {
+            out.extend_from_slice(b"PK\x07\x08");
+            sizes
+                .iter()
+                .for_each(|size| out.extend_from_slice(&size.to_le_bytes()));
+        }
+        directory.extend_from_slice(b"PK\x01\x02\x14\x03\x14\x00");
+        let central_sizes = [sizes[0], sizes[1], entry.central_size.unwrap_or(sizes[2])];
+        header(&mut directory, central_sizes, &entry.name);
+        directory.extend_from_slice(&[0; 8]);
+        directory.extend_from_slice(&(entry.mode << 16).to_le_bytes());
+        directory.extend_from_slice(&offset.to_le_bytes());
+        directory.extend_from_slice(&entry.name);
+    }
+    let start = out.len() as u32;
+    out.extend_from_slice(&directory);
+    out.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+    for _ in 0..2 {
+        out.extend_from_slice(&(entries.len() as u16).to_le_bytes());
+    }
+    out.extend_from_slice(&(directory.len() as u32).to_le_bytes());
+    out.extend_from_slice(&start.to_le_bytes());
+    out.extend_from_slice(&[0, 0]);
+    out
+}
+
+/// A wheel under construction: its name, version and files.
+#[derive(Clone)]
+pub(super) struct TestWheel {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) entries: Vec<TestEntry>,
+}
+
+impl TestWheel {
+    /// A wheel with these files besides `METADATA`, `WHEEL` and `RECORD`.
+    pub(super) fn new(name: &str, version: &str, files: &[(&str, &str)]) -> Self {
+        let entries = files
+            .iter()
+            .map(|(path, text)| TestEntry::new(path, text.as_bytes()))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            entries,
+        }
+    }
+
+    pub(super) fn with(mut self, entry: TestEntry) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    pub(super) fn filename(&self) -> String {
+        format!("{}-{}-py3-none-any.whl", self.name, self.version)
+    }
+
+    pub(super) fn dist_info(&self) -> String {
+        format!("{}-{}.dist-info", self.name, self.version)
+    }
+
+    /// The wheel's bytes, with a `RECORD` that is right.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let record: String = self
+            .entries
+            .iter()
+            .map(|entry| {
+                format!(
+                    "{},sha256={},{}\n",
+                    String::from_utf8_lossy(&entry.name),
+                    Digest::of(&entry.data).record_base64(),
+                    entry.data.len()
+                )
+            })
+            .collect();
+        self.bytes_with_record(&record)
+    }
+
+    pub(super) fn bytes_with_record(&self, record: &str) -> Vec<u8> {
+        let dist_info = self.dist_info();
+        let metadata = format!(
+            "Metadata-Version: 2.4\nName: {}\nVersion: {}\nLicense-Expression: MIT\n\nText\n",
+            self.name, self.version
+        );
+        let wheel = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+        let mut entries = self.entries.clone();
+        for (file, text) in [
+            ("METADATA", &*metadata),
+            ("WHEEL", wheel),
+            ("RECORD", record),
+        ] {
+            entries.push(TestEntry::new(
+                &format!("{dist_info}/{file}"),
+                text.as_bytes(),
+            ));
+        }
+        zip(&entries)
+    }
+
+    /// The wheel as a lock has it, served below `base`.
+    pub(super) fn locked(&self, base: &str) -> LockedPackage {
+        let bytes = self.bytes();
+        LockedPackage {
+            name: crate::model::normalize_package_name(&self.name),
+            version: self.version.clone(),
+            wheel: WheelFile {
+                filename: self.filename(),
+                url: format!("{base}/{}", self.filename()),
+                sha256: Digest::of(&bytes),
+                size: Some(bytes.len() as u64),
+            },
+        }
+    }
+}
+
+/// A lock of some wheels served below `base`, in the order given.
+pub(super) fn lock(wheels: &[TestWheel], base: &str) -> Lock {
+    Lock {
+        packages: wheels.iter().map(|wheel| wheel.locked(base)).collect(),
+    }
+}
