@@ -131,7 +131,10 @@ pub(crate) async fn deliveries_and_events(store: &dyn Store) {
     };
     assert_eq!(record("d2", Some(&again)).await, Recorded::SeenEvent);
     assert_eq!(record("d3", None).await, Recorded::New);
-    assert_eq!(store.waiting_events(10).await.unwrap(), [first.clone()]);
+    assert_eq!(
+        store.waiting_events(10).await.unwrap(),
+        std::slice::from_ref(&first)
+    );
 
     store.finish_event(&first.key, "run plan-7").await.unwrap();
     store.finish_event(&first.key, "again").await.unwrap();
