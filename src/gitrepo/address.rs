@@ -102,7 +102,7 @@ impl SshAddress {
     }
 
     /// The name under which the host stands in a `known_hosts` file: `host`, or `[host]:port` when the port is not 22
-    /// (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+    /// (sshd(8), "`SSH_KNOWN_HOSTS` FILE FORMAT").
     pub(super) fn known_as(&self) -> String {
         if self.port == SSH_PORT {
             self.host.clone()

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// How often a commit is made and pushed before giving up on a busy branch.
 const TRIES: u32 = 8;
-/// The pause before the second try; it doubles each time, so that all of them together stay under 13 seconds.
+/// The pause before the second try; it doubles each time, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Waiting longer wins no race; all the pauses together stay under five seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The branch of an empty repository, when the settings name none.
 const FIRST_BRANCH: &str = "main";
 /// Where a fetched head is kept in the clone.
@@ -101,8 +103,10 @@ impl Attempt<'_> {
                 PushAnswer::Refused(words) => refused = Some((head.commit, words)),
             }
             branch = head.branch;
-            self.stop.pause(pause);
-            pause *= 2;
+            if attempt < TRIES {
+                self.stop.pause(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
         Err(refused
             .map_or(
@@ -170,17 +174,13 @@ impl Attempt<'_> {
         if self.has(commit) {
             return Ok(commit);
         }
-        let refspec = format!("{commit}:{FETCHED}");
-        let fetched = self
+        let given = self
             .server
-            .list_and_fetch(self.repository, self.stop, |refs| {
-                let known = refs.iter().any(|known| known.id == commit);
-                Ok((known, Some(refspec.clone())))
-            });
-        match fetched {
-            Ok(_) if self.has(commit) => Ok(commit),
-            Ok(_) => Err(missing().into()),
-            Err(fault) => Err(fault),
+            .fetch_commit(self.repository, self.stop, commit, FETCHED)?;
+        if given && self.has(commit) {
+            Ok(commit)
+        } else {
+            Err(missing().into())
         }
     }
 

@@ -1,4 +1,4 @@
-//! Pinned host keys, in the format of OpenSSH's `known_hosts` (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+//! Pinned host keys, in the format of OpenSSH's `known_hosts` (sshd(8), "`SSH_KNOWN_HOSTS` FILE FORMAT").
 //!
 //! Strict on purpose: a key that no line trusts is refused, a line that cannot be read is an error, and a line that
 //! starts with `@cert-authority` trusts nothing, because libssh2 has no host certificates.

@@ -11,6 +11,7 @@
 
 mod address;
 mod commit;
+mod diagnosis;
 mod error;
 mod known_hosts;
 mod local_clone;

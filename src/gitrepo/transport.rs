@@ -1,9 +1,8 @@
-//! Talking to the SSH server: host key, deploy key, and what its failures mean.
-//!
-//! What went wrong is told from how far the conversation came and from libgit2's codes, never from its texts.
+//! Talking to the SSH server: host key, deploy key, listing, fetching, pushing.
 
 use super::GitError;
 use super::address::{Address, SshAddress};
+use super::diagnosis::{WORDS_LIMIT, printable};
 use super::error::Fault;
 use super::known_hosts::KnownHosts;
 use super::relay::Relay;
@@ -15,9 +14,6 @@ use git2::{
 use secrecy::{ExposeSecret as _, SecretString};
 use std::cell::RefCell;
 use std::time::Duration;
-
-/// How much of what the server says is kept.
-const WORDS_LIMIT: usize = 4096;
 
 /// How to reach the catalog repository.
 #[derive(Debug)]
@@ -31,12 +27,12 @@ pub(super) struct Server {
 
 /// How far one conversation came.
 #[derive(Debug, Default)]
-struct Progress {
+pub(super) struct Progress {
     /// The verdict on the host key, once there is one.
-    host_key: Option<Result<(), String>>,
-    keys_offered: u32,
+    pub(super) host_key: Option<Result<(), String>>,
+    pub(super) keys_offered: u32,
     /// The server asked for another key after it was given one.
-    key_refused: bool,
+    pub(super) key_refused: bool,
     /// What the server's side of the repository printed.
     words: Vec<u8>,
     /// For each pushed ref, why the server refused it; `None` when it did not.
@@ -85,6 +81,25 @@ impl Server {
                 talk.fetch(&refspec)?;
             }
             Ok(picked)
+        })
+    }
+
+    /// Fetches one commit by its id into a ref; `false` when the server does not give it.
+    pub(super) fn fetch_commit(
+        &self,
+        repository: &Repository,
+        stop: &Stop,
+        commit: git2::Oid,
+        into: &str,
+    ) -> Result<bool, Fault> {
+        self.converse(repository, Direction::Fetch, stop, |talk| {
+            match talk.download(&format!("+{commit}:{into}")) {
+                Ok(()) => Ok(true),
+                // A server that may not, or cannot, give a commit by its id answers with something that is no pack;
+                // one that is gone does not answer.
+                Err(error) if answered(&error) && !stop.stopped() => Ok(false),
+                Err(error) => Err(talk.broken(error)),
+            }
         })
     }
 
@@ -197,72 +212,8 @@ impl Server {
         Cred::ssh_key_from_memory(&host.user, None, key.expose_secret(), passphrase)
     }
 
-    fn not_connected(
-        &self,
-        error: &git2::Error,
-        direction: Direction,
-        progress: &Progress,
-        stop: &Stop,
-    ) -> GitError {
-        if let Some(late) = self.late(stop) {
-            return late;
-        }
-        let to = match &self.address {
-            Address::Ssh(to) => to,
-            Address::Local(path) => {
-                let path = path.display();
-                return GitError::NotFound(format!(
-                    "{path} cannot be opened as a git repository: {}",
-                    error.message()
-                ));
-            }
-        };
-        let name = to.known_as();
-        let words = printable(error.message().as_bytes());
-        match &progress.host_key {
-            None => {
-                return GitError::Unreachable(format!(
-                    "{name} did not complete the start of SSH: {words}"
-                ));
-            }
-            Some(Err(verdict)) => return GitError::HostKey(verdict.clone()),
-            Some(Ok(())) => {}
-        }
-        if self.deploy_key.is_none() {
-            return GitError::Auth(format!(
-                "{name} asks for a key, and none is set (LAYERSMITH_DEPLOY_KEY)"
-            ));
-        }
-        if progress.key_refused {
-            return GitError::Auth(format!(
-                "{name} refused the deploy key for user `{}`: add its public half to the repository's deploy keys, with write access",
-                to.user
-            ));
-        }
-        if progress.keys_offered == 0 {
-            return GitError::Unreachable(format!("{name} ended the conversation: {words}"));
-        }
-        // Only a program on the server that ends after the key was accepted gives this pair.
-        if (error.class(), error.code()) == (ErrorClass::Ssh, ErrorCode::Eof) {
-            return match direction {
-                Direction::Fetch => GitError::NotFound(format!(
-                    "{name} does not give the repository to this deploy key: {words}"
-                )),
-                Direction::Push => GitError::Auth(format!(
-                    "{name} lets this deploy key read but not write: {words}"
-                )),
-            };
-        }
-        if error.class() == ErrorClass::Ssh {
-            return GitError::Auth(
-                "the deploy key (LAYERSMITH_DEPLOY_KEY) cannot be used: it is not a private key in OpenSSH or PEM format, or its passphrase is missing or wrong".to_owned(),
-            );
-        }
-        GitError::Unreachable(format!("{name} ended the conversation: {words}"))
-    }
-
     /// The error to report when the operation was ended because its time was up.
-    fn late(&self, stop: &Stop) -> Option<GitError> {
+    pub(super) fn late(&self, stop: &Stop) -> Option<GitError> {
         stop.stopped().then(|| self.timed_out())
     }
 
@@ -299,6 +250,10 @@ impl Talk<'_, '_> {
     }
 
     fn fetch(&mut self, refspec: &str) -> Result<(), Fault> {
+        self.download(refspec).map_err(|error| self.broken(error))
+    }
+
+    fn download(&mut self, refspec: &str) -> Result<(), git2::Error> {
         let mut options = FetchOptions::new();
         options
             .remote_callbacks(self.server.callbacks(self.progress, self.stop))
@@ -308,11 +263,9 @@ impl Talk<'_, '_> {
         if matches!(self.server.address, Address::Ssh(_)) {
             options.depth(1);
         }
-        let fetched = self.remote.download(&[refspec], Some(&mut options));
-        fetched.map_err(|error| self.broken(error))?;
+        self.remote.download(&[refspec], Some(&mut options))?;
         self.remote
-            .update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
-        Ok(())
+            .update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)
     }
 
     fn push(&mut self, refspec: &str) -> Result<PushAnswer, Fault> {
@@ -364,14 +317,6 @@ fn refusal(code: ErrorCode, message: &str) -> git2::Error {
     git2::Error::new(code, ErrorClass::Callback, message)
 }
 
-/// What the server said, on one line, without control characters.
-fn printable(words: &[u8]) -> String {
-    let words = &words[..words.len().min(WORDS_LIMIT)];
-    let text = String::from_utf8_lossy(words);
-    let lines = text.split(['\n', '\r']).map(|line| {
-        let clean: String = line.chars().filter(|c| !c.is_control()).collect();
-        clean.trim().to_owned()
-    });
-    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
-    lines.join("; ")
+fn answered(error: &git2::Error) -> bool {
+    error.class() != ErrorClass::Ssh && error.code() != ErrorCode::Eof
 }

@@ -44,7 +44,7 @@ async fn a_hook_that_rejects_is_heard() {
     let error = commit(settings(&server)).await.unwrap_err();
     assert!(matches!(error, GitError::Rejected { .. }), "{error:?}");
     assert!(!error.is_transient());
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the push was rejected: GH006: Protected branch update failed.; Changes must be reviewed. (pre-receive hook declined)");
     assert_eq!(server.git(R, &["rev-list", "--count", "main"]).trim(), "1");
 }
 
@@ -57,13 +57,13 @@ async fn a_key_that_may_only_read_is_told_from_a_key_that_is_refused() {
     };
     let read_only = commit(with_key(Access::Read)).await.unwrap_err();
     assert!(matches!(read_only, GitError::Auth(_)), "{read_only:?}");
-    insta::assert_snapshot!(reads(&read_only, &server), @"");
+    insta::assert_snapshot!(reads(&read_only, &server), @"[127.0.0.1]:PORT lets this deploy key read but not write: ERROR: The key you are authenticating with has been marked as read only.");
     let catalog = CatalogRepository::new(with_key(Access::Read)).unwrap();
     assert!(catalog.head().await.is_ok());
 
     let refused = commit(with_key(Access::None)).await.unwrap_err();
     assert!(matches!(refused, GitError::Auth(_)), "{refused:?}");
-    insta::assert_snapshot!(reads(&refused, &server), @"");
+    insta::assert_snapshot!(reads(&refused, &server), @"[127.0.0.1]:PORT refused the deploy key for user `USER`: add its public half to the repository's deploy keys, with write access");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_key_that_cannot_be_read_is_said_so_and_not_shown() {
                 && !debugged.contains("hunter2")
                 && !debugged.contains("PRIVATE")
         );
-        insta::allow_duplicates! { insta::assert_snapshot!(shown, @"") }
+        insta::allow_duplicates! { insta::assert_snapshot!(shown, @"the deploy key (LAYERSMITH_DEPLOY_KEY) cannot be used: it is not a private key in OpenSSH or PEM format, or its passphrase is missing or wrong") }
     }
     let error = commit(CatalogSettings {
         deploy_key: None,
@@ -99,7 +99,7 @@ async fn a_key_that_cannot_be_read_is_said_so_and_not_shown() {
     })
     .await
     .unwrap_err();
-    insta::assert_snapshot!(reads(&error, &server), @"");
+    insta::assert_snapshot!(reads(&error, &server), @"[127.0.0.1]:PORT asks for a key, and none is set (LAYERSMITH_DEPLOY_KEY)");
 }
 
 #[tokio::test]
@@ -118,12 +118,12 @@ async fn an_unknown_changed_or_revoked_host_key_ends_the_conversation() {
         assert!(!error.is_transient());
         reads(&error, &server)
     };
-    insta::assert_snapshot!(read(None).await, @"");
-    insta::assert_snapshot!(read(Some(format!("{host} {other}"))).await, @"");
-    insta::assert_snapshot!(read(Some(format!("{host} {other_type}"))).await, @"");
-    insta::assert_snapshot!(read(Some(format!("{}@revoked * {}", server.known_hosts(), server.host_key()))).await, @"");
+    insta::assert_snapshot!(read(None).await, @"no host key is pinned for [127.0.0.1]:PORT, which showed ssh-ed25519 SHA256:…. Compare the fingerprint with the one its operator publishes; only if they agree, add this line to LAYERSMITH_KNOWN_HOSTS: [127.0.0.1]:PORT KEY");
+    insta::assert_snapshot!(read(Some(format!("{host} {other}"))).await, @"the host key of [127.0.0.1]:PORT has changed: ssh-ed25519 SHA256:… is pinned, but it showed ssh-ed25519 SHA256:…. Somebody may be listening in. Compare the fingerprint with the one its operator publishes; only if they agree, add this line to LAYERSMITH_KNOWN_HOSTS: [127.0.0.1]:PORT KEY");
+    insta::assert_snapshot!(read(Some(format!("{host} {other_type}"))).await, @"[127.0.0.1]:PORT showed ssh-ed25519 SHA256:…, but only its ecdsa-sha2-nistp256 key is pinned. Compare the fingerprint with the one its operator publishes; only if they agree, add this line to LAYERSMITH_KNOWN_HOSTS: [127.0.0.1]:PORT KEY");
+    insta::assert_snapshot!(read(Some(format!("{}@revoked * {}", server.known_hosts(), server.host_key()))).await, @"the host key that [127.0.0.1]:PORT showed is marked @revoked: ssh-ed25519 SHA256:…");
     let unreadable = CatalogRepository::new(with(Some("# fine\n\nexample.com ssh-rsa".to_owned())));
-    insta::assert_snapshot!(unreadable.unwrap_err(), @"");
+    insta::assert_snapshot!(unreadable.unwrap_err(), @"line 3 of the known hosts (LAYERSMITH_KNOWN_HOSTS) has not three words: write it as `host ssh-ed25519 AAAA…`, as ssh-keyscan prints it");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn what_is_missing_is_not_found() {
     .await
     .unwrap_err();
     assert!(matches!(error, GitError::NotFound(_)), "{error:?}");
-    insta::assert_snapshot!(reads(&error, &server), @"");
+    insta::assert_snapshot!(reads(&error, &server), @"[127.0.0.1]:PORT does not give the repository to this deploy key: ERROR: Repository not found.");
 
     let branch = Some("nowhere".to_owned());
     let error = commit(CatalogSettings {
@@ -166,7 +166,7 @@ async fn what_is_missing_is_not_found() {
     .await
     .unwrap_err();
     assert!(matches!(error, GitError::NotFound(_)), "{error:?}");
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the repository has no branch `nowhere`");
 
     let catalog = CatalogRepository::new(settings(&server)).unwrap();
     let unknown = "0123456789012345678901234567890123456789";
@@ -187,7 +187,7 @@ async fn what_is_missing_is_not_found() {
         ..settings(&server)
     })
     .unwrap();
-    insta::assert_snapshot!(empty.head().await.unwrap_err(), @"");
+    insta::assert_snapshot!(empty.head().await.unwrap_err(), @"the repository has no commit yet");
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn a_rendering_that_fails_or_leaves_its_folder_pushes_nothing() {
     let failing = catalog
         .commit_folder("arns", "bot", now(), |_| anyhow::bail!("the store is gone"))
         .await;
-    insta::assert_snapshot!(failing.unwrap_err(), @"");
+    insta::assert_snapshot!(failing.unwrap_err(), @"rendering files for the catalog repository: the store is gone");
     for path in [
         "README.md",
         "arns/../README.md",
@@ -311,5 +311,5 @@ async fn a_folder_that_is_a_file_is_left_alone() {
     let server = Sshd::start();
     server.push_as_somebody(R, &[("arns", "a file")]);
     let error = commit(settings(&server)).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"`arns` is a file in the repository, but a folder is needed");
 }

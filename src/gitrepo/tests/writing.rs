@@ -1,11 +1,13 @@
 //! Reading, committing and pushing when all is well.
 
+use super::super::address::Address;
 use super::super::{CatalogRepository, CatalogSettings, Committed};
-use super::sshd::{Access, Sshd, git};
+use super::sshd::{Access, Sshd, git, user};
 use super::{files, now, open, settings};
 use secrecy::SecretString;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const R: &str = "o/r.git";
 
@@ -50,7 +52,7 @@ async fn one_commit_writes_the_folder_and_touches_nothing_else() {
         ["layers/arns/old/gone.md", "layers/arns/p3.13/us-east-1.md"]
     );
     insta::assert_snapshot!(server.git(R, &["log", "-1", "--format=%an <%ae> %at | %cn <%ce> %ct%n%B", "main"]), @"
-    layersmith[bot] <bot@example.com> 2026-11-22T10:00:00+00:00 | layersmith[bot] <bot@example.com> 2026-11-22T10:00:00+00:00
+    layersmith[bot] <bot@example.com> 1795341600 | layersmith[bot] <bot@example.com> 1795341600
     Publish pandas 2.2.3
 
     Layersmith-Run: 7
@@ -310,7 +312,27 @@ async fn a_key_with_its_passphrase_and_a_key_with_windows_line_ends_open_the_doo
 }
 
 #[tokio::test]
-async fn an_address_as_scp_writes_it_and_a_folder_work_too() {
+async fn an_address_as_scp_writes_it_works_too() {
+    let server = Sshd::start();
+    let url = format!("{}@127.0.0.1:o/r.git", user());
+    let mut catalog = CatalogRepository::new(CatalogSettings {
+        url,
+        ..settings(&server)
+    })
+    .unwrap();
+    // This way of writing has no place for a port, and port 22 is not the test's.
+    match &mut Arc::get_mut(&mut catalog.0).unwrap().server.address {
+        Address::Ssh(address) => address.port = server.port(),
+        Address::Local(path) => panic!("read as the folder {path:?}"),
+    }
+    assert_eq!(
+        catalog.head().await.unwrap(),
+        server.git(R, &["rev-parse", "main"]).trim()
+    );
+}
+
+#[tokio::test]
+async fn a_folder_works_too() {
     let server = Sshd::start();
     let folder = server.repository(R).display().to_string();
     for (url, text) in [(format!("file://{folder}"), "url"), (folder, "path")] {
