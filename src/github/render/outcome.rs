@@ -75,6 +75,8 @@ pub(super) struct Balance {
     pub failed: usize,
     /// Layer × target that were wanted and not published at all.
     pub missing: usize,
+    /// Layer × target that were to be deprecated and are not.
+    pub lingering: usize,
     /// Whether everything else is in order as well.
     pub rest_is_fine: bool,
 }
@@ -83,22 +85,21 @@ impl Balance {
     pub(super) fn of(view: &OutcomeView<'_>, rows: &BTreeMap<&LayerName, Vec<Row<'_>>>) -> Self {
         let outcomes = || view.outcomes.iter();
         let rows = || rows.values().flatten();
-        let unfinished_retirements = rows().filter(|row| row.is_unfinished_retirement()).count();
         Self {
             live: outcomes()
                 .map(|it| it.published.len() + it.already.len())
                 .sum(),
             failed: outcomes().map(|it| it.failed.len()).sum(),
             missing: rows().filter(|row| row.is_missing()).count(),
+            lingering: rows().filter(|row| row.is_unfinished_retirement()).count(),
             rest_is_fine: problems::errors(view.problems) == 0
-                && unfinished_retirements == 0
                 && !matches!(view.tables, TablesResult::Failed { .. })
-                && (view.outcomes.is_empty() || *view.tables != TablesResult::NotTried),
+                && !are_tables_due(view),
         }
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.failed == 0 && self.missing == 0 && self.rest_is_fine
+        self.failed + self.missing + self.lingering == 0 && self.rest_is_fine
     }
 }
 
@@ -117,7 +118,7 @@ pub fn render_outcome(view: &OutcomeView<'_>) -> Rendered {
         .collect();
     blocks.push(Block {
         name: "the tables' commit".to_owned(),
-        forms: vec![tables_line(view, links)],
+        forms: tables_forms(view, links),
     });
     blocks.extend(
         layers.iter().map(|(layer, rows)| {
@@ -184,13 +185,19 @@ pub(super) fn headline(view: &OutcomeView<'_>, balance: &Balance) -> String {
         let gone: BTreeSet<&LayerName> = view.retired.iter().map(|(layer, ..)| layer).collect();
         parts.push(format!("{} deprecated", count(gone.len(), "layer")));
     }
+    if balance.lingering > 0 {
+        parts.push(format!(
+            "{} not deprecated yet",
+            count(balance.lingering, "build")
+        ));
+    }
     let errors = problems::errors(view.problems);
     if errors > 0 {
         parts.push(format!("{} to mend", count(errors, "mistake")));
     }
     match view.tables {
         TablesResult::Failed { .. } => parts.push("the tables could not be committed".to_owned()),
-        TablesResult::NotTried if !view.outcomes.is_empty() => {
+        TablesResult::NotTried if are_tables_due(view) => {
             parts.push("the tables are not committed".to_owned());
         }
         _ => {}
@@ -222,8 +229,9 @@ fn head(title: &str, balance: &Balance) -> String {
     head
 }
 
-fn tables_line(view: &OutcomeView<'_>, links: Links<'_>) -> String {
-    match view.tables {
+/// What became of the tables, the longest form first.
+fn tables_forms(view: &OutcomeView<'_>, links: Links<'_>) -> Vec<String> {
+    let line = match view.tables {
         TablesResult::Pushed { commit, paths } => format!(
             "- The tables are committed: {} changes {}.",
             links.commit(commit),
@@ -236,21 +244,22 @@ fn tables_line(view: &OutcomeView<'_>, links: Links<'_>) -> String {
             } else {
                 "It takes somebody to mend that, then `/layersmith retry`."
             };
-            let message = reason(message);
-            let gap = if message.contains('\n') { "\n\n" } else { " " };
-            format!(
-                "⚠️ **The tables could not be committed.** What was published is live all the same, and its ARNs are below. {next} What was said:{message}{gap}"
-            )
-            .trim_end()
-            .to_owned()
+            let live = if view.outcomes.is_empty() {
+                ""
+            } else {
+                "What was published is live all the same, and its ARNs are below. "
+            };
+            let line = format!("⚠️ **The tables could not be committed.** {live}{next}");
+            return vec![format!("{line} What was said:{}", reason(message)), line];
         }
-        TablesResult::NotTried if view.outcomes.is_empty() => {
+        TablesResult::NotTried if !are_tables_due(view) => {
             "- The tables are as they were.".to_owned()
         }
         TablesResult::NotTried => {
             "⚠️ **The tables are not committed:** the run did not get to them. `/layersmith retry` carries on.".to_owned()
         }
-    }
+    };
+    vec![line]
 }
 
 fn paths_block(view: &OutcomeView<'_>) -> Option<Block> {
@@ -280,6 +289,12 @@ fn paths_block(view: &OutcomeView<'_>) -> Option<Block> {
         ],
     })
     .filter(|_| !paths.is_empty())
+}
+
+/// Whether something was done that the tables do not say yet.
+fn are_tables_due(view: &OutcomeView<'_>) -> bool {
+    let did_something = !view.outcomes.is_empty() || !view.retired.is_empty();
+    did_something && *view.tables == TablesResult::NotTried
 }
 
 /// `usable until 2027-11-22`, or for how long.

@@ -127,9 +127,8 @@ fn remarks(view: &PlanView<'_>, concerned: bool) -> Vec<Block> {
     }
     if waiting > 0 {
         remarks.push(format!(
-            "- {} of the default branch wait{} that this pull request does not touch; the next merge takes care of {}.",
-            count(waiting, "difference"),
-            if waiting == 1 { "s" } else { "" },
+            "- The default branch has {} that this pull request does not touch; the next merge takes care of {}.",
+            count(waiting, "more difference"),
             if waiting == 1 { "it" } else { "them" },
         ));
     }

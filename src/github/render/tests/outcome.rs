@@ -266,6 +266,10 @@ fn retired() {
     // Planned and not done is no success.
     let answer = done(vec![gone], &[], &[], &TablesResult::NotTried);
     assert_eq!(answer.check.conclusion, Conclusion::Failure);
+    assert_eq!(
+        answer.check.title,
+        "Nothing was published: 1 build not deprecated yet"
+    );
 }
 
 #[test]

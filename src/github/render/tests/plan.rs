@@ -321,7 +321,7 @@ fn an_edited_policy_and_what_waits_elsewhere() {
     ### Nothing to publish
 
     - This pull request edits the policy (`.github/layersmith.yaml`). It is planned with the policy of its base branch; the edited one counts from the merge on, and what follows from it is done then.
-    - 3 differences of the default branch wait that this pull request does not touch; the next merge takes care of them.
+    - The default branch has 3 more differences that this pull request does not touch; the next merge takes care of them.
     - `pandas` waits for `@octocat`
 
     ---
