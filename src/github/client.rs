@@ -84,7 +84,7 @@ pub(super) enum Access {
     App {
         app_id: u64,
         /// Signs as the App itself.
-        app: Octocrab,
+        app: Arc<Octocrab>,
         /// Signs with the installation's token. Shared, not cloned: a clone would fetch a token of its own.
         installation: Mutex<Option<Arc<Octocrab>>>,
     },
@@ -138,7 +138,7 @@ impl GithubClient {
                 })?;
                 Access::App {
                     app_id: *app_id,
-                    app: built(builder.app(AppId(*app_id), key).build())?,
+                    app: Arc::new(built(builder.app(AppId(*app_id), key).build())?),
                     installation: Mutex::new(None),
                 }
             }

@@ -3,7 +3,7 @@
 use super::client::GithubClient;
 use super::error::GithubError;
 use super::payload::UserPayload;
-use super::requests::{Freshness, Repeat};
+use super::requests::Repeat;
 use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -176,19 +176,6 @@ impl GithubClient {
                 }
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// The text of a comment as it is now; `None` when it is gone.
-    ///
-    /// # Errors
-    /// See [`GithubError`].
-    pub async fn comment_body(&self, comment_id: u64) -> Result<Option<String>, GithubError> {
-        let path = self.path(&format!("issues/comments/{comment_id}"));
-        match self.read::<Comment>(&path, Freshness::Settled).await {
-            Ok(comment) => Ok(Some(comment.body.unwrap_or_default())),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Deliberately forgiving: a payload is a hint that something changed, so only the few fields that are used are
 //! read, and a kind of event nobody knows is set aside, not refused.
 
-use super::checks::CHECK_NAME;
+use super::check_report::CHECK_NAME;
 use super::payload::{
     CheckRunEvent, CheckSuiteEvent, Envelope, IssueCommentEvent, PingEvent, PullRequestEvent,
     PullRequestPayload, PushEvent, UserPayload,

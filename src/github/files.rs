@@ -108,8 +108,7 @@ impl GithubClient {
             .try_collect()
             .await?;
         let content = |entry: &Entry| {
-            without_reading(entry)
-                .or_else(|| blobs.get(&entry.sha).map(|bytes| within_limit(bytes)))
+            without_reading(entry).or_else(|| blobs.get(&entry.sha).map(within_limit))
         };
         Ok(entries
             .iter()

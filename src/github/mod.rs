@@ -6,12 +6,14 @@
 //! HTTP intake (that is `server`), and git itself (that is `gitrepo`).
 
 mod blob_cache;
+mod check_report;
 mod checks;
 mod client;
 mod commands;
 mod comments;
 mod error;
 mod event;
+mod exchange;
 mod files;
 mod payload;
 mod people;
@@ -23,7 +25,9 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use checks::{Annotation, AnnotationLevel, CHECK_NAME, CheckReport, CheckState, Conclusion};
+pub use check_report::{
+    Annotation, AnnotationLevel, CHECK_NAME, CheckReport, CheckState, Conclusion,
+};
 pub use client::{GithubAuth, GithubClient, GithubSettings};
 pub use commands::{COMMAND_WORD, Command, UnknownCommand, parse_commands};
 pub use comments::{COMMENT_LIMIT, Reaction};

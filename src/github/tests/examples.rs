@@ -52,5 +52,14 @@ fn every_example_of_github_is_accepted() {
         .into_iter()
         .map(|(outcome, count)| format!("{outcome} ×{count}"))
         .collect();
-    insta::assert_snapshot!(acted.join("\n"), @"");
+    insta::assert_snapshot!(acted.join("\n"), @r"
+    check_suite rerequested: check_requested ×2
+    ping -: ping ×4
+    pull_request closed: pull_request_closed ×2
+    pull_request opened: pull_request_changed ×4
+    pull_request ready_for_review: pull_request_changed ×3
+    pull_request reopened: pull_request_changed ×2
+    pull_request synchronize: pull_request_changed ×1
+    push -: default_branch_pushed ×2
+    ");
 }

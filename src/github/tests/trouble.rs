@@ -144,32 +144,6 @@ async fn an_app_that_is_not_installed_is_told_so() {
 
 #[tokio::test]
 async fn an_app_that_was_installed_anew_finds_its_new_installation() {
-    let mut installation = 4;
-    let server = Server::start(move |asked| match asked.path.as_str() {
-        "/repos/octocat/catalog/installation" => {
-            installation += 1;
-            ok(json!({ "id": installation }))
-        }
-        "/app/installations/5/access_tokens" => Reply(
-            201,
-            Vec::new(),
-            json!({ "token": "ghs_first", "expires_at": "2016-01-01T00:00:00Z", "permissions": {} }),
-        ),
-        "/app/installations/6/access_tokens" => Reply(
-            201,
-            Vec::new(),
-            json!({ "token": "ghs_second", "expires_at": "2099-01-01T00:00:00Z", "permissions": {} }),
-        ),
-        _ => ok(json!({ "default_branch": "main", "private": false })),
-    })
-    .await;
-    let client = server.app_client();
-    client.repository().await.unwrap();
-    assert_eq!(
-        server.asked().last().unwrap().authorization,
-        "Bearer ghs_first"
-    );
-    drop(client);
     let mut refused = false;
     let mut looked_up = 0;
     let server = Server::start(move |asked| match asked.path.as_str() {
@@ -254,6 +228,22 @@ async fn settings_that_cannot_work_are_refused_without_their_secrets() {
     insta::assert_snapshot!(
         new("https://ghe.example.com/api/v3/", token("hunter2\n")).unwrap(),
         @r#"GithubClient { repository: "octocat/catalog", api_url: "https://ghe.example.com/api/v3/", .. }"#
+    );
+}
+
+#[tokio::test]
+async fn calls_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let server = Server::start(|_| ok(json!({}))).await;
+    let client = server.client();
+    is_send(&client.files_at("c", |_| true));
+    is_send(&client.put_comment(7, MARKER, "Hi", None));
+    is_send(&client.reply(7, MARKER, "Hi"));
+    is_send(&client.permission_of("octocat", 1));
+    is_send(&client.open_pull_requests());
+    assert!(
+        server.asked().is_empty(),
+        "nothing was asked before it was awaited"
     );
 }
 
