@@ -26,7 +26,7 @@ pub use outcome::{OutcomeView, TablesResult, render_outcome};
 pub use plan::{PlanView, render_plan};
 pub use replies::{render_help, render_not_allowed, render_status, render_unknown_command};
 pub use states::{
-    Progress, render_cancelled, render_failed, render_superseded, render_waiting_for_approval,
+    Progress, render_cancelled, render_failed, render_stopped, render_superseded, render_waiting_for_approval,
     render_working,
 };
 pub use text::{outcome_as_text, plan_as_text};

@@ -83,6 +83,21 @@ pub fn render_cancelled(marker: &str, head_sha: &str, by: Option<&str>) -> Rende
     )
 }
 
+/// Stopped before its end, for the reason that `why` names.
+#[must_use]
+pub fn render_stopped(marker: &str, head_sha: &str, why: &str) -> Rendered {
+    answer(
+        marker,
+        "Stopped",
+        &format!(
+            "Work on {} was stopped: {}.",
+            code(&short_sha(head_sha)),
+            sentence(&cut(why, TEXT_LIMIT))
+        ),
+        Conclusion::Cancelled,
+    )
+}
+
 /// The bot itself failed; `what` it was doing (`reading the request files`), and the reason without secrets.
 #[must_use]
 pub fn render_failed(marker: &str, head_sha: &str, what: &str, message: &str) -> Rendered {
