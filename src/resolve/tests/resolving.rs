@@ -131,3 +131,14 @@ async fn only_names_with_versions_reach_uv() {
         );
     }
 }
+
+#[tokio::test]
+async fn credentials_of_the_index_stay_out_of_the_lock() {
+    let mut bench = Bench::start(vec![listed("six-1.0-py3-none-any", &[])]).await;
+    bench.index_url = bench
+        .index_url
+        .replace("http://", "http://somebody:s3cret@");
+    let lock = bench.resolve(&["six"], "p3.13").await.unwrap();
+    let url = &lock.packages[0].wheel.url;
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+}
