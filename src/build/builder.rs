@@ -5,7 +5,7 @@ use super::assemble::{Assembled, WheelSource, assemble};
 use super::cache::WheelCache;
 use super::error::BuildError;
 use super::exclude::Exclude;
-use super::fetch::{FetchLimits, fetch};
+use super::fetch::{FetchLimits, check_announced_size, fetch};
 use crate::model::{Artifact, Digest, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::fs::File;
@@ -147,6 +147,9 @@ impl Builder {
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
+        for package in &lock.packages {
+            check_announced_size(&package.wheel)?;
+        }
         on_progress(BuildProgress::Fetching {
             wheels: lock.packages.len(),
             bytes: lock.packages.iter().map(|package| package.wheel.size).sum(),

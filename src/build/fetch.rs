@@ -20,6 +20,24 @@ pub(crate) struct FetchLimits {
     pub(crate) retry_delay: Duration,
 }
 
+/// Refuses a wheel that the index says is too large, before anything is fetched.
+pub(crate) fn check_announced_size(wheel: &WheelFile) -> Result<(), BuildError> {
+    match wheel.size {
+        Some(size) if size > WHEEL_LIMIT => Err(too_large(wheel)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(wheel: &WheelFile) -> BuildError {
+    BuildError::bad_wheel(
+        &wheel.filename,
+        format!(
+            "it is larger than {} MiB, which is all that a layer may have unpacked",
+            WHEEL_LIMIT / (1024 * 1024)
+        ),
+    )
+}
+
 /// Fetches a wheel into the cache and opens it; `on_bytes` is told how many bytes came each time some did.
 ///
 /// # Errors
@@ -65,18 +83,11 @@ async fn download(
                 || status == StatusCode::REQUEST_TIMEOUT,
         });
     }
-    let too_large = |size: u64| {
-        BuildError::bad_wheel(
-            &wheel.filename,
-            format!(
-                "it has more than {} MiB, and a layer may have 250 MiB unpacked",
-                size / (1024 * 1024)
-            ),
-        )
-    };
-    let announced = response.content_length().or(wheel.size);
-    if announced.is_some_and(|size| size > WHEEL_LIMIT) {
-        return Err(too_large(WHEEL_LIMIT));
+    if response
+        .content_length()
+        .is_some_and(|size| size > WHEEL_LIMIT)
+    {
+        return Err(too_large(wheel));
     }
     let mut file = cache
         .create()
@@ -87,7 +98,7 @@ async fn download(
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         size += chunk.len() as u64;
         if size > WHEEL_LIMIT {
-            return Err(too_large(WHEEL_LIMIT));
+            return Err(too_large(wheel));
         }
         hasher.update(&chunk);
         // A piece of some kilobytes into the page cache: shorter than handing it to another thread.

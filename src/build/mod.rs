@@ -1,7 +1,7 @@
 //! Lock → layer zip: wheels are fetched, verified and put together under `python/`, the same bytes every time.
 //!
 //! Wheels are zip files and so is a layer: the compressed bytes of an entry are copied as they are, and only the few
-//! files an installer writes (`RECORD`, `INSTALLER`, scripts) are made here. [`assemble`] is the whole of that, readers
+//! files an installer writes (`RECORD`, `INSTALLER`, scripts) are made here. [`assemble()`] is the whole of that, readers
 //! in and a writer out; [`Builder`] is the shell around it that fetches, caches and stores.
 //!
 //! Deliberately absent: choosing versions and wheels (that is `resolve`), holding a layer to AWS' limits (that is

@@ -298,3 +298,14 @@ async fn a_truncated_wheel_that_was_locked_so_is_named() {
     let error = bench.build(&lock).await.unwrap_err();
     insta::assert_snapshot!(error.for_people(), @"`alpha-1.0-py3-none-any.whl` cannot be used: it is not a zip file, or is cut off.");
 }
+
+#[tokio::test]
+async fn a_wheel_larger_than_any_layer_is_not_even_asked_for() {
+    let wheels = wheels();
+    let bench = Bench::start(&wheels).await;
+    let mut lock = lock(&wheels, &bench.base);
+    lock.packages[1].wheel.size = Some(300 * 1024 * 1024);
+    let error = bench.build(&lock).await.unwrap_err();
+    insta::assert_snapshot!(error.for_people(), @"`beta-2.0-py3-none-any.whl` cannot be used: it is larger than 250 MiB, which is all that a layer may have unpacked.");
+    assert_eq!(bench.served(), 0);
+}

@@ -177,6 +177,8 @@ fn files_that_are_no_wheels() {
     let mut end_lies = whole.clone();
     let end = end_lies.len() - 22;
     end_lies[end + 10] += 1;
+    let mut many = whole.clone();
+    many[end + 8..end + 12].fill(0xff);
     let mut trailing = whole.clone();
     trailing.extend_from_slice(b"more");
     let reasons = [
@@ -187,6 +189,7 @@ fn files_that_are_no_wheels() {
         refusal_of(&wheel, [b"#!/bin/sh\n", whole.as_slice()].concat()),
         refusal_of(&wheel, altered),
         refusal_of(&wheel, end_lies),
+        refusal_of(&wheel, many),
         refusal_of(&wheel, trailing),
     ];
     insta::assert_snapshot!(reasons.join("\n"), @"
@@ -197,6 +200,7 @@ fn files_that_are_no_wheels() {
     its end record does not fit its contents
     its `bad/__init__.py` is described in two ways that differ
     its end record does not fit its contents
+    it is in the zip64 format
     something follows the end of the zip file
     ");
 }

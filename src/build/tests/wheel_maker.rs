@@ -107,6 +107,7 @@ pub(super) struct TestWheel {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) entries: Vec<TestEntry>,
+    is_stored: bool,
 }
 
 impl TestWheel {
@@ -120,7 +121,14 @@ impl TestWheel {
             name: name.to_owned(),
             version: version.to_owned(),
             entries,
+            is_stored: false,
         }
+    }
+
+    /// The same wheel with nothing compressed: what an encoder makes of a text differs between processors.
+    pub(super) fn stored(mut self) -> Self {
+        self.is_stored = true;
+        self
     }
 
     pub(super) fn with(mut self, entry: TestEntry) -> Self {
@@ -170,6 +178,9 @@ impl TestWheel {
                 &format!("{dist_info}/{file}"),
                 text.as_bytes(),
             ));
+        }
+        if self.is_stored {
+            entries.iter_mut().for_each(|entry| entry.deflated = false);
         }
         zip(&entries)
     }

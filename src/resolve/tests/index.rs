@@ -1,0 +1,194 @@
+//! A package index of the simple API (PEP 503, PEP 691) with metadata beside the wheels (PEP 658), and a resolver that uses it.
+
+use crate::model::{Digest, Location, Lock, Requirement, Timestamp};
+use crate::resolve::{ResolveError, ResolveRequest, Resolver, ResolverSettings};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One wheel on the index.
+pub(super) struct Listed {
+    filename: String,
+    requires: Vec<String>,
+    uploaded: String,
+}
+
+/// A wheel `{name}-{version}-{tags}.whl` that requires these.
+pub(super) fn listed(wheel: &str, requires: &[&str]) -> Listed {
+    listed_at(wheel, requires, "2024-01-01T00:00:00Z")
+}
+
+pub(super) fn listed_at(wheel: &str, requires: &[&str], uploaded: &str) -> Listed {
+    Listed {
+        filename: format!("{wheel}.whl"),
+        requires: requires.iter().map(|text| (*text).to_owned()).collect(),
+        uploaded: uploaded.to_owned(),
+    }
+}
+
+impl Listed {
+    fn name(&self) -> String {
+        let name = self.filename.split('-').next().unwrap_or_default();
+        crate::model::normalize_package_name(name)
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(self.filename.as_bytes())
+    }
+
+    fn metadata(&self) -> String {
+        let mut parts = self.filename.split('-');
+        let (name, version) = (parts.next().unwrap(), parts.next().unwrap());
+        let requires: String = self
+            .requires
+            .iter()
+            .map(|requirement| format!("Requires-Dist: {requirement}\n"))
+            .collect();
+        format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}\n")
+    }
+}
+
+type Index = Arc<BTreeMap<String, Vec<Listed>>>;
+
+async fn project(State(index): State<Index>, Path(name): Path<String>) -> Response {
+    let Some(wheels) = index.get(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let files: Vec<serde_json::Value> = wheels
+        .iter()
+        .map(|wheel| {
+            serde_json::json!({
+                "filename": wheel.filename,
+                "url": format!("/files/{}", wheel.filename),
+                "hashes": {"sha256": wheel.digest().to_string()},
+                "core-metadata": true,
+                "upload-time": wheel.uploaded,
+                "size": 1000,
+            })
+        })
+        .collect();
+    let page = serde_json::json!({"meta": {"api-version": "1.1"}, "name": name, "versions": [], "files": files});
+    let kind = "application/vnd.pypi.simple.v1+json";
+    ([(header::CONTENT_TYPE, kind)], page.to_string()).into_response()
+}
+
+async fn metadata(State(index): State<Index>, Path(file): Path<String>) -> Response {
+    let name = file.strip_suffix(".metadata");
+    let wheel = index
+        .values()
+        .flatten()
+        .find(|wheel| Some(wheel.filename.as_str()) == name);
+    match wheel {
+        Some(wheel) => wheel.metadata().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Serves a router on a free port; gives its address.
+pub(super) async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address.to_string()
+}
+
+/// An index and a resolver with a cache of its own.
+pub(super) struct Bench {
+    pub(super) index_url: String,
+    pub(super) settings: ResolverSettings,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(super) async fn start(wheels: Vec<Listed>) -> Self {
+        let mut index: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
+        for wheel in wheels {
+            index.entry(wheel.name()).or_default().push(wheel);
+        }
+        let app = Router::new()
+            .route("/simple/{name}/", get(project))
+            .route("/files/{file}", get(metadata))
+            .with_state(Arc::new(index));
+        Self::with_index(&format!("http://{}/simple", serve(app).await))
+    }
+
+    pub(super) fn with_index(index_url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = ResolverSettings {
+            uv: Some(uv()),
+            search_path: std::env::var_os("PATH"),
+            environment: vec![
+                ("HOME".into(), folder.path().into()),
+                ("UV_HTTP_RETRIES".into(), "0".into()),
+                ("NO_PROXY".into(), "127.0.0.1".into()),
+            ],
+            cache_dir: folder.path().join("cache"),
+            time_limit: Duration::from_secs(60),
+            python: None,
+        };
+        Self {
+            index_url: index_url.to_owned(),
+            settings,
+            _folder: folder,
+        }
+    }
+
+    pub(super) async fn resolve(
+        &self,
+        packages: &[&str],
+        target: &str,
+    ) -> Result<Lock, ResolveError> {
+        self.resolve_until(packages, target, None).await
+    }
+
+    pub(super) async fn resolve_until(
+        &self,
+        packages: &[&str],
+        target: &str,
+        exclude_newer: Option<Timestamp>,
+    ) -> Result<Lock, ResolveError> {
+        let packages: Vec<Requirement> = packages.iter().map(|text| requirement(text)).collect();
+        let request = ResolveRequest {
+            packages: &packages,
+            target: target.parse().unwrap(),
+            index_url: Some(&self.index_url),
+            exclude_newer,
+            time_limit: Duration::from_secs(60),
+        };
+        Resolver::new(self.settings.clone()).resolve(&request).await
+    }
+}
+
+pub(super) fn requirement(text: &str) -> Requirement {
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
+        .unwrap_or(text.len());
+    Requirement {
+        text: text.to_owned(),
+        name: crate::model::normalize_package_name(&text[..end]),
+        location: Location::START,
+    }
+}
+
+/// The uv of the tests: named by the environment, installed by `make test`, or on the search path.
+fn uv() -> PathBuf {
+    let installed = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/uv");
+    let on_path = || {
+        let path: OsString = std::env::var_os("PATH")?;
+        std::env::split_paths(&path)
+            .map(|folder| folder.join("uv"))
+            .find(|file| file.is_file())
+    };
+    std::env::var_os("LAYERSMITH_TEST_UV")
+        .map(PathBuf::from)
+        .or_else(|| Some(installed()).filter(|path| path.is_file()))
+        .or_else(on_path)
+        .expect("uv is needed: `make test` installs it, or set LAYERSMITH_TEST_UV to its path")
+}
