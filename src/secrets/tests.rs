@@ -15,6 +15,10 @@ use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[expect(
+    clippy::duplicate_mod,
+    reason = "rooms on one floor know nothing of each other, and both are tested against moto"
+)]
 #[path = "../registry/tests/moto.rs"]
 mod moto;
 
