@@ -12,34 +12,26 @@ const NAME_LIMIT: usize = 140;
 const DESCRIPTION_LIMIT: usize = 256;
 const LICENSE_LIMIT: usize = 512;
 
-/// Whether AWS takes this as a layer's name: 1 to 140 letters, digits, `-` and `_`. Such a name is also safe as a
-/// part of a path.
-pub(super) fn is_layer_name(name: &str) -> bool {
-    (1..=NAME_LIMIT).contains(&name.len())
+/// Why AWS would refuse a layer's name; `None` when it would not. A name it takes is also safe as a part of a path.
+pub(super) fn name_violation(name: &str) -> Option<String> {
+    let valid = (1..=NAME_LIMIT).contains(&name.len())
         && name
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (!valid).then(|| {
+        format!("`{name}` is not a layer name: 1 to {NAME_LIMIT} letters, digits, `-` and `_`")
+    })
 }
 
-/// Why AWS would refuse the request; `None` when it would not. Reads the zip's central directory, not its files.
+/// Why AWS would refuse what is to be published under a name; `None` when it would not. Reads the zip's central
+/// directory, not its files.
 pub(super) fn violation(request: &PublishRequest) -> Option<String> {
-    let PublishRequest {
-        name,
-        description,
-        license,
-        ..
-    } = request;
-    if !is_layer_name(name) {
-        return Some(format!(
-            "`{name}` is not a layer name: 1 to {NAME_LIMIT} letters, digits, `-` and `_`"
-        ));
-    }
-    if description.chars().count() > DESCRIPTION_LIMIT {
+    if request.description.chars().count() > DESCRIPTION_LIMIT {
         return Some(format!(
             "the description is longer than {DESCRIPTION_LIMIT} characters"
         ));
     }
-    if let Some(license) = license
+    if let Some(license) = &request.license
         && (license.chars().count() > LICENSE_LIMIT || license.contains(['\n', '\r']))
     {
         return Some(format!(

@@ -15,7 +15,7 @@
 mod files;
 mod layer;
 
-use super::limits::{is_layer_name, violation};
+use super::limits::{name_violation, violation};
 use super::policy::Grantee;
 use super::{PublishRequest, PublishedVersion, Registry, RegistryError};
 use crate::model::{Digest, LayerArn, Region, Visibility};
@@ -66,8 +66,8 @@ impl DirectoryRegistry {
             message,
         };
         // Also what keeps a name from leading out of the directory.
-        if !is_layer_name(name) {
-            return Err(refused(format!("`{name}` is not a layer name")));
+        if let Some(message) = name_violation(name) {
+            return Err(refused(message));
         }
         let layer = Layer::new(&self.root, region, name);
         match tokio::task::spawn_blocking(move || work(&layer)).await {

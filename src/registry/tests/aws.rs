@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -70,18 +71,27 @@ async fn what_is_sent_is_what_was_asked_for() {
         registry.share(&arn(), &visibility).await.unwrap();
     }
     registry.delete(&arn()).await.unwrap();
+    let sent = base64::engine::general_purpose::STANDARD.encode(&request.zip);
     let shown: Vec<String> = server
         .seen()
         .into_iter()
         .map(|(line, mut body)| {
             if let Some(zip) = body.pointer_mut("/Content/ZipFile") {
-                assert_eq!(zip.as_str().map(str::is_empty), Some(false));
+                assert_eq!(zip.as_str(), Some(sent.as_str()));
                 *zip = Value::from("…");
             }
             format!("{line} {body}")
         })
         .collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    let shown = shown.join("\n").replace(&request.digest.short(), "DIGEST");
+    insta::assert_snapshot!(shown, @r#"
+    POST /2018-10-31/layers/layer/versions {"CompatibleArchitectures":["arm64"],"CompatibleRuntimes":["python3.13"],"Content":{"ZipFile":"…"},"Description":"six 1.17.0 | sha256:DIGEST","LicenseInfo":"MIT"}
+    POST /2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Alayer%3Alayer/versions/1/policy {"Action":"lambda:GetLayerVersion","Principal":"*","StatementId":"layersmith-public"}
+    POST /2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Alayer%3Alayer/versions/1/policy {"Action":"lambda:GetLayerVersion","OrganizationId":"o-abc1234567","Principal":"*","StatementId":"layersmith-organization-o-abc1234567"}
+    POST /2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Alayer%3Alayer/versions/1/policy {"Action":"lambda:GetLayerVersion","Principal":"111111111111","StatementId":"layersmith-account-111111111111"}
+    POST /2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Alayer%3Alayer/versions/1/policy {"Action":"lambda:GetLayerVersion","Principal":"222222222222","StatementId":"layersmith-account-222222222222"}
+    DELETE /2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Alayer%3Alayer/versions/1 null
+    "#);
 }
 
 #[tokio::test]
@@ -112,7 +122,7 @@ async fn a_throttled_publish_is_sent_again() {
     let answer = registry.publish(&home(), &request("layer", "a")).await;
     let throttled = answer.unwrap_err();
     assert!(throttled.is_transient() && matches!(throttled, RegistryError::Throttled { .. }));
-    insta::assert_snapshot!(throttled, @"");
+    insta::assert_snapshot!(throttled, @"us-east-1: AWS Lambda asks to slow down: TooManyRequestsException: the words of AWS");
     assert_eq!(server.seen().len(), 6);
 }
 
@@ -241,7 +251,13 @@ async fn what_aws_refuses_is_refused_once() {
         assert_eq!(server.seen().len(), 1);
         refusals.push(refused.to_string());
     }
-    insta::assert_snapshot!(refusals.join("\n"), @"");
+    insta::assert_snapshot!(refusals.join("\n"), @r"
+    us-east-1: refused: InvalidParameterValueException: the words of AWS
+    us-east-1: refused: AccessDeniedException: the words of AWS
+    us-east-1: refused: UnrecognizedClientException: the words of AWS (either the keys are wrong or the account has not enabled the region)
+    us-east-1: refused: RequestEntityTooLargeException: the words of AWS
+    us-east-1: refused: status 413
+    ");
 }
 
 #[tokio::test]

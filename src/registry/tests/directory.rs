@@ -163,13 +163,19 @@ async fn what_aws_refuses_is_refused_and_leaves_nothing() {
     ] {
         refusals.push(refusal(&registry, &request).await);
     }
-    refusals.push(
-        refusal(&registry, &bad(&|r| r.name = "a".repeat(141)))
-            .await
-            .len()
-            .to_string(),
-    );
-    insta::assert_snapshot!(refusals.join("\n"), @"");
+    insta::assert_snapshot!(refusals.join("\n"), @r"
+    us-east-1: refused: `not.a.layer` is not a layer name: 1 to 140 letters, digits, `-` and `_`
+    us-east-1: refused: `` is not a layer name: 1 to 140 letters, digits, `-` and `_`
+    us-east-1: refused: the description is longer than 256 characters
+    us-east-1: refused: the licence is not one line of at most 512 characters
+    us-east-1: refused: the licence is not one line of at most 512 characters
+    us-east-1: refused: the file is not a zip
+    us-east-1: refused: the file is not a zip
+    us-east-1: refused: the zip has 52428801 bytes, and at most 52428800 are taken
+    us-east-1: refused: the zip unpacks to 262144001 bytes, and at most 262144000 are taken
+    ");
+    let long = refusal(&registry, &bad(&|r| r.name = "a".repeat(141))).await;
+    assert!(long.contains("is not a layer name"), "{long}");
     assert_eq!(files(folder.path()), []);
 
     for request in [
@@ -279,5 +285,22 @@ async fn the_layout_is_the_documented_one() {
         ]
     );
     let record = std::fs::read_to_string(root.join("us-east-1/layer/1.json")).unwrap();
-    insta::assert_snapshot!(record, @"");
+    let record = record
+        .replace(&request.digest.to_string(), "DIGEST")
+        .replace(&request.digest.short(), "SHORT")
+        .replace(&request.zip.len().to_string(), "SIZE");
+    insta::assert_snapshot!(record, @r#"
+    {
+      "description": "six 1.17.0 | sha256:SHORT",
+      "license": "MIT",
+      "runtime": "python3.13",
+      "architecture": "arm64",
+      "digest": "DIGEST",
+      "size": SIZE,
+      "allowed": [
+        "everyone"
+      ],
+      "deleted": false
+    }
+    "#);
 }
