@@ -115,7 +115,7 @@ impl SshAddress {
     pub(super) fn through(&self, port: u16) -> String {
         let Self { user, path, .. } = self;
         if self.scp_like {
-            format!("{user}@[127.0.0.1:{port}]:{path}")
+            format!("[{user}@127.0.0.1:{port}]:{path}")
         } else {
             format!("ssh://{user}@127.0.0.1:{port}{path}")
         }
@@ -147,7 +147,7 @@ mod tests {
             (scp.user.as_str(), scp.known_as()),
             ("deploy", "example.com".to_owned())
         );
-        assert_eq!(scp.through(9), "deploy@[127.0.0.1:9]:o/r.git");
+        assert_eq!(scp.through(9), "[deploy@127.0.0.1:9]:o/r.git");
     }
 
     #[test]
