@@ -133,6 +133,12 @@ impl Builder {
         })
     }
 
+    /// Where finished zips are kept.
+    #[must_use]
+    pub fn artifacts(&self) -> &ArtifactDirectory {
+        &self.inner.artifacts
+    }
+
     /// Builds the layer for a lock and stores it; the same lock and options give the same bytes, whatever was cached.
     ///
     /// Dropping the future stops fetching; an assembly that has begun runs to its end in the background, to no effect
@@ -154,8 +160,13 @@ impl Builder {
             wheels: lock.packages.len(),
             bytes: lock.packages.iter().map(|package| package.wheel.size).sum(),
         });
-        let sources: Vec<WheelSource<File>> = stream::iter(&lock.packages)
+        // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
+        let wheels: Vec<_> = lock
+            .packages
+            .iter()
             .map(|package| self.source(package, on_progress))
+            .collect();
+        let sources: Vec<WheelSource<File>> = stream::iter(wheels)
             .buffer_unordered(self.inner.concurrency)
             .try_collect()
             .await?;

@@ -3,8 +3,8 @@
 use super::blob_cache::BlobCache;
 use super::error::GithubError;
 use super::people::Identity;
-use crate::model::RepositoryName;
 use super::requests::WriteGate;
+use crate::model::RepositoryName;
 use http::Uri;
 use octocrab::models::AppId;
 use octocrab::{Octocrab, auth::EncodingKey};

@@ -36,4 +36,4 @@ pub use event::{EventError, Happening, Person, Received, What, read_event};
 pub use files::{FILE_LIMIT, FILES_LIMIT, FileContent};
 pub use people::{Identity, Permission};
 pub use pulls::{PullRequest, Repository};
-pub use signature::{SignatureError, verify_signature};
+pub use signature::{SignatureError, sign, verify_signature};

@@ -49,6 +49,19 @@ pub fn verify_signature(
     }
 }
 
+/// The value of `X-Hub-Signature-256` for a body, as GitHub would send it: `sha256=` and 64 hexadecimal digits.
+#[must_use]
+pub fn sign(secret: &SecretString, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    let tag = hmac::sign(&key, body);
+    let digits: String = tag
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256={digits}")
+}
+
 fn read_header(header: &str) -> Result<[u8; 32], SignatureError> {
     let digits = header
         .strip_prefix("sha256=")

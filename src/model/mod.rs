@@ -30,7 +30,7 @@ pub use name::{LayerName, LayerPrefix, layer_description, published_layer_name};
 pub use policy::{Limits, PlanFrom, Policy, TableFormat, TableSettings, Visibility};
 pub use problem::{Level, Location, Problem};
 pub use region::{COMMERCIAL_REGIONS, Region};
-pub use crate::model::RepositoryName;
+pub use repository_name::RepositoryName;
 pub use run::{Conversation, Delivery, Event, Run, RunKind, RunState, StepRecord, StepState};
 pub use secret_reference::SecretReference;
 pub use target::{Architecture, PythonVersion, Target};

@@ -1,1 +1,76 @@
-//! pipeline
+//! Use cases: plan a pull request, apply the default branch, and the engine that carries runs through their steps.
+//!
+//! Every use case is a list of steps with serialisable inputs and outputs. A step that is in the run's journal is not
+//! done again, and a step that is done twice all the same changes nothing the second time. Deliberately absent: HTTP,
+//! the command line, and any knowledge of which store, registry or engine is behind the traits.
+
+pub mod apply;
+mod building;
+mod commands;
+mod desired;
+pub mod engine;
+mod failure;
+pub mod intake;
+mod journal;
+mod publishing;
+pub mod pull_request;
+mod report;
+mod tables;
+
+pub use building::{build_wanted, settle};
+pub use desired::{Desired, read_tree, retained};
+pub use failure::StepFailure;
+pub use publishing::{Carried, carry_out};
+use report::outcomes_of_kept;
+pub use tables::{commit_message, render_tables};
+
+use crate::build::Builder;
+use crate::github::GithubClient;
+use crate::gitrepo::CatalogRepository;
+use crate::model::Timestamp;
+use crate::registry::Registry;
+use crate::resolve::Resolver;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Everything that building, publishing and remembering needs; no GitHub, no git.
+#[derive(Clone)]
+pub struct Workshop {
+    /// Remembers.
+    pub store: Arc<dyn Store>,
+    /// Publishes.
+    pub registry: Arc<dyn Registry>,
+    /// Finds versions.
+    pub resolver: Resolver,
+    /// Makes zips.
+    pub builder: Builder,
+    /// Tells the time.
+    pub clock: Clock,
+    /// A permit for each layer × target that may be resolved and assembled at once: most of it is waiting.
+    pub building: Arc<Semaphore>,
+}
+
+impl Workshop {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// The workshop together with the catalog repository it works for.
+#[derive(Clone)]
+pub struct Bot {
+    /// Builds, publishes and remembers.
+    pub workshop: Workshop,
+    /// Reads pull requests and answers on them.
+    pub github: Arc<GithubClient>,
+    /// Commits the tables.
+    pub catalog: CatalogRepository,
+    /// The repository's page, for links: `https://github.com/owner/name`.
+    pub repository_page: Option<String>,
+}

@@ -57,6 +57,9 @@ pub trait Store: Send + Sync + 'static {
     /// Ends an open run; `false` when it was not open any more (nothing is changed then).
     async fn end_run(&self, id: &str, state: RunState, detail: Option<&str>) -> Result<bool>;
 
+    /// Names the pull request that a run answers on, and opens the run again if it was done, so that it is answered.
+    async fn attach_pull_request(&self, id: &str, pull_request: u64) -> Result<()>;
+
     /// Writes a step into a run's journal, in place of an earlier record of that step.
     async fn put_step(&self, step: &StepRecord) -> Result<()>;
 

@@ -26,11 +26,12 @@ pub use outcome::{OutcomeView, TablesResult, render_outcome};
 pub use plan::{PlanView, render_plan};
 pub use replies::{render_help, render_not_allowed, render_status, render_unknown_command};
 pub use states::{
-    Progress, render_cancelled, render_failed, render_stopped, render_superseded, render_waiting_for_approval,
-    render_working,
+    Progress, render_cancelled, render_failed, render_stopped, render_superseded,
+    render_waiting_for_approval, render_working,
 };
 pub use text::{outcome_as_text, plan_as_text};
 
+pub use super::Conclusion;
 use crate::model::Problem;
 
 /// An answer on a pull request: the living comment and the finished check run.
@@ -55,35 +56,6 @@ pub struct CheckText {
     pub conclusion: Conclusion,
     /// Every problem on its line, errors first; more than the 50 that GitHub takes in one request are possible.
     pub annotations: Vec<Problem>,
-}
-
-/// How a check run ended, in GitHub's words (REST API, "Check runs", `conclusion`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conclusion {
-    /// Everything is as it should be, or will be after the merge.
-    Success,
-    /// Something has to be mended.
-    Failure,
-    /// Nothing here concerns the bot.
-    Neutral,
-    /// Stopped before its end.
-    Cancelled,
-    /// A person has to say something first.
-    ActionRequired,
-}
-
-impl Conclusion {
-    /// The word GitHub's API uses.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Neutral => "neutral",
-            Self::Cancelled => "cancelled",
-            Self::ActionRequired => "action_required",
-        }
-    }
 }
 
 /// The most a comment may hold. GitHub speaks of 65,536 characters; counted in bytes here, so that the limit holds

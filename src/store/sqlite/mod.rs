@@ -139,6 +139,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn attach_pull_request(&self, id: &str, pull_request: u64) -> Result<()> {
+        let id = id.to_owned();
+        self.write(move |tx| runs::attach_pull_request(tx, &id, pull_request))
+            .await
+    }
+
     async fn put_step(&self, step: &StepRecord) -> Result<()> {
         let step = step.clone();
         self.write(move |tx| runs::put_step(tx, &step)).await

@@ -58,6 +58,20 @@ pub(super) fn end(
     Ok(ended == 1)
 }
 
+pub(super) fn attach_pull_request(tx: &Transaction<'_>, id: &str, pull_request: u64) -> Result<()> {
+    let attached = tx.execute(
+        "UPDATE runs SET pull_request = ?2, state = CASE state WHEN ?3 THEN ?4 ELSE state END WHERE id = ?1",
+        params![
+            id,
+            number(pull_request)?,
+            word(RunState::Done)?,
+            word(RunState::Open)?
+        ],
+    )?;
+    ensure!(attached == 1, "there is no run `{id}`");
+    Ok(())
+}
+
 pub(super) fn put_step(tx: &Transaction<'_>, step: &StepRecord) -> Result<()> {
     // An update keeps the row's sequence, and so the step's place in the journal.
     tx.execute(

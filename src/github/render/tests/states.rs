@@ -53,7 +53,7 @@ fn what_is_said_before_and_instead() {
         "GitHub answered 500: <html>@octocat</html>",
     );
     is_sound(&failed);
-    assert_eq!(failed.check.conclusion.as_str(), "failure");
+    assert_eq!(failed.check.conclusion, Conclusion::Failure);
     insta::assert_snapshot!(failed.comment, @"
     <!-- layersmith:plan:7 -->
     ### Something went wrong on the bot's side

@@ -1,0 +1,256 @@
+//! Applying the default branch: build, publish, tables, commit, and the answer on the pull request that was merged.
+//!
+//! Whatever commit set a run off, it carries out what the default branch asks for now: an older state is never
+//! brought back by a run that was late or repeated.
+
+use super::journal::Journal;
+use super::outcomes_of_kept;
+use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
+use super::{
+    Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
+};
+use crate::github::render::{self, OutcomeView, TablesResult};
+use crate::gitrepo::Committed;
+use crate::model::{LayerName, LayerRequest, Policy, Problem, Run, RunKind, Target};
+use crate::plan::{Action, Entry, Outcome, Plan, plan, wanted};
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Layers × targets published at once; each goes to all its regions at once.
+const CONCURRENT_PUBLICATIONS: usize = 4;
+
+/// What reading the default branch found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct BranchRead {
+    commit: String,
+    desired: Option<Desired>,
+    problems: Vec<Problem>,
+}
+
+/// What became of the tables.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TablesStep {
+    Unchanged,
+    Pushed { commit: String, paths: Vec<String> },
+}
+
+/// Applies the default branch and answers on the pull request, should the run have one.
+///
+/// # Errors
+/// When a step could not be done; the journal keeps what was done. A region that failed is not an error of the run.
+pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
+    let journal = Journal::open(&bot.workshop, run).await?;
+    let read: BranchRead = journal.step("read", read(bot)).await?;
+    let Some(desired) = &read.desired else {
+        return finish(
+            bot,
+            run,
+            &journal,
+            &read,
+            &Plan::default(),
+            &[],
+            &[],
+            TablesResult::NotTried,
+        )
+        .await;
+    };
+    let plan: Plan = journal
+        .step("plan", make_plan(bot, &journal, desired))
+        .await?;
+
+    let work: Vec<_> = plan
+        .entries
+        .iter()
+        .map(|entry| publish_entry(bot, &journal, desired, entry))
+        .collect();
+    let results: Vec<Result<Carried, StepFailure>> = stream::iter(work)
+        .buffered(CONCURRENT_PUBLICATIONS)
+        .collect()
+        .await;
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut retired: Vec<(LayerName, Target, usize)> = Vec::new();
+    let mut failure = None;
+    for (entry, result) in plan.entries.iter().zip(results) {
+        match result {
+            Ok(Carried::Published(outcome)) => outcomes.push(outcome),
+            Ok(Carried::Retired(versions)) => {
+                retired.push((entry.layer.clone(), entry.target, versions))
+            }
+            Ok(Carried::Nothing) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    // What did get published is recorded; the run is taken up again from the journal for the rest.
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let tables = match journal
+        .step(
+            "tables",
+            commit_tables(bot, run, desired, &outcomes, &retired),
+        )
+        .await
+    {
+        Ok(TablesStep::Unchanged) => TablesResult::Unchanged,
+        Ok(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
+        Err(failure) if failure.transient => return Err(failure),
+        Err(failure) => TablesResult::Failed {
+            message: failure.message,
+            transient: false,
+        },
+    };
+    finish(
+        bot, run, &journal, &read, &plan, &outcomes, &retired, tables,
+    )
+    .await
+}
+
+async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
+    let branch = bot.github.repository().await?.default_branch;
+    let commit = bot.github.branch_head(&branch).await?;
+    let files = files_at(bot, &commit).await?;
+    let (desired, problems) = read_tree(&files, files.get(Policy::PATH).map(Vec::as_slice));
+    Ok(BranchRead {
+        commit,
+        desired,
+        problems,
+    })
+}
+
+async fn make_plan(
+    bot: &Bot,
+    journal: &Journal<'_>,
+    desired: &Desired,
+) -> Result<Plan, StepFailure> {
+    let store = &bot.workshop.store;
+    let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
+    let offered = bot.workshop.registry.regions().await?;
+    let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
+    build_missing(bot, journal, desired, &mut wanted).await?;
+    Ok(plan(&wanted, &builds, &versions, &desired.held))
+}
+
+async fn publish_entry(
+    bot: &Bot,
+    journal: &Journal<'_>,
+    desired: &Desired,
+    entry: &Entry,
+) -> Result<Carried, StepFailure> {
+    let license = desired
+        .layers
+        .get(&entry.layer)
+        .and_then(|request: &LayerRequest| request.license.as_deref());
+    match entry.action {
+        Action::Publish(_) | Action::Retire { .. } => {
+            let name = format!("publish/{}/{}", entry.layer, entry.target);
+            journal
+                .step(
+                    &name,
+                    carry_out(&bot.workshop, entry, &desired.policy, license),
+                )
+                .await
+        }
+        Action::Keep { .. } | Action::Build | Action::Blocked { .. } => Ok(Carried::Nothing),
+    }
+}
+
+async fn commit_tables(
+    bot: &Bot,
+    run: &Run,
+    desired: &Desired,
+    outcomes: &[Outcome],
+    retired: &[(LayerName, Target, usize)],
+) -> Result<TablesStep, StepFailure> {
+    let files = render_tables(&bot.workshop, &desired.policy, &desired.layers).await?;
+    let message = commit_message(outcomes, retired, &run.id);
+    let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
+    let folder = desired.policy.tables.path.as_str();
+    Ok(
+        match bot
+            .catalog
+            .commit_folder(folder, &message, bot.workshop.now(), render)
+            .await?
+        {
+            Committed::Unchanged { .. } => TablesStep::Unchanged,
+            Committed::Pushed { commit, paths } => TablesStep::Pushed { commit, paths },
+        },
+    )
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything a result consists of, each its own kind of thing"
+)]
+async fn finish(
+    bot: &Bot,
+    run: &Run,
+    journal: &Journal<'_>,
+    read: &BranchRead,
+    plan: &Plan,
+    outcomes: &[Outcome],
+    retired: &[(LayerName, Target, usize)],
+    tables: TablesResult,
+) -> Result<(), StepFailure> {
+    let asked = layers_of_pull_request(bot, run).await?;
+    let mut outcomes = outcomes.to_vec();
+    outcomes.extend(outcomes_of_kept(
+        plan,
+        &asked,
+        &bot.workshop.store.layer_versions().await?,
+    ));
+    outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
+    let default_policy = Policy::default();
+    let policy = read
+        .desired
+        .as_ref()
+        .map_or(&default_policy, |desired| &desired.policy);
+    // A pull request's answer has a place of its own, so that one that is attached to a finished run is still told.
+    let place = run.pull_request.map_or_else(
+        || "commit".to_owned(),
+        |number| format!("pull-request-{number}"),
+    );
+    let marker = render::marker("pull-request", run.pull_request.unwrap_or_default());
+    let rendered = render::render_outcome(&OutcomeView {
+        marker: &marker,
+        commit_sha: &read.commit,
+        plan,
+        outcomes: &outcomes,
+        problems: &read.problems,
+        retired,
+        tables: &tables,
+        run: &run.id,
+        repository_url: bot.repository_page.as_deref(),
+        policy,
+        usable_until: Some(bot.workshop.now().plus_days(policy.expire_after_days)),
+    });
+    let report = check_report(run, &read.commit, &rendered);
+    journal
+        .step("check", async { Ok(bot.github.put_check(&report).await?) })
+        .await?;
+    if let Some(number) = run.pull_request {
+        journal
+            .step(
+                &format!("comment/{place}"),
+                say(bot, number, &marker, &rendered.comment),
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The layers that the run's pull request changed, as its last plan saw it.
+async fn layers_of_pull_request(bot: &Bot, run: &Run) -> Result<BTreeSet<LayerName>, StepFailure> {
+    let Some(number) = run.pull_request else {
+        return Ok(BTreeSet::new());
+    };
+    let runs = bot.workshop.store.runs_of(number).await?;
+    for planned in runs.iter().rev().filter(|run| run.kind == RunKind::Plan) {
+        let journal = Journal::open(&bot.workshop, planned).await?;
+        if let Some(read) = journal.output::<PullRequestRead>("read") {
+            return Ok(read.changed);
+        }
+    }
+    Ok(BTreeSet::new())
+}

@@ -1,0 +1,101 @@
+//! Resolving and building what a plan asks for.
+
+use super::Workshop;
+use crate::build::BuildOptions;
+use crate::model::{BuildRecord, LayerRequest, Policy};
+use crate::plan::{BuildFailure, BuildState, Wanted};
+use crate::resolve::ResolveRequest;
+use std::time::Duration;
+
+/// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
+/// go on, and the person who asked reads it.
+pub async fn build_wanted(
+    workshop: &Workshop,
+    wanted: &Wanted,
+    request: &LayerRequest,
+    policy: &Policy,
+) -> BuildState {
+    let _one_of_a_few = workshop.building.acquire().await;
+    let limit = Duration::from_secs(policy.limits.build_seconds);
+    match tokio::time::timeout(limit, build_one(workshop, wanted, request, policy)).await {
+        Ok(Ok(record)) => BuildState::Built(Box::new(record)),
+        Ok(Err(failure)) => BuildState::Failed(failure),
+        Err(_) => BuildState::Failed(BuildFailure {
+            message: format!(
+                "building took longer than the {} seconds that the policy allows",
+                policy.limits.build_seconds
+            ),
+            package: None,
+            transient: true,
+        }),
+    }
+}
+
+async fn build_one(
+    workshop: &Workshop,
+    wanted: &Wanted,
+    request: &LayerRequest,
+    policy: &Policy,
+) -> Result<BuildRecord, BuildFailure> {
+    let now = workshop.now();
+    let resolve = ResolveRequest {
+        packages: &request.packages,
+        target: wanted.target,
+        index_url: policy.index_url.as_deref(),
+        exclude_newer: (policy.cooldown_days > 0).then(|| now.minus_days(policy.cooldown_days)),
+        time_limit: Duration::from_secs(policy.limits.build_seconds),
+    };
+    let lock = workshop
+        .resolver
+        .resolve(&resolve)
+        .await
+        .map_err(|error| BuildFailure {
+            message: error.for_people(),
+            package: error.package().map(str::to_owned),
+            transient: error.is_transient(),
+        })?;
+    let options = BuildOptions {
+        exclude: &request.exclude,
+    };
+    let artifact = workshop
+        .builder
+        .build(&lock, &options, &|_| {})
+        .await
+        .map_err(|error| BuildFailure {
+            message: error.for_people(),
+            package: error.package(),
+            transient: error.is_transient(),
+        })?;
+    let main = request
+        .packages
+        .first()
+        .and_then(|package| lock.version_of(&package.name));
+    let Some(version) = main.map(str::to_owned) else {
+        return Err(BuildFailure {
+            message: "the first package does not apply to this target: its environment marker leaves it out".to_owned(),
+            package: request.packages.first().map(|package| package.name.clone()),
+            transient: false,
+        });
+    };
+    Ok(BuildRecord {
+        layer: wanted.layer.clone(),
+        target: wanted.target,
+        fingerprint: wanted.fingerprint,
+        version,
+        lock,
+        artifact,
+        built_at: now,
+    })
+}
+
+/// Notes what came of building: a failure is shown at the line of the package to blame.
+pub fn settle(wanted: &mut Wanted, request: &LayerRequest, state: BuildState) {
+    if let BuildState::Failed(BuildFailure {
+        package: Some(package),
+        ..
+    }) = &state
+    {
+        wanted.location = request.location_of(package);
+    }
+    wanted.build = state;
+}

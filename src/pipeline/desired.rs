@@ -1,0 +1,64 @@
+//! The files of a catalog at a commit → the desired state.
+
+use crate::model::{LayerName, LayerRequest, Policy, Problem};
+use crate::request;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a catalog asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The policy.
+    pub policy: Policy,
+    /// The valid requests.
+    pub layers: BTreeMap<LayerName, LayerRequest>,
+    /// Everything that is wrong with the files, sorted.
+    pub problems: Vec<Problem>,
+    /// Layers whose request files are there but cannot be read: nothing is published for them and nothing retired.
+    pub held: BTreeSet<LayerName>,
+}
+
+/// Whether a file of the repository has a say in the desired state.
+#[must_use]
+pub fn retained(path: &str) -> bool {
+    path == Policy::PATH || request::is_request_path(path)
+}
+
+/// Reads the files of a catalog. `policy` is the policy file to go by (a pull request's base branch has it); without one
+/// the defaults hold. A policy that cannot be read is no policy: its problems are reported and `None` comes back.
+#[must_use]
+pub fn read_tree(
+    files: &BTreeMap<String, Vec<u8>>,
+    policy: Option<&[u8]>,
+) -> (Option<Desired>, Vec<Problem>) {
+    let (policy, mut problems) = match policy {
+        Some(bytes) => request::parse_policy(Policy::PATH, bytes),
+        None => (Some(Policy::default()), Vec::new()),
+    };
+    let Some(policy) = policy else {
+        return (None, problems);
+    };
+    let catalog = request::parse_catalog(files, &policy);
+    let held = files
+        .keys()
+        .filter(|path| request::is_request_path(path))
+        .filter_map(|path| {
+            path.rsplit('/')
+                .next()?
+                .split_once('.')?
+                .0
+                .parse::<LayerName>()
+                .ok()
+        })
+        .filter(|name| !catalog.layers.contains_key(name))
+        .collect();
+    problems.extend(catalog.problems);
+    problems.sort();
+    let desired = Desired {
+        policy,
+        layers: catalog.layers,
+        problems: problems.clone(),
+        held,
+    };
+    (Some(desired), problems)
+}

@@ -1,0 +1,25 @@
+//! Engines carry runs through their steps.
+//!
+//! A run is written down before it is started, so that whatever happens to the process, it is taken up again. The
+//! steps themselves are the use cases of [`super`]; an engine only decides when and where they run. Deliberately
+//! absent: what the steps do.
+
+mod local;
+
+pub use local::LocalEngine;
+
+use crate::model::{Run, RunState};
+use async_trait::async_trait;
+
+/// Carries runs through their steps. One machine does it in its own process; other places have other engines.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Starts a run that the store holds as open. Starting one that is under way changes nothing.
+    async fn start(&self, run: &Run);
+
+    /// Ends an open run before its end, for the reason that `state` and `detail` name, and stops what it is doing.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn stop(&self, run: &Run, state: RunState, detail: &str) -> anyhow::Result<()>;
+}

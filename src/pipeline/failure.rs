@@ -1,0 +1,65 @@
+//! Why a step failed, as far as an engine has to know.
+
+/// A step that did not reach its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StepFailure {
+    /// What happened, fit to be shown on a pull request: no secrets, no paths of the machine.
+    pub message: String,
+    /// Whether the same step may succeed later.
+    pub transient: bool,
+}
+
+impl StepFailure {
+    /// A failure that another try may get past.
+    #[must_use]
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            transient: true,
+        }
+    }
+
+    /// A failure that another try would only repeat.
+    #[must_use]
+    pub fn lasting(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            transient: false,
+        }
+    }
+}
+
+/// The store and other local parts report with `anyhow`: what they meet (a locked file, a full disk) may pass.
+impl From<anyhow::Error> for StepFailure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::transient(format!("{error:#}"))
+    }
+}
+
+impl From<crate::github::GithubError> for StepFailure {
+    fn from(error: crate::github::GithubError) -> Self {
+        Self {
+            message: error.to_string(),
+            transient: error.is_transient(),
+        }
+    }
+}
+
+impl From<crate::gitrepo::GitError> for StepFailure {
+    fn from(error: crate::gitrepo::GitError) -> Self {
+        Self {
+            message: error.to_string(),
+            transient: error.is_transient(),
+        }
+    }
+}
+
+impl From<crate::registry::RegistryError> for StepFailure {
+    fn from(error: crate::registry::RegistryError) -> Self {
+        Self {
+            message: error.to_string(),
+            transient: error.is_transient(),
+        }
+    }
+}

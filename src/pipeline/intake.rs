@@ -1,0 +1,307 @@
+//! From events to runs: what each event asks for, and the runs that follow.
+//!
+//! An event is a hint. What is to be done is asked of GitHub and the store at the time it is handled, so a repeated,
+//! late or lost event changes nothing in the end; [`Intake::sweep`] finds what a lost one would have said.
+
+use super::engine::Engine;
+use super::tables::run_in_message;
+use super::{Bot, StepFailure, commands};
+use crate::github::{Happening, What};
+use crate::model::{Event, Run, RunKind, RunState};
+use std::sync::Arc;
+
+/// Events handled in one go.
+const BATCH: usize = 100;
+/// An event that still cannot be handled after this many seconds is given up; the sweep sees what it was about.
+const GIVE_UP_AFTER: i64 = 3600;
+
+/// Turns events into runs.
+#[derive(Clone)]
+pub struct Intake {
+    pub(super) bot: Bot,
+    pub(super) engine: Arc<dyn Engine>,
+}
+
+impl Intake {
+    /// An intake that starts runs on an engine.
+    #[must_use]
+    pub fn new(bot: Bot, engine: Arc<dyn Engine>) -> Self {
+        Self { bot, engine }
+    }
+
+    /// Handles every event that waits; returns how many were finished.
+    ///
+    /// # Errors
+    /// When the store fails. An event that cannot be handled for a reason that may pass stays where it is.
+    pub async fn handle_waiting(&self) -> anyhow::Result<usize> {
+        let store = &self.bot.workshop.store;
+        let mut finished = 0;
+        for event in store.waiting_events(BATCH).await? {
+            let outcome = match self.handle(&event).await {
+                Ok(outcome) => outcome,
+                Err(failure)
+                    if failure.transient
+                        && self.bot.workshop.now().unix() - event.received_at.unix()
+                            < GIVE_UP_AFTER =>
+                {
+                    tracing::warn!(event = %event.key, "event {} waits: {}", event.key, failure.message);
+                    continue;
+                }
+                Err(failure) => format!("given up: {}", failure.message),
+            };
+            tracing::info!(event = %event.key, "event {}: {outcome}", event.key);
+            store.finish_event(&event.key, &outcome).await?;
+            finished += 1;
+        }
+        Ok(finished)
+    }
+
+    async fn handle(&self, event: &Event) -> Result<String, StepFailure> {
+        let happening: Happening =
+            serde_json::from_value(event.payload.clone()).map_err(|error| {
+                StepFailure::lasting(format!("the stored event cannot be read: {error}"))
+            })?;
+        match happening.what {
+            What::PullRequestChanged {
+                number,
+                head_sha,
+                base_sha,
+                ..
+            } => self.plan(number, &head_sha, &base_sha, false).await,
+            What::PullRequestClosed {
+                number,
+                merged,
+                merge_commit_sha,
+                ..
+            } => {
+                self.closed(number, if merged { merge_commit_sha } else { None })
+                    .await
+            }
+            What::DefaultBranchPushed {
+                after,
+                head_commit_message,
+                ..
+            } => {
+                if self
+                    .is_own_commit(&after, head_commit_message.as_deref())
+                    .await?
+                {
+                    return Ok("the bot's own commit".to_owned());
+                }
+                self.apply(&after, None, false).await
+            }
+            What::Commented {
+                number,
+                comment_id,
+                author,
+                body,
+            } => commands::handle(self, number, comment_id, &author, &body).await,
+            What::CheckRequested { head_sha } => self.check_requested(&head_sha).await,
+            What::Ping { .. } => Ok("ping".to_owned()),
+        }
+    }
+
+    /// Starts planning a head of a pull request and stops what is under way for its other heads. With `again`, a head
+    /// that was planned before is planned once more.
+    pub(super) async fn plan(
+        &self,
+        number: u64,
+        head: &str,
+        base: &str,
+        again: bool,
+    ) -> Result<String, StepFailure> {
+        let runs = self.bot.workshop.store.runs_of(number).await?;
+        let prefix = format!("plan-{number}-{}-{}-", short(head), short(base));
+        let of_this: Vec<&Run> = runs
+            .iter()
+            .filter(|run| run.id.starts_with(&prefix))
+            .collect();
+        let stands = of_this
+            .iter()
+            .any(|run| matches!(run.state, RunState::Open | RunState::Done));
+        if stands && !again {
+            return Ok(format!("head {} is planned already", short(head)));
+        }
+        let detail = format!("a newer run for {} took its place", short(head));
+        for run in runs
+            .iter()
+            .filter(|run| run.kind == RunKind::Plan && run.state == RunState::Open)
+        {
+            self.engine.stop(run, RunState::Superseded, &detail).await?;
+        }
+        let run = Run {
+            id: format!("{prefix}{}", of_this.len() + 1),
+            kind: RunKind::Plan,
+            pull_request: Some(number),
+            head_sha: head.to_owned(),
+            base_sha: Some(base.to_owned()),
+            state: RunState::Open,
+            detail: None,
+            created_at: self.bot.workshop.now(),
+        };
+        self.create_and_start(&run).await
+    }
+
+    /// Starts applying the default branch. With `again`, a commit that was applied before is applied once more.
+    pub(super) async fn apply(
+        &self,
+        commit: &str,
+        pull_request: Option<u64>,
+        again: bool,
+    ) -> Result<String, StepFailure> {
+        let store = &self.bot.workshop.store;
+        let prefix = format!("apply-{}-", short(commit));
+        let mut attempt = 1;
+        while let Some(earlier) = store.run(&format!("{prefix}{attempt}")).await? {
+            let stands = matches!(earlier.state, RunState::Open | RunState::Done);
+            if stands && !again {
+                // Merging tells of one commit twice, as a push and as a closed pull request, in any order.
+                if let (Some(number), None) = (pull_request, earlier.pull_request) {
+                    store.attach_pull_request(&earlier.id, number).await?;
+                    self.engine
+                        .start(&Run {
+                            pull_request,
+                            state: RunState::Open,
+                            ..earlier.clone()
+                        })
+                        .await;
+                }
+                return Ok(format!("run {}", earlier.id));
+            }
+            attempt += 1;
+        }
+        let run = Run {
+            id: format!("{prefix}{attempt}"),
+            kind: RunKind::Apply,
+            pull_request,
+            head_sha: commit.to_owned(),
+            base_sha: None,
+            state: RunState::Open,
+            detail: None,
+            created_at: self.bot.workshop.now(),
+        };
+        self.create_and_start(&run).await
+    }
+
+    async fn create_and_start(&self, run: &Run) -> Result<String, StepFailure> {
+        if self.bot.workshop.store.create_run(run).await? {
+            self.engine.start(run).await;
+        }
+        Ok(format!("run {}", run.id))
+    }
+
+    async fn closed(
+        &self,
+        number: u64,
+        merge_commit: Option<String>,
+    ) -> Result<String, StepFailure> {
+        for run in self.bot.workshop.store.runs_of(number).await? {
+            if run.kind == RunKind::Plan && run.state == RunState::Open {
+                self.engine
+                    .stop(&run, RunState::Superseded, "the pull request was closed")
+                    .await?;
+            }
+        }
+        match merge_commit {
+            Some(commit) => self.apply(&commit, Some(number), false).await,
+            None => Ok("closed without merging".to_owned()),
+        }
+    }
+
+    async fn check_requested(&self, head_sha: &str) -> Result<String, StepFailure> {
+        let open = self.bot.github.open_pull_requests().await?;
+        match open
+            .iter()
+            .find(|pull_request| pull_request.head_sha == head_sha)
+        {
+            Some(found) => {
+                self.plan(found.number, &found.head_sha, &found.base_sha, true)
+                    .await
+            }
+            None => Ok("no open pull request has this head".to_owned()),
+        }
+    }
+
+    /// Whether a commit is one of the bot's own table commits: its message names a run, and that run either made it or
+    /// is just about to write down that it did. A message alone proves nothing.
+    async fn is_own_commit(&self, sha: &str, message: Option<&str>) -> Result<bool, StepFailure> {
+        let Some(id) = message.and_then(run_in_message) else {
+            return Ok(false);
+        };
+        let store = &self.bot.workshop.store;
+        let Some(run) = store
+            .run(id)
+            .await?
+            .filter(|run| run.kind == RunKind::Apply)
+        else {
+            return Ok(false);
+        };
+        Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))
+    }
+
+    /// Looks at GitHub for whatever a lost webhook did not say: open pull requests whose head nobody planned, and a
+    /// default branch that nobody applied.
+    ///
+    /// # Errors
+    /// When GitHub or the store cannot be read.
+    pub async fn sweep(&self) -> Result<(), StepFailure> {
+        let branch = self.bot.github.repository().await?.default_branch;
+        for pull_request in self.bot.github.open_pull_requests().await? {
+            if pull_request.base_ref == branch
+                && !self
+                    .is_planned(pull_request.number, &pull_request.head_sha)
+                    .await?
+            {
+                self.plan(
+                    pull_request.number,
+                    &pull_request.head_sha,
+                    &pull_request.base_sha,
+                    false,
+                )
+                .await?;
+            }
+        }
+        let head = self.bot.github.branch_head(&branch).await?;
+        if !self.made_by_recent_run(&head).await? {
+            self.apply(&head, None, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
+        let runs = self.bot.workshop.store.runs_of(number).await?;
+        // A run that a person cancelled or that failed for good is not started again behind their back.
+        Ok(runs.iter().any(|run| {
+            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
+        }))
+    }
+
+    async fn made_by_recent_run(&self, sha: &str) -> Result<bool, StepFailure> {
+        const RECENT: usize = 50;
+        let store = &self.bot.workshop.store;
+        let mut runs = store.runs_in(RunState::Done).await?;
+        runs.retain(|run| run.kind == RunKind::Apply);
+        for run in runs.iter().rev().take(RECENT) {
+            if made_by(&store.steps(&run.id).await?, sha) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
+    steps.iter().any(|step| {
+        step.name == "tables"
+            && step
+                .output
+                .pointer("/pushed/commit")
+                .and_then(|commit| commit.as_str())
+                == Some(sha)
+    })
+}
+
+/// The first 12 digits of a commit's SHA, as run ids and people use them.
+pub(super) fn short(sha: &str) -> String {
+    sha.chars().take(12).collect()
+}

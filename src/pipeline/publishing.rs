@@ -1,0 +1,239 @@
+//! Bringing one zip live in every region it is wanted in, exactly once.
+//!
+//! AWS makes a new version on every publish call, so each region goes: write the intent → look for a version with the
+//! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
+//! repeated after a crash. One region that fails stops no other.
+
+use super::{StepFailure, Workshop};
+use crate::model::{Digest, LayerArn, LayerState, Policy, Region, SlotKey, layer_description};
+use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
+use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Regions worked on at once: all there are.
+const CONCURRENT_REGIONS: usize = 40;
+/// Tries in one region before it is reported as failed; `/layersmith retry` takes it up again.
+const TRIES: usize = 4;
+
+/// What carrying out one entry of a plan came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carried {
+    /// It was published, as far as the regions let it.
+    Published(Outcome),
+    /// That many versions are deprecated now.
+    Retired(usize),
+    /// There was nothing to do, or nothing that could be done.
+    Nothing,
+}
+
+/// Carries out one entry of a plan.
+///
+/// # Errors
+/// When the zip cannot be read or the store fails. A region that fails is part of the outcome.
+pub async fn carry_out(
+    workshop: &Workshop,
+    entry: &Entry,
+    policy: &Policy,
+    license: Option<&str>,
+) -> Result<Carried, StepFailure> {
+    match &entry.action {
+        Action::Publish(publication) => publish(workshop, publication, policy, license)
+            .await
+            .map(Carried::Published),
+        Action::Retire { .. } => {
+            let expires_at = workshop.now().plus_days(policy.expire_after_days);
+            let retired = workshop
+                .store
+                .retire(&entry.layer, entry.target, None, expires_at)
+                .await?;
+            Ok(Carried::Retired(retired))
+        }
+        Action::Keep { .. } | Action::Build | Action::Blocked { .. } => Ok(Carried::Nothing),
+    }
+}
+
+/// Publishes a zip to the regions it is missing in, and retires it where it is not wanted any more.
+async fn publish(
+    workshop: &Workshop,
+    publication: &Publication,
+    policy: &Policy,
+    license: Option<&str>,
+) -> Result<Outcome, StepFailure> {
+    let build = &publication.build;
+    workshop.store.put_build(build).await?;
+    let request = PublishRequest {
+        name: publication.published_name.clone(),
+        description: layer_description(&build.layer, &build.version, &build.artifact.digest),
+        license: license
+            .map(str::to_owned)
+            .or_else(|| build.artifact.license_info()),
+        python: build.target.python,
+        architecture: build.target.architecture,
+        zip: read_zip(workshop, &build.artifact.digest).await?,
+        digest: build.artifact.digest,
+    };
+    let work: Vec<_> = publication
+        .regions
+        .iter()
+        .map(|region| in_region(workshop, publication, &request, policy, region))
+        .collect();
+    let results: Vec<_> = stream::iter(work)
+        .buffered(CONCURRENT_REGIONS)
+        .collect()
+        .await;
+    let mut outcome = Outcome {
+        layer: build.layer.clone(),
+        target: build.target,
+        version: build.version.clone(),
+        digest: build.artifact.digest,
+        published: Vec::new(),
+        already: publication.already.clone(),
+        failed: Vec::new(),
+    };
+    for (region, result) in publication.regions.iter().zip(results) {
+        match result {
+            Ok(arn) => outcome.published.push(arn),
+            Err(failure) => {
+                tracing::warn!(layer = %build.layer, target = %build.target, %region, reason = %failure.message, "publishing {} {} in {region} failed", build.layer, build.target);
+                outcome.failed.push(RegionFailure {
+                    region: region.clone(),
+                    message: failure.message,
+                    transient: failure.transient,
+                });
+            }
+        }
+    }
+    if !publication.leaves.is_empty() {
+        let expires_at = workshop.now().plus_days(policy.expire_after_days);
+        workshop
+            .store
+            .retire(
+                &build.layer,
+                build.target,
+                Some(&publication.leaves),
+                expires_at,
+            )
+            .await?;
+    }
+    Ok(outcome)
+}
+
+async fn read_zip(workshop: &Workshop, digest: &Digest) -> Result<Bytes, StepFailure> {
+    workshop
+        .builder
+        .artifacts()
+        .read(digest)
+        .await
+        .map_err(|error| {
+            StepFailure::lasting(format!(
+                "the built layer sha256:{} cannot be read: {error}",
+                digest.short()
+            ))
+        })
+}
+
+async fn in_region(
+    workshop: &Workshop,
+    publication: &Publication,
+    request: &PublishRequest,
+    policy: &Policy,
+    region: &Region,
+) -> Result<LayerArn, StepFailure> {
+    let build = &publication.build;
+    let key = SlotKey {
+        layer: build.layer.clone(),
+        target: build.target,
+        region: region.clone(),
+        digest: build.artifact.digest,
+        published_name: publication.published_name.clone(),
+    };
+    let row = workshop
+        .store
+        .begin_publish(&key, &build.version, workshop.now())
+        .await?;
+    if row.state == LayerState::Live
+        && let Some(arn) = row.arn
+    {
+        return Ok(arn);
+    }
+    // One try is "look, then publish if it is not there": a publish that timed out after it took effect is found again.
+    let arn = (|| find_or_publish(workshop, request, policy, region))
+        .retry(backoff())
+        .when(RegistryError::is_transient)
+        .await?;
+    let expires_at = workshop.now().plus_days(policy.expire_after_days);
+    workshop
+        .store
+        .mark_live(&key, &arn, workshop.now(), expires_at)
+        .await?;
+    Ok(arn)
+}
+
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(TRIES - 1)
+        .with_jitter()
+}
+
+async fn find_or_publish(
+    workshop: &Workshop,
+    request: &PublishRequest,
+    policy: &Policy,
+    region: &Region,
+) -> Result<LayerArn, RegistryError> {
+    let registry = &workshop.registry;
+    let found = match registry
+        .find(region, &request.name, &request.digest)
+        .await?
+    {
+        Some(found) => read_back(workshop, &found.arn, request, region)
+            .await?
+            .map(|version| version.arn),
+        None => None,
+    };
+    let arn = match found {
+        Some(arn) => arn,
+        None => registry.publish(region, request).await?.arn,
+    };
+    registry.share(&arn, &policy.visibility).await?;
+    if read_back(workshop, &arn, request, region).await?.is_none() {
+        return Err(RegistryError::Refused {
+            region: region.clone(),
+            message: format!("{arn} was published, but reading it back shows another zip"),
+        });
+    }
+    if !registry.is_shared(&arn, &policy.visibility).await? {
+        return Err(RegistryError::Refused {
+            region: region.clone(),
+            message: format!(
+                "{arn} was published, but its permissions read back are not those asked for"
+            ),
+        });
+    }
+    Ok(arn)
+}
+
+/// The version as the registry has it now, should its zip be the one that was asked for.
+async fn read_back(
+    workshop: &Workshop,
+    arn: &LayerArn,
+    request: &PublishRequest,
+    region: &Region,
+) -> Result<Option<PublishedVersion>, RegistryError> {
+    let version = workshop
+        .registry
+        .read(arn)
+        .await?
+        .filter(|version| version.digest == Some(request.digest));
+    if version.is_none() {
+        tracing::warn!(%arn, %region, "{arn} does not hold sha256:{}", request.digest.short());
+    }
+    Ok(version)
+}
