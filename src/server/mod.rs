@@ -1,1 +1,70 @@
-//! server
+//! HTTP: the webhook intake, the Klayers-compatible read API, a page to find a layer, health and metrics.
+//!
+//! Deliberately absent: doing anything about an event. The intake checks the signature, writes the delivery down and
+//! answers; whoever holds the other end of `wake` does the rest. Nothing here knows which store is behind the trait.
+
+mod api;
+mod health;
+mod intake;
+mod pages;
+
+use crate::model::RepositoryName;
+use crate::model::Timestamp;
+use crate::store::Store;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use secrecy::SecretString;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+/// The largest payload GitHub sends, 25 MB (GitHub documentation, "Webhook events and payloads").
+const PAYLOAD_LIMIT: usize = 25 * 1024 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    /// The bot's memory.
+    pub store: Arc<dyn Store>,
+    /// The catalog repository that is served; without one there is no intake.
+    pub repository: Option<RepositoryName>,
+    /// Secrets that a webhook may be signed with.
+    pub webhook_secrets: Arc<[SecretString]>,
+    /// Tells whoever handles events that there is one.
+    pub wake: Arc<Notify>,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// Every route of the contract.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route(
+            "/webhooks/github",
+            post(intake::receive).layer(DefaultBodyLimit::max(PAYLOAD_LIMIT)),
+        )
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/", get(pages::index))
+        .route("/layers/{layer}", get(pages::layer))
+        .merge(api::routes())
+        .fallback(pages::not_found)
+        .with_state(state)
+}
+
+/// Serves until `shutdown` is done; requests under way are finished first.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    state: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(state))
+        .with_graceful_shutdown(shutdown)
+        .await
+}

@@ -1,0 +1,151 @@
+//! The read API of Klayers v2, answered from the store: its clients need only another base URL.
+//!
+//! Unknown targets, regions and layers answer as Klayers does: 200 with an empty list. Paths work with and without a
+//! slash at the end.
+
+use super::AppState;
+use crate::model::{BuildRecord, LayerVersion, Region, Target};
+use crate::tables::{ApiLayer, api_history, api_latest, api_latest_csv, api_latest_html};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub(super) fn routes() -> Router<AppState> {
+    let mut router = Router::new();
+    for slash in ["", "/"] {
+        router = router
+            .route(
+                &format!("/api/v2/{{target}}/layers/latest/{{region}}{slash}"),
+                get(latest),
+            )
+            .route(
+                &format!("/api/v2/{{target}}/layers/latest/{{region}}/{{format}}{slash}"),
+                get(latest_as),
+            )
+            .route(
+                &format!("/api/v2/{{target}}/layers/{{region}}/{{package}}{slash}"),
+                get(history),
+            )
+            .route(
+                &format!("/api/v2/{{target}}/builds/latest{slash}"),
+                get(builds),
+            );
+    }
+    router
+}
+
+/// One build, in the shape of Klayers' `builds/latest`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ApiBuild {
+    package: String,
+    package_version: String,
+    /// `2026-11-22T10:00:00`, UTC without saying so, as Klayers has it.
+    created_date_time: String,
+    dependencies: Vec<String>,
+}
+
+async fn latest(
+    state: State<AppState>,
+    Path((target, region)): Path<(String, String)>,
+) -> Result<Response, Unavailable> {
+    latest_as(state, Path((target, region, "json".to_owned()))).await
+}
+
+async fn latest_as(
+    State(state): State<AppState>,
+    Path((target, region, format)): Path<(String, String, String)>,
+) -> Result<Response, Unavailable> {
+    let place = target
+        .parse::<Target>()
+        .ok()
+        .zip(region.parse::<Region>().ok());
+    let layers: Vec<ApiLayer> = match &place {
+        Some((target, region)) => api_latest(&versions(&state).await?, *target, region),
+        None => Vec::new(),
+    };
+    Ok(match (format.as_str(), &place) {
+        ("json", _) => Json(layers).into_response(),
+        ("csv", _) => (
+            [(header::CONTENT_TYPE, "text/csv; charset=utf-8")],
+            api_latest_csv(&layers),
+        )
+            .into_response(),
+        ("html", Some((target, region))) => {
+            Html(api_latest_html(&layers, *target, region)).into_response()
+        }
+        _ => (
+            StatusCode::NOT_FOUND,
+            Json(serde_json::json!({ "message": "Not Found" })),
+        )
+            .into_response(),
+    })
+}
+
+async fn history(
+    State(state): State<AppState>,
+    Path((target, region, package)): Path<(String, String, String)>,
+) -> Result<Response, Unavailable> {
+    let (Ok(target), Ok(region)) = (target.parse::<Target>(), region.parse::<Region>()) else {
+        return Ok(Json(Vec::<ApiLayer>::new()).into_response());
+    };
+    let (versions, builds) = (versions(&state).await?, state.store.builds().await?);
+    Ok(Json(api_history(&versions, &builds, &package, target, &region)).into_response())
+}
+
+async fn builds(
+    State(state): State<AppState>,
+    Path(target): Path<String>,
+) -> Result<Response, Unavailable> {
+    let Ok(target) = target.parse::<Target>() else {
+        return Ok(Json(Vec::<ApiBuild>::new()).into_response());
+    };
+    let all = state.store.builds().await?;
+    let mut latest: BTreeMap<&str, &BuildRecord> = BTreeMap::new();
+    for build in all.iter().filter(|build| build.target == target) {
+        let known = latest.entry(build.layer.as_str()).or_insert(build);
+        if build.built_at > known.built_at {
+            *known = build;
+        }
+    }
+    let answer: Vec<ApiBuild> = latest
+        .values()
+        .map(|build| ApiBuild {
+            package: build.layer.to_string(),
+            package_version: build.version.clone(),
+            created_date_time: build.built_at.to_string().chars().take(19).collect(),
+            dependencies: build
+                .artifact
+                .pins
+                .iter()
+                .map(|pin| format!("{}=={}", pin.name, pin.version))
+                .collect(),
+        })
+        .collect();
+    Ok(Json(answer).into_response())
+}
+
+async fn versions(state: &AppState) -> anyhow::Result<Vec<LayerVersion>> {
+    state.store.layer_versions().await
+}
+
+/// The store does not answer: 503, and the reason in the log only.
+struct Unavailable(anyhow::Error);
+
+impl From<anyhow::Error> for Unavailable {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Unavailable {
+    fn into_response(self) -> Response {
+        tracing::error!("the read API cannot answer: {:#}", self.0);
+        let message = serde_json::json!({ "message": "the store does not answer" });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(message)).into_response()
+    }
+}

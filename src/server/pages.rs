@@ -1,0 +1,200 @@
+//! Pages for people: find a layer, pick target and region, copy the ARN.
+//!
+//! They work without scripts; the one script there is copies an ARN when its button is pressed.
+
+use super::AppState;
+use crate::model::{LayerName, LayerState, LayerVersion, Region, Target};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h1 a { color: inherit; text-decoration: none; }
+form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: end; margin: 1.5rem 0; }
+label { display: flex; flex-direction: column; font-size: .85rem; gap: .2rem; }
+input, select, button { font: inherit; padding: .3rem .5rem; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; } .quiet { opacity: .7; } td button { font-size: .8rem; padding: .1rem .5rem; }
+";
+const SCRIPT: &str = "
+document.addEventListener('click', function (event) {
+  var arn = event.target.getAttribute('data-arn');
+  if (!arn || !navigator.clipboard) return;
+  navigator.clipboard.writeText(arn).then(function () { event.target.textContent = 'Copied'; });
+});
+";
+
+/// What the front page is asked for; everything that is not known is as if it were not there.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Search {
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    region: String,
+    #[serde(default)]
+    q: String,
+}
+
+/// The front page: every layer for one target in one region.
+pub(super) async fn index(State(state): State<AppState>, Query(search): Query<Search>) -> Response {
+    let versions = match live(&state).await {
+        Ok(versions) => versions,
+        Err(response) => return response,
+    };
+    let targets: BTreeSet<Target> = versions.iter().map(|version| version.key.target).collect();
+    let regions: BTreeSet<&Region> = versions.iter().map(|version| &version.key.region).collect();
+    let target = search
+        .target
+        .parse()
+        .ok()
+        .filter(|target| targets.contains(target))
+        .or(targets.last().copied());
+    let region = search.region.parse::<Region>().ok();
+    let region = region
+        .as_ref()
+        .filter(|region| regions.contains(region))
+        .or_else(|| usual_region(&regions));
+    let query = search.q.trim().to_lowercase();
+    let rows: Vec<&LayerVersion> = versions
+        .iter()
+        .filter(|version| Some(version.key.target) == target && Some(&version.key.region) == region)
+        .filter(|version| version.key.layer.as_str().contains(&query))
+        .collect();
+    page(
+        "Lambda layers",
+        &html! {
+            form method="get" {
+                label { "Layer" input type="search" name="q" value=(search.q) placeholder="part of its name"; }
+                label { "Target" select name="target" {
+                    @for choice in &targets { option value=(choice) selected[Some(*choice) == target] { (target_label(*choice)) } }
+                } }
+                label { "Region" select name="region" {
+                    @for choice in &regions { option value=(choice) selected[Some(*choice) == region] { (choice) } }
+                } }
+                button { "Show" }
+            }
+            @if versions.is_empty() {
+                p { "No layer is published yet. Ask for one with a pull request that adds a file to " code { "layers/" } "." }
+            } @else if rows.is_empty() {
+                p { "No layer of that name here." }
+            } @else {
+                table {
+                    thead { tr { th { "Layer" } th { "Version" } th { "ARN" } th {} } }
+                    tbody { @for version in &rows { (row(version)) } }
+                }
+                @if let (Some(target), Some(region)) = (target, region) {
+                    p class="quiet" { "The same for programs: "
+                        @for format in ["json", "csv"] {
+                            @let address = format!("/api/v2/{target}/layers/latest/{region}/{format}");
+                            a href=(address) { (format) } " "
+                        }
+                    }
+                }
+            }
+        },
+    )
+    .into_response()
+}
+
+/// One layer: every target and region it is live in.
+pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String>) -> Response {
+    let Ok(name) = name.parse::<LayerName>() else {
+        return not_found().await;
+    };
+    let mut versions = match live(&state).await {
+        Ok(versions) => versions,
+        Err(response) => return response,
+    };
+    versions.retain(|version| version.key.layer == name);
+    if versions.is_empty() {
+        return not_found().await;
+    }
+    let targets: BTreeSet<Target> = versions.iter().map(|version| version.key.target).collect();
+    page(
+        name.as_str(),
+        &html! {
+            @for target in targets {
+                @let rows: Vec<&LayerVersion> = versions.iter().filter(|version| version.key.target == target).collect();
+                h2 { (target_label(target)) }
+                table {
+                    thead { tr { th { "Region" } th { "Version" } th { "ARN" } th {} } }
+                    tbody { @for version in rows { tr { td { (version.key.region) } (cells(version)) } } }
+                }
+            }
+        },
+    )
+    .into_response()
+}
+
+/// What there is not.
+pub(super) async fn not_found() -> Response {
+    let body = page(
+        "Not found",
+        &html! { p { "There is nothing here. " a href="/" { "All layers" } } },
+    );
+    (StatusCode::NOT_FOUND, body).into_response()
+}
+
+async fn live(state: &AppState) -> Result<Vec<LayerVersion>, Response> {
+    match state.store.layer_versions().await {
+        Ok(mut versions) => {
+            versions.retain(|version| version.state == LayerState::Live && version.arn.is_some());
+            Ok(versions)
+        }
+        Err(error) => {
+            tracing::error!("a page cannot be shown: {error:#}");
+            let body = page(
+                "Not now",
+                &html! { p { "The store does not answer. Try again in a minute." } },
+            );
+            Err((StatusCode::SERVICE_UNAVAILABLE, body).into_response())
+        }
+    }
+}
+
+fn usual_region<'a>(regions: &BTreeSet<&'a Region>) -> Option<&'a Region> {
+    regions
+        .iter()
+        .copied()
+        .find(|region| region.as_str() == "us-east-1")
+        .or_else(|| regions.first().copied())
+}
+
+fn target_label(target: Target) -> String {
+    format!("Python {} on {}", target.python, target.architecture)
+}
+
+fn row(version: &LayerVersion) -> Markup {
+    let name = &version.key.layer;
+    html! { tr { td { a href=(format!("/layers/{name}")) { (name) } } (cells(version)) } }
+}
+
+fn cells(version: &LayerVersion) -> Markup {
+    let arn = version
+        .arn
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    html! { td { (version.version) } td { code { (arn) } } td { button type="button" data-arn=(arn) { "Copy" } } }
+}
+
+fn page(title: &str, body: &Markup) -> Html<String> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – Layersmith" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { h1 { a href="/" { "Layersmith" } @if title != "Lambda layers" { " / " (title) } } (body) script { (PreEscaped(SCRIPT)) } }
+        }
+    };
+    Html(page.into_string())
+}
