@@ -1,1 +1,448 @@
-//! settings
+//! Settings: the only reader of the environment and of flags.
+//!
+//! Everything has a default that works on one machine with nothing set: SQLite and a registry directory under
+//! `.layersmith/`. Secrets are references or plain values ([`SecretReference`]); the `secrets` room reads them.
+
+use crate::model::{InvalidValue, Region, RepositoryName, SecretReference};
+use clap::Args;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where the bot remembers things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreSetting {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for StoreSetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a store: write `sqlite:PATH`"
+            ))),
+        }
+    }
+}
+
+/// Where layers are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistrySetting {
+    /// A directory that behaves as AWS Lambda does.
+    Directory(PathBuf),
+    /// AWS Lambda.
+    Aws,
+}
+
+impl FromStr for RegistrySetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
+            None if text == "aws" => Ok(Self::Aws),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a registry: write `dir:PATH` or `aws`"
+            ))),
+        }
+    }
+}
+
+/// Where built zips are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactsSetting(pub PathBuf);
+
+impl FromStr for ArtifactsSetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self(path.into())),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a place for artifacts: write `dir:PATH`"
+            ))),
+        }
+    }
+}
+
+/// Who the bot's commits are by: `Layersmith <layersmith@example.com>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentitySetting {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+}
+
+impl FromStr for IdentitySetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.strip_suffix('>').and_then(|rest| rest.split_once('<'));
+        match parts.map(|(name, email)| (name.trim(), email.trim())) {
+            Some((name, email))
+                if !name.is_empty() && email.contains('@') && !text.contains(['\n', '\r']) =>
+            {
+                Ok(Self {
+                    name: name.to_owned(),
+                    email: email.to_owned(),
+                })
+            }
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not an identity: write `Name <address@example.com>`"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for IdentitySetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <{}>", self.name, self.email)
+    }
+}
+
+/// Every setting, each as a flag and as an environment variable.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Folder for everything that is kept on this machine
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_DATA",
+        default_value = ".layersmith",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+
+    /// The catalog repository on GitHub: owner/name
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_REPOSITORY",
+        value_name = "OWNER/NAME"
+    )]
+    pub repository: Option<RepositoryName>,
+
+    /// Id of the GitHub App that the bot acts as
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_APP_ID",
+        value_name = "ID"
+    )]
+    pub github_app_id: Option<u64>,
+
+    /// Private key (PEM) of the GitHub App, or a reference to it
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_PRIVATE_KEY",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub github_private_key: Option<SecretReference>,
+
+    /// Token to use instead of a GitHub App (then a commit status takes the check run's place)
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_TOKEN",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub github_token: Option<SecretReference>,
+
+    /// Secret that GitHub signs webhooks with; a second line in it is accepted too, for rotation
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_WEBHOOK_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub webhook_secret: Option<SecretReference>,
+
+    /// Private SSH key that may push to the catalog repository
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_DEPLOY_KEY",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub deploy_key: Option<SecretReference>,
+
+    /// Passphrase of the deploy key
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_DEPLOY_KEY_PASSPHRASE",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub deploy_key_passphrase: Option<SecretReference>,
+
+    /// Pinned host keys of the git server, as lines of a `known_hosts` file
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_KNOWN_HOSTS",
+        hide_env_values = true,
+        value_name = "LINES"
+    )]
+    pub known_hosts: Option<SecretReference>,
+
+    /// Where the catalog repository is pushed to; default: `ssh://git@github.com/OWNER/NAME.git`
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GIT_URL",
+        value_name = "URL"
+    )]
+    pub git_url: Option<String>,
+
+    /// Author of the bot's commits
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GIT_IDENTITY",
+        default_value = "Layersmith <layersmith@users.noreply.github.com>",
+        value_name = "IDENTITY"
+    )]
+    pub git_identity: IdentitySetting,
+
+    /// Where the bot remembers things: sqlite:PATH; default: in the data folder
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_STORE",
+        value_name = "STORE"
+    )]
+    pub store: Option<StoreSetting>,
+
+    /// Where layers are published: dir:PATH or aws; default: a directory in the data folder
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_REGISTRY",
+        value_name = "REGISTRY"
+    )]
+    pub registry: Option<RegistrySetting>,
+
+    /// Where built layers are kept: dir:PATH; default: in the data folder
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_ARTIFACTS",
+        value_name = "ARTIFACTS"
+    )]
+    pub artifacts: Option<ArtifactsSetting>,
+
+    /// GitHub's API, for GitHub Enterprise Server
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_API_URL",
+        default_value = "https://api.github.com",
+        value_name = "URL"
+    )]
+    pub github_api_url: String,
+
+    /// GitHub's pages, for links in comments
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_URL",
+        default_value = "https://github.com",
+        value_name = "URL"
+    )]
+    pub github_url: String,
+
+    /// The uv executable; default: `uv` on PATH
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_UV",
+        value_name = "PATH"
+    )]
+    pub uv: Option<PathBuf>,
+
+    /// A Python interpreter for uv, any minor version; default: what uv finds
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_PYTHON",
+        value_name = "PATH"
+    )]
+    pub python: Option<PathBuf>,
+
+    /// Seconds between two comments or checks that the bot writes (GitHub asks for one)
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_WRITE_INTERVAL",
+        default_value_t = 1.0,
+        value_name = "SECONDS"
+    )]
+    pub github_write_interval: f64,
+
+    /// Another endpoint for all AWS services
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "AWS_ENDPOINT_URL",
+        value_name = "URL"
+    )]
+    pub aws_endpoint_url: Option<String>,
+
+    /// The region that secrets are read from
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "AWS_REGION",
+        default_value = "us-east-1",
+        value_name = "REGION"
+    )]
+    pub aws_region: Region,
+
+    /// How logs are written
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged, such as `info` or `layersmith=debug`
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_LOG",
+        default_value = "warn,layersmith=info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Where the store is.
+    #[must_use]
+    pub fn store(&self) -> StoreSetting {
+        self.store
+            .clone()
+            .unwrap_or_else(|| StoreSetting::Sqlite(self.data.join("store.sqlite")))
+    }
+
+    /// Where layers are published.
+    #[must_use]
+    pub fn registry(&self) -> RegistrySetting {
+        self.registry
+            .clone()
+            .unwrap_or_else(|| RegistrySetting::Directory(self.data.join("registry")))
+    }
+
+    /// Where built zips are kept.
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        self.artifacts
+            .clone()
+            .map_or_else(|| self.data.join("artifacts"), |setting| setting.0)
+    }
+
+    /// Where the catalog repository is pushed to, when a repository is named.
+    #[must_use]
+    pub fn git_url(&self) -> Option<String> {
+        let github = || {
+            self.repository
+                .as_ref()
+                .map(|name| format!("ssh://git@github.com/{name}.git"))
+        };
+        self.git_url.clone().or_else(github)
+    }
+}
+
+/// Where `layersmith serve` listens.
+#[derive(Debug, Clone, Args)]
+pub struct ListenSettings {
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "LAYERSMITH_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+
+    /// Seconds between two looks at GitHub for whatever a lost webhook did not say
+    #[arg(
+        long,
+        env = "LAYERSMITH_SWEEP_INTERVAL",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
+    pub sweep_interval: u64,
+}
+
+/// What the environment says beyond the settings: read here, handed on as values.
+pub struct Environment;
+
+impl Environment {
+    /// The value of a variable that a secret's reference names.
+    #[must_use]
+    pub fn variable(name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// Every variable, for child processes that get a choice of them.
+    #[must_use]
+    pub fn variables() -> Vec<(OsString, OsString)> {
+        std::env::vars_os().collect()
+    }
+
+    /// Where programs are looked for.
+    #[must_use]
+    pub fn search_path() -> Option<OsString> {
+        std::env::var_os("PATH")
+    }
+}

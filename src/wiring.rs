@@ -1,1 +1,338 @@
-//! wiring
+//! Settings → the running parts: the only file that names concrete backends.
+
+use crate::build::{ArtifactDirectory, Builder, BuilderSettings};
+use crate::cli::{Backends, Finding, FindingState, Served};
+use crate::github::{GithubAuth, GithubClient, GithubSettings};
+use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
+use crate::model::{Region, SecretReference, Timestamp};
+use crate::pipeline::{Bot, Workshop};
+use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, aws_config};
+use crate::resolve::{Resolver, ResolverSettings};
+use crate::secrets::SecretSource;
+use crate::settings::{Environment, RegistrySetting, Settings, StoreSetting};
+use crate::store::SqliteStore;
+use anyhow::{Context as _, bail};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+/// The longest that one exchange with the git server may take.
+const GIT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Layers × targets resolved and assembled at once: most of that is waiting for the package index.
+const CONCURRENT_BUILDS: usize = 8;
+/// The longest that one resolution may take.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The backends of this program.
+#[must_use]
+pub fn backends() -> Backends {
+    Backends {
+        workshop: |settings| Box::pin(async move { workshop(&settings).await }),
+        catalog: |settings| Box::pin(async move { catalog(&settings).await }),
+        served: |settings| Box::pin(async move { served(&settings).await }),
+        webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
+        examine: |settings| Box::pin(async move { examine(&settings).await }),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn resolver(settings: &Settings) -> Resolver {
+    Resolver::new(ResolverSettings {
+        uv: settings.uv.clone(),
+        search_path: Environment::search_path(),
+        environment: Environment::variables(),
+        cache_dir: settings.data.join("cache").join("uv"),
+        time_limit: RESOLVE_TIMEOUT,
+        python: settings.python.clone(),
+    })
+}
+
+async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
+    Ok(match settings.registry() {
+        RegistrySetting::Directory(path) => {
+            let open = DirectoryRegistry::open(path.clone(), DirectoryRegistry::DEFAULT_ACCOUNT);
+            Arc::new(open.with_context(|| {
+                format!("the registry directory {} cannot be opened", path.display())
+            })?)
+        }
+        RegistrySetting::Aws => {
+            let config = aws_config(
+                settings.aws_endpoint_url.as_deref(),
+                settings.aws_region.as_str(),
+            )
+            .await;
+            Arc::new(AwsRegistry::new(config, Region::commercial()))
+        }
+    })
+}
+
+fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+    let StoreSetting::Sqlite(path) = settings.store();
+    SqliteStore::open(&path)
+        .with_context(|| format!("the store {} cannot be opened", path.display()))
+}
+
+async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
+    let artifacts = ArtifactDirectory::new(settings.artifacts());
+    Ok(Workshop {
+        store: Arc::new(open_store(settings)?),
+        registry: registry(settings).await?,
+        resolver: resolver(settings),
+        builder: Builder::new(BuilderSettings::new(settings.data.join("cache"), artifacts))?,
+        clock: Arc::new(now),
+        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+    })
+}
+
+fn secret_source(settings: &Settings) -> SecretSource {
+    let (endpoint, region) = (
+        settings.aws_endpoint_url.clone(),
+        settings.aws_region.clone(),
+    );
+    SecretSource::new(
+        move || {
+            let (endpoint, region) = (endpoint.clone(), region.clone());
+            async move { aws_config(endpoint.as_deref(), region.as_str()).await }
+        },
+        Arc::new(Environment::variable),
+    )
+}
+
+async fn read_optional(
+    source: &SecretSource,
+    name: &str,
+    reference: Option<&SecretReference>,
+) -> anyhow::Result<Option<SecretString>> {
+    match reference {
+        Some(reference) => Ok(Some(
+            source
+                .read(reference)
+                .await
+                .with_context(|| name.to_owned())?,
+        )),
+        None => Ok(None),
+    }
+}
+
+async fn webhook_secrets(settings: &Settings) -> anyhow::Result<Vec<SecretString>> {
+    let secret = read_optional(
+        &secret_source(settings),
+        "LAYERSMITH_WEBHOOK_SECRET",
+        settings.webhook_secret.as_ref(),
+    )
+    .await?;
+    let lines = secret
+        .iter()
+        .flat_map(|secret| secret.expose_secret().lines());
+    Ok(lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(SecretString::from)
+        .collect())
+}
+
+async fn catalog(settings: &Settings) -> anyhow::Result<CatalogRepository> {
+    let Some(url) = settings.git_url() else {
+        bail!(
+            "the catalog repository is not named: set LAYERSMITH_REPOSITORY (or LAYERSMITH_GIT_URL)"
+        );
+    };
+    let source = secret_source(settings);
+    let known_hosts = read_optional(
+        &source,
+        "LAYERSMITH_KNOWN_HOSTS",
+        settings.known_hosts.as_ref(),
+    )
+    .await?;
+    Ok(CatalogRepository::new(CatalogSettings {
+        url,
+        branch: None,
+        deploy_key: read_optional(
+            &source,
+            "LAYERSMITH_DEPLOY_KEY",
+            settings.deploy_key.as_ref(),
+        )
+        .await?,
+        passphrase: read_optional(
+            &source,
+            "LAYERSMITH_DEPLOY_KEY_PASSPHRASE",
+            settings.deploy_key_passphrase.as_ref(),
+        )
+        .await?,
+        known_hosts: known_hosts.map(|lines| lines.expose_secret().to_owned()),
+        identity: Identity {
+            name: settings.git_identity.name.clone(),
+            email: settings.git_identity.email.clone(),
+        },
+        work_dir: settings.data.join("catalog.git"),
+        timeout: GIT_TIMEOUT,
+    })?)
+}
+
+async fn github(settings: &Settings) -> anyhow::Result<GithubClient> {
+    let Some(repository) = settings.repository.clone() else {
+        bail!("the catalog repository is not named: set LAYERSMITH_REPOSITORY");
+    };
+    let source = secret_source(settings);
+    let private_key = read_optional(
+        &source,
+        "LAYERSMITH_GITHUB_PRIVATE_KEY",
+        settings.github_private_key.as_ref(),
+    )
+    .await?;
+    let token = read_optional(
+        &source,
+        "LAYERSMITH_GITHUB_TOKEN",
+        settings.github_token.as_ref(),
+    )
+    .await?;
+    let auth = match (settings.github_app_id, private_key, token) {
+        (Some(app_id), Some(private_key), _) => GithubAuth::App {
+            app_id,
+            private_key,
+        },
+        (Some(_), None, _) => {
+            bail!("a GitHub App is named without its key: set LAYERSMITH_GITHUB_PRIVATE_KEY")
+        }
+        (None, _, Some(token)) => GithubAuth::Token(token),
+        (None, _, None) => {
+            bail!(
+                "GitHub does not know the bot: set LAYERSMITH_GITHUB_APP_ID and LAYERSMITH_GITHUB_PRIVATE_KEY, or LAYERSMITH_GITHUB_TOKEN"
+            )
+        }
+    };
+    let write_interval = Duration::try_from_secs_f64(settings.github_write_interval)
+        .context("LAYERSMITH_GITHUB_WRITE_INTERVAL is no number of seconds")?;
+    let defaults = GithubSettings::new(repository, auth);
+    Ok(GithubClient::new(GithubSettings {
+        api_url: settings.github_api_url.clone(),
+        write_interval,
+        ..defaults
+    })?)
+}
+
+async fn served(settings: &Settings) -> anyhow::Result<Served> {
+    let github = github(settings).await?;
+    let repository = github.repository_name().clone();
+    let webhook_secrets = webhook_secrets(settings).await?;
+    if webhook_secrets.is_empty() {
+        bail!("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET");
+    }
+    let bot = Bot {
+        workshop: workshop(settings).await?,
+        github: Arc::new(github),
+        catalog: catalog(settings).await?,
+        repository_page: Some(format!(
+            "{}/{repository}",
+            settings.github_url.trim_end_matches('/')
+        )),
+    };
+    Ok(Served {
+        bot,
+        repository,
+        webhook_secrets,
+    })
+}
+
+async fn examine(settings: &Settings) -> Vec<Finding> {
+    let served = settings.repository.is_some();
+    let mut findings = vec![
+        finding(
+            "uv",
+            resolver(settings)
+                .uv_version()
+                .await
+                .map_err(|error| error.for_people()),
+        ),
+        finding(
+            "store",
+            open_store(settings)
+                .map(|_| format!("{:?}", settings.store()))
+                .map_err(|error| format!("{error:#}")),
+        ),
+        finding(
+            "registry",
+            registry_detail(settings)
+                .await
+                .map_err(|error| format!("{error:#}")),
+        ),
+    ];
+    if !served {
+        let detail =
+            "LAYERSMITH_REPOSITORY is not set: `serve` answers the read API only".to_owned();
+        findings.push(Finding {
+            what: "repository".to_owned(),
+            state: FindingState::NotSet,
+            detail,
+        });
+        return findings;
+    }
+    findings.push(finding(
+        "GitHub",
+        github_detail(settings)
+            .await
+            .map_err(|error| format!("{error:#}")),
+    ));
+    let secrets = match webhook_secrets(settings).await {
+        Ok(secrets) if secrets.is_empty() => {
+            Err("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET".to_owned())
+        }
+        Ok(secrets) => Ok(format!("{} set", secrets.len())),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    findings.push(finding("webhook secret", secrets));
+    findings.push(finding(
+        "git over SSH",
+        git_detail(settings)
+            .await
+            .map_err(|error| format!("{error:#}")),
+    ));
+    findings
+}
+
+fn finding(what: &str, result: Result<String, String>) -> Finding {
+    let (state, detail) = match result {
+        Ok(detail) => (FindingState::Good, detail),
+        Err(detail) => (FindingState::Bad, detail),
+    };
+    Finding {
+        what: what.to_owned(),
+        state,
+        detail,
+    }
+}
+
+async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
+    let regions = registry(settings).await?.regions().await?;
+    Ok(format!(
+        "{:?}, {} regions",
+        settings.registry(),
+        regions.len()
+    ))
+}
+
+async fn github_detail(settings: &Settings) -> anyhow::Result<String> {
+    let client = github(settings).await?;
+    let identity = client.identity().await?.login.clone();
+    let repository = client.repository().await?;
+    Ok(format!(
+        "{} as {identity}, default branch {}",
+        client.repository_name(),
+        repository.default_branch
+    ))
+}
+
+async fn git_detail(settings: &Settings) -> anyhow::Result<String> {
+    let head = catalog(settings).await?.head().await?;
+    Ok(format!(
+        "{} is at {head}",
+        settings.git_url().unwrap_or_default()
+    ))
+}

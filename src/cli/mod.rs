@@ -1,1 +1,181 @@
-//! cli
+//! The command line: one file per command; text for people, or `--json`.
+//!
+//! Exit codes: 0 done (or nothing to do), 1 failed, 2 bad usage or bad input. Progress bars on a terminal, plain lines
+//! otherwise. Deliberately absent: which backends there are; [`Backends`] is handed in.
+
+mod apply;
+mod build;
+mod catalog;
+mod check;
+mod doctor;
+mod output;
+mod plan;
+mod replay;
+mod serve;
+mod tables;
+
+use crate::gitrepo::CatalogRepository;
+use crate::model::RepositoryName;
+use crate::pipeline::{Bot, Workshop};
+use crate::settings::Settings;
+use clap::{CommandFactory, Parser, Subcommand};
+use futures::future::BoxFuture;
+pub use output::Output;
+use secrecy::SecretString;
+use std::process::ExitCode;
+
+/// The bot together with what its server needs.
+pub struct Served {
+    /// The bot.
+    pub bot: Bot,
+    /// The repository it serves.
+    pub repository: RepositoryName,
+    /// Secrets that webhooks may be signed with; never empty.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// One thing that `doctor` looked at.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Finding {
+    /// What was looked at: `uv`, `store`, `deploy key`.
+    pub what: String,
+    /// How it is.
+    pub state: FindingState,
+    /// What was seen, and what to do about it.
+    pub detail: String,
+}
+
+/// How a thing that `doctor` looked at is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingState {
+    /// It works.
+    Good,
+    /// Nothing needs it as things are set.
+    NotSet,
+    /// It does not work.
+    Bad,
+}
+
+type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
+
+/// Makes the parts a command asks for out of the settings; only a command that needs a part pays for it.
+#[derive(Clone, Copy)]
+pub struct Backends {
+    /// Builds, publishes and remembers.
+    pub workshop: Connect<anyhow::Result<Workshop>>,
+    /// The catalog repository, for pushing the tables.
+    pub catalog: Connect<anyhow::Result<CatalogRepository>>,
+    /// The bot.
+    pub served: Connect<anyhow::Result<Served>>,
+    /// Secrets that webhooks are signed with.
+    pub webhook_secrets: Connect<anyhow::Result<Vec<SecretString>>>,
+    /// Looks at everything the settings name.
+    pub examine: Connect<Vec<Finding>>,
+}
+
+/// A GitOps bot that builds AWS Lambda layers from pull requests and publishes them to every region.
+#[derive(Debug, Parser)]
+#[command(
+    name = "layersmith",
+    version,
+    about,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    /// Answer with JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says what is wrong with request files, with line, column and what to write instead
+    Check(check::Options),
+    /// Shows what `apply` would do; publishes nothing
+    Plan(plan::Options),
+    /// Builds one layer and writes its zip
+    Build(build::Options),
+    /// Builds, publishes and writes the tables
+    Apply(apply::Options),
+    /// Answers webhooks and the read API, and works on pull requests
+    Serve(serve::Options),
+    /// Writes the tables from what is recorded as live
+    Tables(tables::Options),
+    /// Looks at every setting and says what works and what does not
+    Doctor(doctor::Options),
+    /// Signs a recorded webhook payload and sends it to a running server
+    Replay(replay::Options),
+}
+
+/// Why a command did not do what it was asked for.
+enum Failure {
+    /// What was typed, or a file that was named, is wrong: exit code 2.
+    Usage(String),
+    /// It was tried: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Done, or nothing to do.
+    Done,
+    /// Tried, and part of it failed; the command has said what.
+    Incomplete,
+    /// The input is wrong; the command has said what.
+    BadInput,
+}
+
+/// Reads the command line and carries out the command.
+pub async fn run(backends: Backends) -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = output::start_logging(&cli.settings) {
+        let mut command = Cli::command();
+        command
+            .error(
+                clap::error::ErrorKind::InvalidValue,
+                format!("--log: {error}"),
+            )
+            .exit();
+    }
+    let output = Output::new(cli.json);
+    let settings = cli.settings;
+    let ended = match cli.command {
+        Command::Check(options) => check::run(&output, &options),
+        Command::Plan(options) => plan::run(&output, backends, settings, &options).await,
+        Command::Build(options) => build::run(&output, backends, settings, &options).await,
+        Command::Apply(options) => apply::run(&output, backends, settings, &options).await,
+        Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
+        Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
+        Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
+        Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
+    };
+    match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Incomplete) => ExitCode::FAILURE,
+        Ok(Ended::BadInput) => ExitCode::from(2),
+        Err(Failure::Usage(message)) => {
+            output.error(&message);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            output.error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

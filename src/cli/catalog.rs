@@ -1,0 +1,99 @@
+//! A catalog on this machine: the folder that holds `layers/` and `.github/layersmith.yaml`.
+
+use super::Failure;
+use crate::model::{Policy, Problem};
+use crate::pipeline::{Desired, read_tree};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the request files are.
+const FOLDER: &str = "layers";
+
+/// The files of a catalog and what they ask for.
+pub(super) struct LocalCatalog {
+    /// The folder that holds `layers/`.
+    pub(super) root: PathBuf,
+    /// How many request files there are.
+    pub(super) files: usize,
+    /// What they ask for; absent when the policy cannot be read.
+    pub(super) desired: Option<Desired>,
+    /// Everything that is wrong, sorted.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads the catalog that a path names: its root, its `layers/` folder, or one request file in it.
+pub(super) fn read(path: &Path) -> Result<LocalCatalog, Failure> {
+    let (root, only) = locate(path)?;
+    let mut files = BTreeMap::new();
+    let folder = root.join(FOLDER);
+    let entries = std::fs::read_dir(&folder).map_err(|error| {
+        Failure::Usage(format!(
+            "{} cannot be read: {error}; a catalog has its request files there",
+            folder.display()
+        ))
+    })?;
+    for entry in entries {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+            continue;
+        };
+        if entry.file_type()?.is_file() && only.as_ref().is_none_or(|only| *only == name) {
+            files.insert(format!("{FOLDER}/{name}"), std::fs::read(entry.path())?);
+        }
+    }
+    files.retain(|path, _| crate::pipeline::retained(path));
+    let policy = match std::fs::read(root.join(Policy::PATH)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            return Err(Failure::Usage(format!(
+                "{} cannot be read: {error}",
+                root.join(Policy::PATH).display()
+            )));
+        }
+    };
+    let (desired, problems) = read_tree(&files, policy.as_deref());
+    Ok(LocalCatalog {
+        root,
+        files: files.len(),
+        desired,
+        problems,
+    })
+}
+
+/// The root of the catalog a path belongs to, and the one file that is meant, should it be one.
+fn locate(path: &Path) -> Result<(PathBuf, Option<String>), Failure> {
+    let absolute = std::fs::canonicalize(path)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    let parent_named = |path: &Path| path.parent().map(Path::to_path_buf);
+    if absolute.is_file() {
+        let folder = parent_named(&absolute)
+            .filter(|folder| folder.file_name().is_some_and(|name| name == FOLDER));
+        let root = folder.as_deref().and_then(parent_named);
+        let name = absolute
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(str::to_owned);
+        return root.map(|root| (root, name)).ok_or_else(|| {
+            Failure::Usage(format!(
+                "{} is not a request file: they are {FOLDER}/NAME.yaml",
+                path.display()
+            ))
+        });
+    }
+    if absolute.file_name().is_some_and(|name| name == FOLDER)
+        && !absolute.join(FOLDER).is_dir()
+        && let Some(root) = parent_named(&absolute)
+    {
+        return Ok((root, None));
+    }
+    Ok((absolute, None))
+}
+
+/// The problems as compilers write them, a line each.
+pub(super) fn problems_as_text(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect()
+}

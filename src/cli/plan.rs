@@ -1,0 +1,116 @@
+//! `layersmith plan`: what `apply` would do.
+
+use super::{Backends, Ended, Failure, Output, catalog};
+use crate::github::render;
+use crate::model::{BuildRecord, Level};
+use crate::pipeline::{Desired, Workshop, build_wanted, settle};
+use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
+use crate::settings::Settings;
+use clap::Args;
+use futures::future::join_all;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The catalog, its `layers/` folder, or one request file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+}
+
+pub(super) async fn run(
+    output: &Output,
+    backends: Backends,
+    settings: Settings,
+    options: &Options,
+) -> Result<Ended, Failure> {
+    let catalog = catalog::read(&options.path)?;
+    let Some(desired) = &catalog.desired else {
+        output.answer(
+            &catalog.problems,
+            &catalog::problems_as_text(&catalog.problems),
+        )?;
+        return Ok(Ended::BadInput);
+    };
+    let workshop = (backends.workshop)(settings).await?;
+    let plan = make(output, &workshop, desired).await?;
+    let value = serde_json::json!({ "plan": plan, "problems": catalog.problems });
+    output.answer(&value, &render::plan_as_text(&plan, &catalog.problems))?;
+    Ok(ended(&catalog.problems, &plan))
+}
+
+/// Resolves and builds what is not known yet, and compares with what is live.
+pub(super) async fn make(
+    output: &Output,
+    workshop: &Workshop,
+    desired: &Desired,
+) -> Result<Plan, Failure> {
+    let (versions, builds) = (
+        workshop.store.layer_versions().await?,
+        workshop.store.builds().await?,
+    );
+    let offered = workshop.registry.regions().await?;
+    let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
+    build_missing(output, workshop, desired, &mut wanted).await;
+    Ok(plan(
+        &wanted,
+        &with_new(&builds, &wanted),
+        &versions,
+        &desired.held,
+    ))
+}
+
+async fn build_missing(
+    output: &Output,
+    workshop: &Workshop,
+    desired: &Desired,
+    wanted: &mut [Wanted],
+) {
+    let missing: Vec<usize> = (0..wanted.len())
+        .filter(|&n| wanted[n].build == BuildState::Unknown)
+        .collect();
+    let progress = output.progress("Building", missing.len());
+    let builds: Vec<_> = missing
+        .iter()
+        .filter_map(|&n| {
+            desired
+                .layers
+                .get(&wanted[n].layer)
+                .map(|request| (n, &wanted[n], request))
+        })
+        .map(|(n, wanted, request)| {
+            let progress = &progress;
+            async move {
+                let state = build_wanted(workshop, wanted, request, &desired.policy).await;
+                progress.done(&format!("{} {}", wanted.layer, wanted.target));
+                (n, state)
+            }
+        })
+        .collect();
+    let states: Vec<(usize, BuildState)> = join_all(builds).await;
+    progress.finish();
+    for (n, state) in states {
+        match desired.layers.get(&wanted[n].layer) {
+            Some(request) => settle(&mut wanted[n], request, state),
+            None => wanted[n].build = state,
+        }
+    }
+}
+
+fn with_new(builds: &[BuildRecord], wanted: &[Wanted]) -> Vec<BuildRecord> {
+    let new = wanted.iter().filter_map(|wanted| match &wanted.build {
+        BuildState::Built(build) => Some((**build).clone()),
+        BuildState::Unknown | BuildState::Failed(_) => None,
+    });
+    builds.iter().cloned().chain(new).collect()
+}
+
+/// Bad input when a file is wrong, incomplete when something asked for cannot be had.
+pub(super) fn ended(problems: &[crate::model::Problem], plan: &Plan) -> Ended {
+    if problems.iter().any(|problem| problem.level == Level::Error) {
+        Ended::BadInput
+    } else if plan.blocked().next().is_some() {
+        Ended::Incomplete
+    } else {
+        Ended::Done
+    }
+}

@@ -1,0 +1,129 @@
+//! `layersmith serve`: the server, and whoever works on what it takes in.
+
+use super::{Backends, Ended, Failure, Output, Served};
+use crate::model::RepositoryName;
+use crate::pipeline::engine::{Engine, LocalEngine};
+use crate::pipeline::intake::Intake;
+use crate::server::{self, AppState};
+use crate::settings::{ListenSettings, Settings};
+use anyhow::Context as _;
+use backon::ExponentialBuilder;
+use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long an event that could not be handled waits for the next look, when no new one comes first.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    listen: ListenSettings,
+}
+
+pub(super) async fn run(
+    output: &Output,
+    backends: Backends,
+    settings: Settings,
+    options: &Options,
+) -> Result<Ended, Failure> {
+    let wake = Arc::new(Notify::new());
+    let (state, intake) = if settings.repository.is_some() {
+        let Served {
+            bot,
+            repository,
+            webhook_secrets,
+        } = (backends.served)(settings).await?;
+        let engine = LocalEngine::new(bot.clone(), retries());
+        let resumed = engine.resume().await?;
+        tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let state = app_state(&bot.workshop, Some(repository), webhook_secrets, &wake);
+        (state, Some(Intake::new(bot, engine)))
+    } else {
+        let workshop = (backends.workshop)(settings).await?;
+        tracing::info!("no repository is set: only the read API and the pages are served");
+        (app_state(&workshop, None, Vec::new(), &wake), None)
+    };
+    let listener = tokio::net::TcpListener::bind(options.listen.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", options.listen.listen))?;
+    let address = listener.local_addr()?;
+    output.answer(
+        &serde_json::json!({ "listening": address }),
+        &format!("Listening on http://{address}"),
+    )?;
+    let mut tasks = tokio::task::JoinSet::new();
+    if let Some(intake) = intake {
+        tasks.spawn(handle_events(intake.clone(), Arc::clone(&wake)));
+        if options.listen.sweep_interval > 0 {
+            tasks.spawn(sweep(
+                intake,
+                Duration::from_secs(options.listen.sweep_interval),
+            ));
+        }
+    }
+    server::run(listener, state, stopped()).await?;
+    // Whatever is under way is in the journal and goes on at the next start.
+    tasks.abort_all();
+    Ok(Ended::Done)
+}
+
+fn app_state(
+    workshop: &crate::pipeline::Workshop,
+    repository: Option<RepositoryName>,
+    webhook_secrets: Vec<secrecy::SecretString>,
+    wake: &Arc<Notify>,
+) -> AppState {
+    AppState {
+        store: Arc::clone(&workshop.store),
+        repository,
+        webhook_secrets: webhook_secrets.into(),
+        wake: Arc::clone(wake),
+        clock: Arc::clone(&workshop.clock),
+    }
+}
+
+/// From half a second to a minute, eight times: a little over two minutes for whatever passes by itself.
+fn retries() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(60))
+        .with_max_times(8)
+        .with_jitter()
+}
+
+async fn handle_events(intake: Intake, wake: Arc<Notify>) {
+    loop {
+        if let Err(error) = intake.handle_waiting().await {
+            tracing::error!("events wait: {error:#}");
+        }
+        // Whether an event came or the time is up, the store is looked at.
+        drop(tokio::time::timeout(LOOK_AGAIN, wake.notified()).await);
+    }
+}
+
+async fn sweep(intake: Intake, interval: Duration) {
+    loop {
+        if let Err(failure) = intake.sweep().await {
+            tracing::warn!("the sweep ended early: {failure}");
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Done when somebody presses Ctrl-C or the process is told to end.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate => {}
+    }
+}
