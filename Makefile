@@ -1,0 +1,44 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
+# Tools that are not on the machine are installed here; tests and the demo find them by these variables.
+TOOLS := $(CARGO_TARGET_DIR)/tools
+export LAYERSMITH_TEST_TOOLS := $(TOOLS)
+export LAYERSMITH_TEST_UV ?= $(TOOLS)/bin/uv
+export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
+export PATH := $(PATH):$(TOOLS)/bin
+
+.PHONY: help build test lint demo demo-aws
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Builds the release executable, target/release/layersmith
+	@.ci/tools $(TOOLS) system
+	cargo build --release
+
+test: ## Installs what the tests need, then runs them all
+	@.ci/tools $(TOOLS) system test
+	cargo test --workspace
+
+lint: ## Format, clippy, documentation, dependencies; all warnings are errors
+	@.ci/tools $(TOOLS) system lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo deny --workspace check bans licenses sources
+	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --workspace check advisories; \
+	else echo "advisories: not checked, the advisory database cannot be reached from here"; fi
+
+demo: ## Shows the whole loop on this machine; DEMO_EXIT=1 stops by itself
+	@.ci/tools $(TOOLS) system test
+	cargo build --workspace
+	@$(CARGO_TARGET_DIR)/debug/layersmith-demo --layersmith $(CARGO_TARGET_DIR)/debug/layersmith
+
+demo-aws: ## The same with moto in place of AWS: layers in 34 regions, secrets in SSM and Secrets Manager
+	@.ci/tools $(TOOLS) system test
+	cargo build --workspace
+	@$(CARGO_TARGET_DIR)/debug/layersmith-demo --layersmith $(CARGO_TARGET_DIR)/debug/layersmith --aws
