@@ -2,9 +2,10 @@
 //!
 //! It holds nothing that the server does not have, so whatever is odd about it, it is thrown away.
 
+use super::GitError;
 use super::error::Fault;
 use super::stop::Stop;
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use git2::{Repository, RepositoryInitOptions};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -34,9 +35,11 @@ impl LocalClone {
             match lock.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if stop.stopped() => {
-                    return Err(
-                        anyhow!("{} is in use by somebody else", lock_path.display()).into(),
-                    );
+                    return Err(GitError::Unreachable(format!(
+                        "{} was in use by another process all the time",
+                        lock_path.display()
+                    ))
+                    .into());
                 }
                 Err(TryLockError::WouldBlock) => stop.pause(Duration::from_millis(20)),
                 Err(TryLockError::Error(error)) => {

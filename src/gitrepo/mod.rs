@@ -39,6 +39,9 @@ use stop::Stop;
 use tokio::sync::Mutex;
 use transport::Server;
 
+/// How long a thread that was told to stop may take to say why it was not done.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Contents of files, by their paths from the root of the repository.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -69,7 +72,7 @@ pub struct CatalogSettings {
     pub identity: Identity,
     /// A folder for the clone, which is made in its subfolder `catalog.git` and may be deleted at any time.
     pub work_dir: PathBuf,
-    /// How long one operation may take, every try counted.
+    /// How long one operation may take, every try counted, from when it is its turn.
     pub timeout: Duration,
 }
 
@@ -213,16 +216,27 @@ impl CatalogRepository {
         let stop = Arc::new(Stop::default());
         // Also ends the thread's waiting when the caller gives up.
         let _stop_when_dropped = StopWhenDropped(Arc::clone(&stop));
-        let thread = tokio::task::spawn_blocking(move || {
+        let timeout = inner.server.timeout;
+        let stop_work = Arc::clone(&stop);
+        let mut thread = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            inner.work(&stop, work)
+            inner.work(&stop_work, work)
         });
-        match tokio::time::timeout(self.0.server.timeout, thread).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panicked)) => Err(GitError::Other(
+        let in_time = tokio::time::timeout(timeout, &mut thread).await;
+        let ended = match in_time {
+            Ok(ended) => Some(ended),
+            Err(_) => {
+                stop.stop();
+                // The thread ends at once unless it is rendering, and then knows better what it was waiting for.
+                tokio::time::timeout(GRACE, thread).await.ok()
+            }
+        };
+        match ended {
+            Some(Ok(result)) => result,
+            Some(Err(panicked)) => Err(GitError::Other(
                 anyhow::Error::new(panicked).context("working on the catalog repository"),
             )),
-            Err(_) => Err(self.0.server.timed_out()),
+            None => Err(self.0.server.timed_out()),
         }
     }
 }

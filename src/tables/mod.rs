@@ -1,1 +1,101 @@
-//! tables
+//! Live layer versions → the Markdown, CSV and JSON files that the bot commits, and what the HTTP API answers.
+//!
+//! A pure function of what is published: no time of rendering, one order, so that the same state gives the same bytes
+//! and a no-op commits nothing. A row needs an ARN that was read back (`Live`), or one that was superseded and not
+//! deleted yet (`Deprecated`); intents and deleted versions never appear.
+//!
+//! The columns are those of Klayers. Its "package" is the layer's name here, and its "package version" is the layer's
+//! version, the first requirement's: what else is inside stands on the layer's own page.
+//!
+//! Deliberately absent: input and output, clocks, and pages for browsers beyond a plain table.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod api;
+mod layer_page;
+mod overview;
+mod region_files;
+mod rows;
+mod snippets;
+mod text;
+
+pub use api::{
+    ApiLayer, ApiVersion, api_history, api_latest, api_latest_csv, api_latest_html, latest_json,
+};
+
+use crate::model::{
+    BuildRecord, LayerName, LayerRequest, LayerVersion, Policy, TableFormat, Target,
+};
+use rows::Row;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything the tables are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct TablesInput<'a> {
+    /// Where the tables go, in which formats, and who may use the layers.
+    pub policy: &'a Policy,
+    /// The requests at the same commit, for their descriptions; a layer that is not in it is retired.
+    pub layers: &'a BTreeMap<LayerName, LayerRequest>,
+    /// What is published, in any order.
+    pub versions: &'a [LayerVersion],
+    /// What is inside, in any order; a version without its build is listed without its contents.
+    pub builds: &'a [BuildRecord],
+}
+
+/// Every file under the policy's `tables.path`, by its path from the root of the catalog repository.
+///
+/// `README.md` is always there; the pages of the layers are Markdown and are written when the policy's formats have it.
+#[must_use]
+pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
+    let usable = rows::usable(input.versions);
+    let rows: Vec<&Row<'_>> = usable.iter().collect();
+    let settings = &input.policy.tables;
+    let formats: BTreeSet<TableFormat> = settings.formats.iter().copied().collect();
+    let mut files = BTreeMap::new();
+    let mut put = |name: &str, content: String| {
+        files.insert(format!("{}/{name}", settings.path), content.into_bytes());
+    };
+    put("README.md", overview::render(input, &rows, &formats));
+    for ((target, region), rows) in rows::by(&rows, |row| (row.target, row.region)) {
+        for format in &formats {
+            let content = match format {
+                TableFormat::Md => region_files::markdown(target, region, &rows),
+                TableFormat::Csv => region_files::csv(&rows),
+                TableFormat::Json => region_files::json(&rows),
+            };
+            put(&format!("{target}/{region}.{format}"), content);
+        }
+    }
+    if formats.contains(&TableFormat::Md) {
+        for (layer, rows) in rows::by(&rows, |row| row.layer) {
+            put(
+                &format!("layers/{layer}.md"),
+                layer_page::render(input, layer, &rows),
+            );
+        }
+    }
+    files
+}
+
+/// How a target is called in running text: `Python 3.13 on x86_64`.
+fn spoken(target: Target) -> String {
+    let Target {
+        python,
+        architecture,
+    } = target;
+    format!("Python {python} on {architecture}")
+}
+
+/// The build that a row's zip came from.
+fn build_of<'a>(builds: &'a [BuildRecord], row: &Row<'_>) -> Option<&'a BuildRecord> {
+    builds
+        .iter()
+        .filter(|build| {
+            (&build.layer, build.target, &build.artifact.digest)
+                == (row.layer, row.target, row.digest)
+        })
+        // One zip may come from several requests that differ in nothing it shows; any one will do, but always the same.
+        .max_by_key(|build| (build.built_at, build.fingerprint))
+}
+
+#[cfg(test)]
+mod tests;

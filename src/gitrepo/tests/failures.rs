@@ -313,3 +313,47 @@ async fn a_folder_that_is_a_file_is_left_alone() {
     let error = commit(settings(&server)).await.unwrap_err();
     insta::assert_snapshot!(error, @"`arns` is a file in the repository, but a folder is needed");
 }
+
+#[tokio::test]
+async fn a_clone_that_another_process_keeps_is_waited_for_and_then_given_up() {
+    let server = Sshd::start();
+    let work_dir = server.folder("clone");
+    std::fs::create_dir(&work_dir).unwrap();
+    let lock = std::fs::File::create(work_dir.join("catalog.lock")).unwrap();
+    lock.lock().unwrap();
+    let timeout = Duration::from_millis(500);
+    let busy = commit(CatalogSettings {
+        timeout,
+        ..settings(&server)
+    })
+    .await
+    .unwrap_err();
+    assert!(busy.is_transient());
+    assert!(
+        busy.to_string()
+            .ends_with("catalog.lock was in use by another process all the time"),
+        "{busy}"
+    );
+
+    let waiting = tokio::spawn(commit(settings(&server)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    lock.unlock().unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_ends_the_conversation() {
+    let server = Sshd::start();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let catalog = CatalogRepository::new(CatalogSettings {
+        url: format!("ssh://git@127.0.0.1:{port}/o/r.git"),
+        ..settings(&server)
+    })
+    .unwrap();
+    let given_up = tokio::time::timeout(Duration::from_millis(300), catalog.head()).await;
+    assert!(given_up.is_err());
+    // Its turn ends with its thread, long before the thirty seconds of the settings.
+    let turn = tokio::time::timeout(Duration::from_secs(5), catalog.0.turn.lock()).await;
+    assert!(turn.is_ok());
+}
