@@ -1,0 +1,446 @@
+//! The bare repositories behind the double, driven through the `git` program.
+//!
+//! Authors and dates are always given, so the same actions make the same commit ids.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::run;
+
+/// Who writes a commit.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub name: String,
+    pub email: String,
+}
+
+/// Changes to files: what to write and what to delete. Made from an array of `(path, content)`.
+#[derive(Clone, Debug, Default)]
+pub struct Files(pub(crate) Vec<(String, Option<Vec<u8>>)>);
+
+impl Files {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn write(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        self.0.push((path.into(), Some(content.into())));
+        self
+    }
+
+    #[must_use]
+    pub fn delete(mut self, path: impl Into<String>) -> Self {
+        self.0.push((path.into(), None));
+        self
+    }
+}
+
+impl<const N: usize, P: Into<String>, C: Into<Vec<u8>>> From<[(P, C); N]> for Files {
+    fn from(files: [(P, C); N]) -> Self {
+        files
+            .into_iter()
+            .fold(Self::new(), |all, (path, content)| all.write(path, content))
+    }
+}
+
+impl<P: Into<String>, C: Into<Vec<u8>>> From<Vec<(P, C)>> for Files {
+    fn from(files: Vec<(P, C)>) -> Self {
+        files
+            .into_iter()
+            .fold(Self::new(), |all, (path, content)| all.write(path, content))
+    }
+}
+
+/// A commit as `git log` knows it. Dates are RFC 3339.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub sha: String,
+    pub tree: String,
+    pub parents: Vec<String>,
+    pub author: Identity,
+    pub author_date: String,
+    pub committer: Identity,
+    pub committer_date: String,
+    pub message: String,
+}
+
+/// One entry of a tree, as `git ls-tree` lists it.
+pub(crate) struct TreeEntry {
+    pub(crate) mode: String,
+    pub(crate) kind: String,
+    pub(crate) sha: String,
+    pub(crate) size: Option<u64>,
+    pub(crate) path: String,
+}
+
+/// One file that differs between two commits.
+pub(crate) struct ChangedFile {
+    pub(crate) path: String,
+    pub(crate) previous: Option<String>,
+    pub(crate) status: &'static str,
+    pub(crate) sha: String,
+    pub(crate) additions: u64,
+    pub(crate) deletions: u64,
+    pub(crate) patch: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct BareRepository {
+    path: PathBuf,
+}
+
+impl BareRepository {
+    pub(crate) fn create(path: &Path, default_branch: &str) -> Self {
+        run(bare_git()
+            .args([
+                "init",
+                "--quiet",
+                "--bare",
+                "--initial-branch",
+                default_branch,
+                "--",
+            ])
+            .arg(path));
+        Self {
+            path: path.to_path_buf(),
+        }
+    }
+
+    pub(crate) fn fork(&self, path: &Path) -> Self {
+        run(bare_git()
+            .args(["clone", "--quiet", "--bare", "--"])
+            .arg(&self.path)
+            .arg(path));
+        Self {
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// Makes a commit on `branch` (whose parent is `parent`, or nothing) and moves the branch to it.
+    pub(crate) fn commit(
+        &self,
+        branch: &str,
+        parent: Option<&str>,
+        files: &Files,
+        message: &str,
+        who: &Identity,
+        when: i64,
+    ) -> String {
+        let mut stream = Vec::new();
+        let mut line = |text: String| stream.extend_from_slice(text.as_bytes());
+        line(format!("commit refs/heads/{branch}\n"));
+        line(format!(
+            "author {} <{}> {when} +0000\n",
+            who.name, who.email
+        ));
+        line(format!(
+            "committer {} <{}> {when} +0000\n",
+            who.name, who.email
+        ));
+        line(format!("data {}\n{message}\n", message.len()));
+        if let Some(parent) = parent {
+            line(format!("from {parent}\n"));
+        }
+        for (path, content) in &files.0 {
+            match content {
+                Some(content) => {
+                    stream.extend_from_slice(
+                        format!("M 100644 inline {path}\ndata {}\n", content.len()).as_bytes(),
+                    );
+                    stream.extend_from_slice(content);
+                    stream.push(b'\n');
+                }
+                None => stream.extend_from_slice(format!("D {path}\n").as_bytes()),
+            }
+        }
+        let mut child = self
+            .git(["fast-import", "--quiet", "--force"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("git fast-import starts");
+        child
+            .stdin
+            .take()
+            .expect("stdin is piped")
+            .write_all(&stream)
+            .expect("git fast-import reads its input");
+        let status = child.wait().expect("git fast-import ends");
+        assert!(
+            status.success(),
+            "git fast-import refused the files {:?}",
+            files.0.iter().map(|file| &file.0).collect::<Vec<_>>()
+        );
+        self.head(branch).expect("the branch was just written")
+    }
+
+    /// Merges `head` into `branch` with a merge commit; `Err` holds git's text about the conflict.
+    pub(crate) fn merge(
+        &self,
+        branch: &str,
+        head: &str,
+        message: &str,
+        who: &Identity,
+        when: i64,
+    ) -> Result<String, String> {
+        let base = self
+            .head(branch)
+            .ok_or_else(|| format!("there is no branch {branch}"))?;
+        let merged = self
+            .git(["merge-tree", "--write-tree", &base, head])
+            .output()
+            .expect("git merge-tree starts");
+        let text = String::from_utf8_lossy(&merged.stdout).into_owned();
+        if !merged.status.success() {
+            return Err(text);
+        }
+        let tree = text.lines().next().unwrap_or_default().to_owned();
+        let date = format!("{when} +0000");
+        let mut command = self.git(["commit-tree", &tree, "-p", &base, "-p", head, "-m", message]);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), &who.name)
+                .env(format!("GIT_{role}_EMAIL"), &who.email)
+                .env(format!("GIT_{role}_DATE"), &date);
+        }
+        let sha = text_of(&mut command);
+        self.set_ref(&format!("refs/heads/{branch}"), &sha);
+        Ok(sha)
+    }
+
+    pub(crate) fn can_merge(&self, base: &str, head: &str) -> bool {
+        self.git(["merge-tree", "--write-tree", base, head])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    }
+
+    pub(crate) fn set_ref(&self, name: &str, sha: &str) {
+        run(&mut self.git(["update-ref", name, sha]));
+    }
+
+    pub(crate) fn delete_ref(&self, name: &str) {
+        run(&mut self.git(["update-ref", "-d", name]));
+    }
+
+    /// Copies a commit with its history from another bare repository to `name`.
+    pub(crate) fn fetch(&self, from: &Self, branch: &str, name: &str) {
+        run(self
+            .git(["fetch", "--quiet", "--no-tags"])
+            .arg(&from.path)
+            .arg(format!("+refs/heads/{branch}:{name}")));
+    }
+
+    /// All branches: full reference name → commit.
+    pub(crate) fn branches(&self) -> BTreeMap<String, String> {
+        text_of(&mut self.git([
+            "for-each-ref",
+            "--format=%(refname) %(objectname)",
+            "refs/heads",
+        ]))
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, sha)| (name.to_owned(), sha.to_owned()))
+        .collect()
+    }
+
+    pub(crate) fn head(&self, branch: &str) -> Option<String> {
+        self.resolve(&format!("refs/heads/{branch}"), "commit")
+    }
+
+    /// The id of the object a revision names, peeled to `kind` (`commit`, `tree`, `blob`).
+    pub(crate) fn resolve(&self, revision: &str, kind: &str) -> Option<String> {
+        let peeled = format!("{revision}^{{{kind}}}");
+        self.try_text([
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &peeled,
+        ])
+        .map(|sha| sha.trim().to_owned())
+    }
+
+    pub(crate) fn commit_info(&self, sha: &str) -> Option<Commit> {
+        let sha = self.resolve(sha, "commit")?;
+        self.log(&[&sha, "-1"]).into_iter().next()
+    }
+
+    /// `git log` with the given arguments, newest first.
+    pub(crate) fn log(&self, arguments: &[&str]) -> Vec<Commit> {
+        const FORMAT: &str =
+            "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x01";
+        let mut command = self.git(["-c", "log.showSignature=false", "log", FORMAT]);
+        text_of(command.env("TZ", "UTC").args(arguments))
+            .split('\u{1}')
+            .filter_map(parse_commit)
+            .collect()
+    }
+
+    pub(crate) fn tree(&self, tree: &str, recursive: bool) -> Vec<TreeEntry> {
+        let mut command = self.git(["ls-tree", "-z", "-l"]);
+        if recursive {
+            command.args(["-r", "-t"]);
+        }
+        text_of(command.arg(tree))
+            .split('\0')
+            .filter_map(parse_entry)
+            .collect()
+    }
+
+    pub(crate) fn blob(&self, sha: &str) -> Option<Vec<u8>> {
+        let output = self
+            .git(["cat-file", "blob", sha])
+            .output()
+            .expect("git cat-file starts");
+        output.status.success().then_some(output.stdout)
+    }
+
+    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Option<String> {
+        self.try_text(["merge-base", one, other])
+            .map(|sha| sha.trim().to_owned())
+    }
+
+    /// The files that differ between two commits, renames found, with patches while they are few.
+    pub(crate) fn changes(&self, from: &str, to: &str) -> Vec<ChangedFile> {
+        let raw = text_of(&mut self.git(["diff", "--raw", "-z", "--no-abbrev", "-M", from, to]));
+        let mut fields = raw.split('\0');
+        let mut changes = Vec::new();
+        while let Some(header) = fields.next().filter(|field| field.starts_with(':')) {
+            let columns: Vec<&str> = header.split(' ').collect();
+            let (old_sha, new_sha, letter) = (columns[2], columns[3], columns[4].as_bytes()[0]);
+            let first = fields.next().expect("a changed file has a path").to_owned();
+            let (path, previous, status) = match letter {
+                b'R' => (
+                    fields
+                        .next()
+                        .expect("a renamed file has a new path")
+                        .to_owned(),
+                    Some(first),
+                    "renamed",
+                ),
+                b'A' => (first, None, "added"),
+                b'D' => (first, None, "removed"),
+                b'T' => (first, None, "changed"),
+                _ => (first, None, "modified"),
+            };
+            let sha = if letter == b'D' { old_sha } else { new_sha }.to_owned();
+            changes.push(ChangedFile {
+                path,
+                previous,
+                status,
+                sha,
+                additions: 0,
+                deletions: 0,
+                patch: None,
+            });
+        }
+        let with_patches = changes.len() <= 50;
+        for change in &mut changes {
+            self.measure(change, from, to, with_patches);
+        }
+        changes
+    }
+
+    fn measure(&self, change: &mut ChangedFile, from: &str, to: &str, with_patch: bool) {
+        let mut paths = vec![change.path.as_str()];
+        paths.extend(change.previous.as_deref());
+        let patch = text_of(
+            self.git(["diff", "--no-color", "-M", from, to, "--"])
+                .args(paths),
+        );
+        let hunks = patch
+            .find("\n@@ ")
+            .map(|start| patch[start + 1..].trim_end_matches('\n'));
+        for line in hunks.unwrap_or_default().lines() {
+            match line.as_bytes().first() {
+                Some(b'+') => change.additions += 1,
+                Some(b'-') => change.deletions += 1,
+                _ => {}
+            }
+        }
+        change.patch = hunks.filter(|_| with_patch).map(str::to_owned);
+    }
+
+    fn git<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        let mut command = bare_git();
+        command.arg("--git-dir").arg(&self.path).args(arguments);
+        command
+    }
+
+    fn try_text<const N: usize>(&self, arguments: [&str; N]) -> Option<String> {
+        let output = self.git(arguments).output().expect("git starts");
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// `git` that reads no configuration of the machine and trusts folders of any owner.
+fn bare_git() -> Command {
+    let mut command =
+        Command::new(crate::tools::git().unwrap_or_else(|missing| panic!("{missing}")));
+    command
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "safe.directory")
+        .env("GIT_CONFIG_VALUE_0", "*")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_INDEX_FILE");
+    command
+}
+
+fn text_of(command: &mut Command) -> String {
+    String::from_utf8_lossy(&run(command).stdout)
+        .trim_end_matches('\n')
+        .to_owned()
+}
+
+fn parse_commit(record: &str) -> Option<Commit> {
+    let fields: Vec<&str> = record.trim_start_matches('\n').split('\0').collect();
+    let [
+        sha,
+        tree,
+        parents,
+        author,
+        author_email,
+        author_date,
+        committer,
+        committer_email,
+        committer_date,
+        message,
+    ] = fields[..]
+    else {
+        return None;
+    };
+    let identity = |name: &str, email: &str| Identity {
+        name: name.to_owned(),
+        email: email.to_owned(),
+    };
+    Some(Commit {
+        sha: sha.to_owned(),
+        tree: tree.to_owned(),
+        parents: parents.split_whitespace().map(str::to_owned).collect(),
+        author: identity(author, author_email),
+        author_date: author_date.to_owned(),
+        committer: identity(committer, committer_email),
+        committer_date: committer_date.to_owned(),
+        message: message.trim_end_matches('\n').to_owned(),
+    })
+}
+
+fn parse_entry(record: &str) -> Option<TreeEntry> {
+    let (columns, path) = record.split_once('\t')?;
+    let mut columns = columns.split_whitespace().map(str::to_owned);
+    let (mode, kind, sha) = (columns.next()?, columns.next()?, columns.next()?);
+    Some(TreeEntry {
+        mode,
+        kind,
+        sha,
+        size: columns.next()?.parse().ok(),
+        path: path.to_owned(),
+    })
+}
