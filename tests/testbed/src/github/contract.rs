@@ -15,10 +15,13 @@ use crate::support::{cache_directory, write_whole};
 use crate::tools::github_description;
 
 /// Raise it when what is kept below `target/` changes its form.
-const CACHE_FORM: u32 = 1;
+const CACHE_FORM: u32 = 2;
 
 /// A violation names at most this many errors of one document.
 const ERRORS_SHOWN: usize = 5;
+
+/// Of a value that is wrong, these many characters.
+const VALUE_SHOWN: usize = 120;
 
 /// The operations the double offers, with what GitHub says about each.
 pub(crate) struct Contract {
@@ -161,7 +164,19 @@ impl Contract {
         validator
             .iter_errors(value)
             .take(ERRORS_SHOWN)
-            .map(|error| format!("{what} at `{}`: {error}", error.instance_path()))
+            .map(|error| {
+                let given: String = error
+                    .instance()
+                    .to_string()
+                    .chars()
+                    .take(VALUE_SHOWN)
+                    .collect();
+                format!(
+                    "{what} at `{}`: {} ({given})",
+                    error.instance_path(),
+                    error.masked()
+                )
+            })
             .collect()
     }
 
@@ -389,7 +404,15 @@ fn json_schema(schema: &Value) -> Value {
         }
     }
     if schema.get("nullable") == Some(&Value::Bool(true)) {
-        return json!({"anyOf": [result, {"type": "null"}]});
+        // A type alone can take "null" in; anything else needs the alternative.
+        let Some(kind) = result
+            .get("type")
+            .cloned()
+            .filter(|_| !result.contains_key("enum"))
+        else {
+            return json!({"anyOf": [result, {"type": "null"}]});
+        };
+        result.insert("type".to_owned(), json!([kind, "null"]));
     }
     Value::Object(result)
 }

@@ -220,10 +220,6 @@ impl BareRepository {
         run(&mut self.git(["update-ref", name, sha]));
     }
 
-    pub(crate) fn delete_ref(&self, name: &str) {
-        run(&mut self.git(["update-ref", "-d", name]));
-    }
-
     /// Copies a commit with its history from another bare repository to `name`.
     pub(crate) fn fetch(&self, from: &Self, branch: &str, name: &str) {
         run(self
@@ -260,6 +256,21 @@ impl BareRepository {
             &peeled,
         ])
         .map(|sha| sha.trim().to_owned())
+    }
+
+    /// The kind (`blob`, `tree`, `commit`) and id of what lies at a path.
+    pub(crate) fn at_path(&self, revision: &str, path: &str) -> Option<(String, String)> {
+        let commit = self.resolve(revision, "commit")?;
+        let object = format!("{commit}:{path}");
+        let sha = self.try_text([
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &object,
+        ])?;
+        let kind = self.try_text(["cat-file", "-t", sha.trim()])?;
+        Some((kind.trim().to_owned(), sha.trim().to_owned()))
     }
 
     pub(crate) fn commit_info(&self, sha: &str) -> Option<Commit> {

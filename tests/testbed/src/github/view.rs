@@ -85,7 +85,7 @@ impl GithubDouble {
     pub fn file_at(&self, revision: &str, path: &str) -> Option<String> {
         self.with(|state, name| {
             let git = &state.repository(name).git;
-            let blob = git.resolve(&format!("{revision}:{path}"), "blob")?;
+            let (_, blob) = git.at_path(revision, path)?;
             git.blob(&blob)
                 .map(|content| String::from_utf8_lossy(&content).into_owned())
         })

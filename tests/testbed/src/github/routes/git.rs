@@ -89,12 +89,10 @@ pub(super) fn contents(call: &mut Call<'_>) -> Outcome {
         .resolve(&revision, "commit")
         .ok_or_else(|| Answer::refused(404, &format!("No commit found for the ref {revision}")))?;
     let path = call.parameter("path").trim_matches('/').to_owned();
-    if let Some(tree) = git.resolve(&format!("{commit}:{path}"), "tree") {
-        return Ok(Answer::ok(directory(call, &git, &tree, &path, &revision)));
+    let (kind, blob) = git.at_path(&commit, &path).ok_or_else(Answer::not_found)?;
+    if kind == "tree" {
+        return Ok(Answer::ok(directory(call, &git, &blob, &path, &revision)));
     }
-    let blob = git
-        .resolve(&format!("{commit}:{path}"), "blob")
-        .ok_or_else(Answer::not_found)?;
     let content = git.blob(&blob).ok_or_else(Answer::not_found)?;
     let described = entry(call, "file", &path, &blob, content.len(), &revision);
     Ok(Answer::ok(over(
