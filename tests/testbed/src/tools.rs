@@ -57,7 +57,7 @@ pub fn git() -> Result<PathBuf, String> {
         .ok_or_else(|| "git is missing: apt-get install git".to_owned())
 }
 
-/// GitHub's own OpenAPI description.
+/// GitHub's own `OpenAPI` description.
 pub fn github_description() -> Result<PathBuf, String> {
     node_file(
         "@octokit/openapi/generated/api.github.com.json",

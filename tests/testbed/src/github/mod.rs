@@ -24,13 +24,18 @@ mod actions;
 mod auth;
 mod call;
 mod contract;
+mod courier;
+mod description;
 mod door;
 mod faults;
 mod git;
+mod history;
 mod pull_shapes;
+mod repositories;
 mod routes;
 mod shapes;
 mod state;
+mod templates;
 mod view;
 mod webhooks;
 
@@ -46,7 +51,8 @@ use time::{Duration, OffsetDateTime};
 use tokio::task::JoinHandle;
 
 pub use faults::{Fault, Matcher};
-pub use git::{Commit, Files, Identity};
+pub use git::{Files, Identity};
+pub use history::Commit;
 pub use state::{
     Annotation, CheckRun, Comment, CommitStatus, Delivery, DeliveryMode, Permission, Request, User,
 };

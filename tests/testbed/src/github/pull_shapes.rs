@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::git::ChangedFile;
+use super::history::ChangedFile;
 use super::shapes::{api, app, association, known_user, node_id, over, page, repository};
 use super::state::{Annotation, CheckRun, CommitStatus, Pull, Repository, State};
 

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::git::{Commit, Identity};
+use super::git::Identity;
+use super::history::Commit;
 use super::state::{Comment, Permission, Repository, State, User};
 
 const SITE: &str = "https://github.com";

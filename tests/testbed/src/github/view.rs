@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::GithubDouble;
-use super::git::Commit;
+use super::history::Commit;
 use super::state::{CheckRun, Comment, CommitStatus, Delivery, Pull, Repository, Request};
 
 impl GithubDouble {

@@ -1,27 +1,17 @@
-//! Web hooks: payloads in GitHub's form, signed, delivered, recorded.
+//! What web hooks say: payloads in GitHub's form, queued for delivery.
 //!
 //! Every payload starts from one of GitHub's own examples of that event, so it carries every field a receiver may
 //! look at; what the double knows is laid over it.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-
-use aws_lc_rs::hmac;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::Shared;
-use super::git::Commit;
+use super::history::Commit;
 use super::pull_shapes::{full_pull, issue};
 use super::shapes::{self, known_user, node_id, over, page};
-use super::state::{Delivery, DeliveryMode, Hook, Repository, State};
-use crate::support::{cache_directory, timestamp, write_whole};
-use crate::tools::webhook_examples;
-
-/// After these seconds without an answer GitHub calls a delivery failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::state::{Delivery, DeliveryMode, Repository, State};
+use super::templates::{laid_over, template};
+use crate::support::timestamp;
 
 /// The commit id that means "none" in push events.
 pub(crate) const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
@@ -276,189 +266,4 @@ fn pushed_commit(base: &Repository, commit: &Commit) -> Value {
         "url": format!("{}/commit/{}", page(base), commit.sha), "author": person(&commit.author), "committer": person(&commit.committer),
         "added": named(&["added", "renamed"]), "removed": removed, "modified": named(&["modified", "changed"]),
     })
-}
-
-/// `ours` over the example: objects key by key, everything else as a whole. What stays of the example gets our names.
-fn laid_over(example: &Value, ours: Value, names: &Map<String, Value>) -> Value {
-    match (example, ours) {
-        (Value::Object(example), Value::Object(mut ours)) => {
-            let mut result = Map::new();
-            for (key, value) in example {
-                let merged = match ours.remove(key) {
-                    Some(own) => laid_over(value, own, names),
-                    None => renamed(value, names),
-                };
-                result.insert(key.clone(), merged);
-            }
-            result.extend(ours);
-            Value::Object(result)
-        }
-        (_, ours) => ours,
-    }
-}
-
-fn renamed(value: &Value, names: &Map<String, Value>) -> Value {
-    match value {
-        Value::String(text) => {
-            // Longest first, so that a full name is not taken for its owner.
-            let mut text = text.clone();
-            for (old, new) in names.iter().rev() {
-                text = text.replace(old, new.as_str().unwrap_or_default());
-            }
-            Value::String(text)
-        }
-        Value::Array(items) => items.iter().map(|item| renamed(item, names)).collect(),
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| (key.clone(), renamed(value, names)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-/// GitHub's example of an event; of an action without one, that of the event's first.
-fn template(event: &str, action: Option<&str>) -> &'static Value {
-    static TEMPLATES: OnceLock<BTreeMap<String, Value>> = OnceLock::new();
-    let templates = TEMPLATES.get_or_init(load_templates);
-    let exact = format!("{event} {}", action.unwrap_or_default());
-    let found = templates.get(&exact).or_else(|| {
-        templates
-            .iter()
-            .find(|(name, _)| name.split(' ').next() == Some(event))
-            .map(|(_, value)| value)
-    });
-    found.unwrap_or_else(|| panic!("GitHub's examples lack the event {event}"))
-}
-
-fn load_templates() -> BTreeMap<String, Value> {
-    const EVENTS: [&str; 4] = ["pull_request", "push", "issue_comment", "ping"];
-    let source = webhook_examples().unwrap_or_else(|missing| panic!("{missing}"));
-    let size = fs::metadata(&source).map_or(0, |metadata| metadata.len());
-    let kept = cache_directory().join(format!("webhook-templates-1-{size}.json"));
-    if let Ok(bytes) = fs::read(&kept)
-        && let Ok(templates) = serde_json::from_slice(&bytes)
-    {
-        return templates;
-    }
-    let bytes = fs::read(&source)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", source.display()));
-    let all: Vec<Value> =
-        serde_json::from_slice(&bytes).expect("GitHub's examples are a JSON list");
-    let mut templates: BTreeMap<String, Value> = BTreeMap::new();
-    for event in all
-        .iter()
-        .filter(|event| EVENTS.iter().any(|name| event["name"] == **name))
-    {
-        for example in event["examples"].as_array().into_iter().flatten() {
-            let name = format!(
-                "{} {}",
-                event["name"].as_str().unwrap_or_default(),
-                example["action"].as_str().unwrap_or_default()
-            );
-            // Those for an App are the fuller ones.
-            let better = templates.get(&name).is_none_or(|held| {
-                held.get("installation").is_none() && example.get("installation").is_some()
-            });
-            if better {
-                templates.insert(name, example.clone());
-            }
-        }
-    }
-    write_whole(
-        &kept,
-        &serde_json::to_vec(&templates).expect("templates are JSON"),
-    );
-    templates
-}
-
-/// The value of `X-Hub-Signature-256`.
-pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
-    let digits: String = tag
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256={digits}")
-}
-
-impl Shared {
-    /// Sends what waits, in order, unless that is to be done by hand.
-    pub(crate) async fn send_waiting(self: &Arc<Self>) {
-        if self.lock().hook.mode != DeliveryMode::Manual {
-            self.send_all().await;
-        }
-    }
-
-    /// Sends what waits, in order, whatever the mode.
-    pub(crate) async fn send_all(self: &Arc<Self>) {
-        // One sender at a time, so that deliveries keep their order.
-        let _turn = self.courier.lock().await;
-        loop {
-            let next = {
-                let mut state = self.lock();
-                (!state.outbox.is_empty()).then(|| state.outbox.remove(0))
-            };
-            let Some(id) = next else { return };
-            self.send(id).await;
-        }
-    }
-
-    async fn send(&self, id: u64) {
-        let (delivery, url, body, signature, hook_id) = {
-            let state = self.lock();
-            let delivery = state
-                .deliveries
-                .iter()
-                .find(|delivery| delivery.id == id)
-                .expect("what waits was recorded")
-                .clone();
-            let Hook {
-                id: hook_id,
-                url,
-                secret,
-                ..
-            } = &state.hook;
-            let body = delivery.payload.to_string();
-            let signature = signature(secret, body.as_bytes());
-            (
-                delivery,
-                url.clone().unwrap_or_default(),
-                body,
-                signature,
-                *hook_id,
-            )
-        };
-        let started = Instant::now();
-        let sent = self
-            .client
-            .post(url)
-            .timeout(PATIENCE)
-            .header("content-type", "application/json")
-            .header("user-agent", "GitHub-Hookshot/044aadd")
-            .header("x-github-delivery", &delivery.guid)
-            .header("x-github-event", &delivery.event)
-            .header("x-github-hook-id", hook_id)
-            .header("x-github-hook-installation-target-type", "integration")
-            .header("x-hub-signature-256", signature)
-            .body(body)
-            .send()
-            .await;
-        let (status, answer) = match sent {
-            Ok(response) => (
-                response.status().as_u16(),
-                response.text().await.unwrap_or_default(),
-            ),
-            Err(error) => (502, error.to_string()),
-        };
-        let mut state = self.lock();
-        let recorded = state
-            .deliveries
-            .iter_mut()
-            .find(|delivery| delivery.id == id)
-            .expect("deliveries are never removed");
-        (recorded.status, recorded.answer, recorded.seconds) =
-            (status, answer, started.elapsed().as_secs_f64());
-        recorded.delivered_at = timestamp(OffsetDateTime::now_utc());
-    }
 }

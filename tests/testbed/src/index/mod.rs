@@ -7,6 +7,7 @@ mod wheel;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::Router;
@@ -15,7 +16,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::get;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -105,22 +106,22 @@ impl PackageIndex {
 
     /// Adds a wheel (or replaces the one of the same filename); answers its SHA-256 in hexadecimal.
     pub fn publish(&self, wheel: Wheel) -> String {
-        let content = Bytes::from(wheel.bytes());
+        let (project, filename) = (wheel.normalized_name(), wheel.filename());
         let file = File {
+            content: Bytes::from(wheel.bytes()),
             metadata: Bytes::from(wheel.metadata()),
-            requires_python: wheel.python_range().map(str::to_owned),
-            upload_time: wheel.upload_time.clone(),
-            yanked: wheel.yanked.clone(),
+            requires_python: wheel.requires_python,
+            upload_time: wheel.upload_time,
+            yanked: wheel.yanked,
             sabotage: None,
-            content,
         };
         let digest = hex(&sha256(&file.content));
         self.shelf(|shelf| {
             shelf
                 .projects
-                .entry(wheel.normalized_name())
+                .entry(project)
                 .or_default()
-                .insert(wheel.filename(), file)
+                .insert(filename, file)
         });
         digest
     }
@@ -258,7 +259,11 @@ async fn file(State(shared): State<Shared>, Path(filename): Path<String>, uri: U
         Some(Sabotage::Hang) => std::future::pending().await,
         Some(Sabotage::Truncated) => {
             let half = file.content.slice(..file.content.len() / 2);
-            let pieces = stream::iter([Ok(half), Err(std::io::Error::other("cut on purpose"))]);
+            // The pause lets the first half out before the connection breaks.
+            let pieces = stream::once(async { Ok(half) }).chain(stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(std::io::Error::other("cut on purpose"))
+            }));
             let head = Response::builder().header(header::CONTENT_LENGTH, file.content.len());
             head.body(Body::from_stream(pieces))
                 .expect("the headers are valid")

@@ -17,7 +17,7 @@ pub struct Wheel {
     version: String,
     tag: String,
     requires: Vec<String>,
-    requires_python: Option<String>,
+    pub(crate) requires_python: Option<String>,
     extras: Vec<String>,
     license: Option<String>,
     entry_points: Vec<(String, String)>,
@@ -143,11 +143,6 @@ impl Wheel {
     /// `demo_package-1.2.0-py3-none-any.whl`.
     pub fn filename(&self) -> String {
         format!("{}-{}.whl", self.stem(), self.tag)
-    }
-
-    /// What `Requires-Python` says.
-    pub fn python_range(&self) -> Option<&str> {
-        self.requires_python.as_deref()
     }
 
     fn stem(&self) -> String {

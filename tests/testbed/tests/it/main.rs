@@ -3,4 +3,8 @@
 mod github;
 mod github_contract;
 mod github_faults;
+mod index;
+mod moto;
+mod ssh;
 mod support;
+mod webhooks;
