@@ -1,0 +1,245 @@
+//! moto's server, standing in for AWS: every region, in memory, unsigned requests welcome.
+//!
+//! It accepts much that AWS refuses (names, sizes, not a zip), so it proves that calls arrive, not that they are right.
+//!
+//! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Server, free_port};
+
+/// How long the server may take until it answers; importing all of moto is slow on a cold disk.
+const STARTUP: Duration = Duration::from_secs(60);
+
+/// A running server. It is killed, by its process id, when dropped.
+pub struct Moto {
+    endpoint: String,
+    client: reqwest::Client,
+    server: Server,
+    folder: TempDir,
+}
+
+/// One version of a layer, as Lambda lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerVersion {
+    pub arn: String,
+    pub version: u64,
+    pub description: String,
+    pub runtimes: Vec<String>,
+    pub architectures: Vec<String>,
+}
+
+impl Moto {
+    /// Starts a server of its own on a free port and waits until it answers.
+    ///
+    /// # Panics
+    /// When `moto_server` is missing (the text says how to get it) or does not come up.
+    pub async fn start() -> Self {
+        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
+        let folder = TempDir::new().expect("the temporary folder is writable");
+        let log =
+            fs::File::create(folder.path().join("log")).expect("the temporary folder is writable");
+        let port = free_port();
+        let mut command = Command::new(program);
+        command
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("MOTO_PORT", port.to_string());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let server = Server::spawn(&mut command);
+        let mut moto = Self {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            client: reqwest::Client::new(),
+            server,
+            folder,
+        };
+        let started = Instant::now();
+        while moto
+            .client
+            .get(format!("{}/moto-api/data.json", moto.endpoint))
+            .send()
+            .await
+            .is_err()
+        {
+            let log = fs::read_to_string(moto.folder.path().join("log")).unwrap_or_default();
+            assert!(
+                !moto.server.ended() && started.elapsed() < STARTUP,
+                "moto_server does not answer:\n{log}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        moto
+    }
+
+    /// What `AWS_ENDPOINT_URL` is set to.
+    pub fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Forgets everything, in all regions.
+    pub async fn reset(&self) {
+        let answer = self
+            .client
+            .post(format!("{}/moto-api/reset", self.endpoint))
+            .send()
+            .await
+            .expect("moto answers");
+        assert!(
+            answer.status().is_success(),
+            "moto does not reset: {}",
+            answer.status()
+        );
+    }
+
+    /// Puts a `SecureString` into the parameter store of a region.
+    pub async fn put_parameter(&self, region: &str, name: &str, value: &str) {
+        let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.json_call("ssm", region, "AmazonSSM.PutParameter", &body)
+            .await;
+    }
+
+    /// Puts a secret into Secrets Manager of a region, or a new version of it.
+    pub async fn put_secret(&self, region: &str, name: &str, value: &str) {
+        let create = json!({"Name": name, "SecretString": value, "ClientRequestToken": "00000000-0000-4000-8000-000000000001"});
+        let (status, answer) = self
+            .try_json_call(
+                "secretsmanager",
+                region,
+                "secretsmanager.CreateSecret",
+                &create,
+            )
+            .await;
+        if status == 400 && answer["__type"] == "ResourceExistsException" {
+            let update = json!({"SecretId": name, "SecretString": value});
+            self.json_call(
+                "secretsmanager",
+                region,
+                "secretsmanager.PutSecretValue",
+                &update,
+            )
+            .await;
+        } else {
+            assert_eq!(status, 200, "moto refuses the secret {name}: {answer}");
+        }
+    }
+
+    /// The versions of a layer in a region, oldest first; none when there is no such layer.
+    pub async fn layer_versions(&self, region: &str, layer: &str) -> Vec<LayerVersion> {
+        let answer = self
+            .get(region, &format!("/2018-10-31/layers/{layer}/versions"))
+            .await;
+        let mut versions: Vec<LayerVersion> = answer["LayerVersions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(layer_version)
+            .collect();
+        versions.sort_by_key(|version| version.version);
+        versions
+    }
+
+    /// The names of all layers in a region, sorted.
+    pub async fn layers(&self, region: &str) -> Vec<String> {
+        let answer = self.get(region, "/2018-10-31/layers").await;
+        let mut names: Vec<String> = answer["Layers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|layer| layer["LayerName"].as_str().map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The resource policy of a layer version; `None` when it has none.
+    pub async fn layer_policy(&self, region: &str, layer: &str, version: u64) -> Option<Value> {
+        let answer = self
+            .get(
+                region,
+                &format!("/2018-10-31/layers/{layer}/versions/{version}/policy"),
+            )
+            .await;
+        answer["Policy"]
+            .as_str()
+            .and_then(|policy| serde_json::from_str(policy).ok())
+    }
+
+    async fn get(&self, region: &str, path: &str) -> Value {
+        let request = self
+            .client
+            .get(format!("{}{path}", self.endpoint))
+            .header("authorization", credential("lambda", region));
+        let text = request
+            .send()
+            .await
+            .expect("moto answers")
+            .text()
+            .await
+            .expect("moto's answer is whole");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn json_call(&self, service: &str, region: &str, target: &str, body: &Value) {
+        let (status, answer) = self.try_json_call(service, region, target, body).await;
+        assert_eq!(status, 200, "moto refuses {target}: {answer}");
+    }
+
+    async fn try_json_call(
+        &self,
+        service: &str,
+        region: &str,
+        target: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let request = self
+            .client
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", credential(service, region))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(body.to_string());
+        let response = request.send().await.expect("moto answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("moto's answer is whole");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+}
+
+/// moto reads service and region out of the signature's scope and does not check the signature.
+fn credential(service: &str, region: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=testing/20261101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+fn layer_version(value: &Value) -> LayerVersion {
+    let texts = |key: &str| {
+        value[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect()
+    };
+    LayerVersion {
+        arn: value["LayerVersionArn"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        version: value["Version"].as_u64().unwrap_or_default(),
+        description: value["Description"].as_str().unwrap_or_default().to_owned(),
+        runtimes: texts("CompatibleRuntimes"),
+        architectures: texts("CompatibleArchitectures"),
+    }
+}

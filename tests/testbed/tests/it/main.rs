@@ -1,0 +1,10 @@
+//! The test bench, tested: it must catch what it is there to catch.
+
+mod github;
+mod github_contract;
+mod github_faults;
+mod index;
+mod moto;
+mod ssh;
+mod support;
+mod webhooks;
