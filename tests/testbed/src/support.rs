@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Where things that are costly to make are kept between runs: `target/testbed`.
 pub(crate) fn cache_directory() -> PathBuf {
-    let folder = crate::tools::workspace_root().join("target/testbed");
+    let folder = crate::tools::target_directory().join("testbed");
     fs::create_dir_all(&folder)
         .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
     folder

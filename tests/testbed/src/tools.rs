@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 
 const NODE_PACKAGES: &str = "@octokit/openapi@23 @octokit/webhooks-examples@7";
 
+/// Where cargo builds: `target` in the workspace, or what `CARGO_TARGET_DIR` says.
+pub fn target_directory() -> PathBuf {
+    let given =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    workspace_root().join(given)
+}
+
 /// The folder of the workspace, where `Cargo.lock` lies.
 pub fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -20,7 +27,7 @@ pub fn workspace_root() -> PathBuf {
 /// `target/tools`, or what `LAYERSMITH_TEST_TOOLS` says.
 pub fn tools_directory() -> PathBuf {
     env::var_os("LAYERSMITH_TEST_TOOLS")
-        .map_or_else(|| workspace_root().join("target/tools"), PathBuf::from)
+        .map_or_else(|| target_directory().join("tools"), PathBuf::from)
 }
 
 /// The `uv` program: `LAYERSMITH_TEST_UV`, `target/tools/bin/uv`, `PATH`.
@@ -99,12 +106,15 @@ fn node_file(inside: &str, what: &str) -> Result<PathBuf, String> {
 }
 
 fn program(variable: &str, name: &str) -> Option<PathBuf> {
-    if let Some(given) = env::var_os(variable).filter(|value| !value.is_empty()) {
-        return Some(PathBuf::from(given));
-    }
+    let given = env::var_os(variable).map(PathBuf::from);
     let ours = tools_directory().join("bin").join(name);
     let path = env::var_os("PATH").unwrap_or_default();
-    existing(std::iter::once(ours).chain(env::split_paths(&path).map(|folder| folder.join(name))))
+    existing(
+        given
+            .into_iter()
+            .chain([ours])
+            .chain(env::split_paths(&path).map(|folder| folder.join(name))),
+    )
 }
 
 fn existing(candidates: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {

@@ -94,7 +94,24 @@ async fn the_life_of_a_pull_request() {
         Some("packages: [requests, rich]\n")
     );
     assert_eq!(double.files_at("main"), ["layers/numpy.yaml", REQUEST_FILE]);
-    assert_eq!(double.log("main")[0].parents, [before, second]);
+    assert_eq!(
+        double.log("main")[0].parents,
+        [before.as_str(), second.as_str()]
+    );
+
+    let (status, parted) = bench
+        .get(&format!(
+            "/repos/octo/layers/compare/{before}...{second}?per_page=1"
+        ))
+        .await;
+    assert_eq!(status, 200, "{parted}");
+    assert_eq!(parted["merge_base_commit"]["sha"], before);
+    assert_eq!(
+        (&parted["ahead_by"], &parted["commits"][0]["sha"]),
+        (&json!(2), &json!(head))
+    );
+    let (_, branch) = bench.get("/repos/octo/layers/branches/main").await;
+    assert_eq!(branch["commit"]["sha"], merge);
 
     let (_, pulls) = bench
         .get(&format!("/repos/octo/layers/commits/{merge}/pulls"))

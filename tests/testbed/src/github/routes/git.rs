@@ -193,6 +193,74 @@ pub(super) fn commit(call: &mut Call<'_>) -> Outcome {
     )))
 }
 
+pub(super) fn branch(call: &mut Call<'_>) -> Outcome {
+    let name = call.parameter("branch");
+    let git = call.git();
+    let head = git.head(name).and_then(|sha| git.commit_info(&sha));
+    let head = head.ok_or_else(|| Answer::refused(404, "Branch not found"))?;
+    let repository = call.repository();
+    let url = format!("{}/branches/{}", api(call.state, repository), escaped(name));
+    Ok(Answer::ok(json!({
+        "name": name, "commit": shapes::commit(call.state, repository, &head), "protected": false,
+        "protection": {"enabled": false}, "protection_url": format!("{url}/protection"),
+        "_links": {"self": url, "html": format!("{}/tree/{}", page(repository), escaped(name))},
+    })))
+}
+
+/// `base...head`: what `head` has since both parted. Only the commits come in pages; the files are on the first.
+pub(super) fn compare(call: &mut Call<'_>) -> Outcome {
+    let both = call
+        .parameter("basehead")
+        .split_once("...")
+        .ok_or_else(Answer::not_found)?;
+    let git = call.git();
+    let known = |name: &str| git.commit_info(name).ok_or_else(Answer::not_found);
+    let (base, head) = (known(both.0)?, known(both.1)?);
+    let start = git
+        .merge_base(&base.sha, &head.sha)
+        .ok_or_else(Answer::not_found)?;
+    let start = known(&start)?;
+    let repository = call.repository();
+    let mut ahead = git.log(&[&format!("{}..{}", base.sha, head.sha)]);
+    ahead.reverse();
+    let (ahead_by, behind_by) = (
+        ahead.len(),
+        git.log(&[&format!("{}..{}", head.sha, base.sha)]).len(),
+    );
+    let status = match (ahead_by, behind_by) {
+        (0, 0) => "identical",
+        (_, 0) => "ahead",
+        (0, _) => "behind",
+        _ => "diverged",
+    };
+    let first_page = call.query.get("page").is_none_or(|page| page == "1");
+    let files: Vec<Value> = git
+        .changes(&start.sha, &head.sha)
+        .iter()
+        .filter(|_| first_page)
+        .map(|change| changed_file(call.state, repository, &head.sha, change))
+        .collect();
+    let (commits, headers) = call.page(ahead);
+    let shown = |commit| shapes::commit(call.state, repository, commit);
+    let html = format!(
+        "{}/compare/{}...{}",
+        page(repository),
+        escaped(both.0),
+        escaped(both.1)
+    );
+    let body = json!({
+        "url": format!("{}/compare/{}...{}", api(call.state, repository), escaped(both.0), escaped(both.1)), "html_url": html,
+        "permalink_url": html, "diff_url": format!("{html}.diff"), "patch_url": format!("{html}.patch"),
+        "base_commit": shown(&base), "merge_base_commit": shown(&start), "status": status, "ahead_by": ahead_by, "behind_by": behind_by,
+        "total_commits": ahead_by, "commits": commits.iter().map(shown).collect::<Vec<_>>(), "files": files,
+    });
+    Ok(Answer {
+        status: 200,
+        body,
+        headers,
+    })
+}
+
 /// The git database takes whole ids only.
 fn full_id(text: &str) -> Result<&str, Answer> {
     let whole = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -158,6 +158,18 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     ),
     operation(
         "get",
+        "/repos/{owner}/{repo}/branches/{branch}",
+        read(CONTENTS),
+        git::branch,
+    ),
+    operation(
+        "get",
+        "/repos/{owner}/{repo}/compare/{basehead}",
+        read(CONTENTS),
+        git::compare,
+    ),
+    operation(
+        "get",
         "/repos/{owner}/{repo}/commits",
         read(CONTENTS),
         git::commits,
@@ -279,7 +291,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 ];
 
 /// These parameters take everything up to the next fixed part, slashes too.
-const GREEDY: &[&str] = &["ref", "path"];
+const GREEDY: &[&str] = &["ref", "path", "branch", "basehead"];
 
 /// The operation a request means, with its path's parameters decoded. Of several, the one with most fixed parts.
 pub(crate) fn find(
