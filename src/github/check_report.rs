@@ -166,7 +166,6 @@ pub(super) fn check_run_body(
     put_if_some(&mut output, "text", text.as_deref());
     let mut body = json!({
         "name": CHECK_NAME,
-        "head_sha": report.head_sha,
         "external_id": report.external_id,
         "output": output,
     });

@@ -9,6 +9,7 @@ use super::pulls::segment;
 use super::requests::{Freshness, Repeat};
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 
 /// The most annotations of one request.
 const BATCH: usize = 50;
@@ -93,7 +94,7 @@ impl GithubClient {
             } else {
                 CheckState::InProgress
             };
-            let body = check_run_body(report, state, batch);
+            let mut body = check_run_body(report, state, batch);
             let written: WithId = match id {
                 Some(id) => {
                     let path = self.path(&format!("check-runs/{id}"));
@@ -102,6 +103,7 @@ impl GithubClient {
                 }
                 None => {
                     let path = self.path("check-runs");
+                    body["head_sha"] = json!(report.head_sha);
                     self.write(Method::POST, &path, &body, Repeat::OnlyIfUndone)
                         .await?
                 }

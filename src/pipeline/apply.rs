@@ -211,7 +211,7 @@ async fn finish(
         || "commit".to_owned(),
         |number| format!("pull-request-{number}"),
     );
-    let marker = render::marker("pull-request", run.pull_request.unwrap_or_default());
+    let marker = render::marker("pull_request", run.pull_request.unwrap_or_default());
     let rendered = render::render_outcome(&OutcomeView {
         marker: &marker,
         commit_sha: &read.commit,

@@ -39,7 +39,7 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
     let number = run
         .pull_request
         .ok_or_else(|| StepFailure::lasting("the run names no pull request"))?;
-    let marker = render::marker("pull-request", number);
+    let marker = render::marker("pull_request", number);
     let journal = Journal::open(&bot.workshop, run).await?;
     let read: PullRequestRead = journal.step("read", read(bot, run, number)).await?;
     let known = bot.workshop.store.conversation(number).await?;

@@ -115,7 +115,7 @@ impl LocalEngine {
     /// Says on the pull request that the run failed: check run first, comment last, each as well as it can be had.
     async fn tell_failure(&self, run: &Run, failure: &StepFailure) {
         let number = run.pull_request.unwrap_or_default();
-        let marker = render::marker("pull-request", number);
+        let marker = render::marker("pull_request", number);
         let rendered = render::render_failed(
             &marker,
             &run.head_sha,
@@ -165,7 +165,7 @@ impl Engine for Arc<LocalEngine> {
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         // The old head's check is concluded too: nothing may wait for it for ever.
         let rendered = render::render_stopped(
-            &render::marker("pull-request", run.pull_request.unwrap_or_default()),
+            &render::marker("pull_request", run.pull_request.unwrap_or_default()),
             &run.head_sha,
             detail,
         );

@@ -6,6 +6,7 @@
 //! | [`ssh`] | GitHub's git over SSH: a real OpenSSH server for those repositories |
 //! | [`moto`] | AWS |
 //! | [`index`] | a Python package index, with wheels made in code |
+//! | [`bot`] | nothing: it starts the real executable and waits for it |
 //! | [`tools`] | nothing: it finds the programs the others need and says how to get them |
 //!
 //! Everything listens on 127.0.0.1 and on ports the system picks, so any number of tests may
@@ -18,6 +19,7 @@
 // The `json!` texts of whole GitHub objects are long.
 #![recursion_limit = "256"]
 
+pub mod bot;
 pub mod github;
 pub mod index;
 pub mod moto;

@@ -3,109 +3,16 @@
 //! Everything has a default that works on one machine with nothing set: SQLite and a registry directory under
 //! `.layersmith/`. Secrets are references or plain values ([`SecretReference`]); the `secrets` room reads them.
 
-use crate::model::{InvalidValue, Region, RepositoryName, SecretReference};
+mod environment;
+mod values;
+
+pub use environment::Environment;
+pub use values::{ArtifactsSetting, IdentitySetting, LogFormat, RegistrySetting, StoreSetting};
+
+use crate::model::{Region, RepositoryName, SecretReference};
 use clap::Args;
-use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
-
-/// Where the bot remembers things.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreSetting {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
-
-impl FromStr for StoreSetting {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(InvalidValue(format!(
-                "`{text}` is not a store: write `sqlite:PATH`"
-            ))),
-        }
-    }
-}
-
-/// Where layers are published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RegistrySetting {
-    /// A directory that behaves as AWS Lambda does.
-    Directory(PathBuf),
-    /// AWS Lambda.
-    Aws,
-}
-
-impl FromStr for RegistrySetting {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
-            None if text == "aws" => Ok(Self::Aws),
-            _ => Err(InvalidValue(format!(
-                "`{text}` is not a registry: write `dir:PATH` or `aws`"
-            ))),
-        }
-    }
-}
-
-/// Where built zips are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArtifactsSetting(pub PathBuf);
-
-impl FromStr for ArtifactsSetting {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("dir", path)) if !path.is_empty() => Ok(Self(path.into())),
-            _ => Err(InvalidValue(format!(
-                "`{text}` is not a place for artifacts: write `dir:PATH`"
-            ))),
-        }
-    }
-}
-
-/// Who the bot's commits are by: `Layersmith <layersmith@example.com>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentitySetting {
-    /// Name.
-    pub name: String,
-    /// Address.
-    pub email: String,
-}
-
-impl FromStr for IdentitySetting {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.strip_suffix('>').and_then(|rest| rest.split_once('<'));
-        match parts.map(|(name, email)| (name.trim(), email.trim())) {
-            Some((name, email))
-                if !name.is_empty() && email.contains('@') && !text.contains(['\n', '\r']) =>
-            {
-                Ok(Self {
-                    name: name.to_owned(),
-                    email: email.to_owned(),
-                })
-            }
-            _ => Err(InvalidValue(format!(
-                "`{text}` is not an identity: write `Name <address@example.com>`"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for IdentitySetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} <{}>", self.name, self.email)
-    }
-}
 
 /// Every setting, each as a flag and as an environment variable.
 #[derive(Debug, Clone, Args)]
@@ -356,15 +263,6 @@ pub struct Settings {
     pub log: String,
 }
 
-/// How logs are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 impl Settings {
     /// Where the store is.
     #[must_use]
@@ -422,27 +320,4 @@ pub struct ListenSettings {
         value_name = "SECONDS"
     )]
     pub sweep_interval: u64,
-}
-
-/// What the environment says beyond the settings: read here, handed on as values.
-pub struct Environment;
-
-impl Environment {
-    /// The value of a variable that a secret's reference names.
-    #[must_use]
-    pub fn variable(name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    /// Every variable, for child processes that get a choice of them.
-    #[must_use]
-    pub fn variables() -> Vec<(OsString, OsString)> {
-        std::env::vars_os().collect()
-    }
-
-    /// Where programs are looked for.
-    #[must_use]
-    pub fn search_path() -> Option<OsString> {
-        std::env::var_os("PATH")
-    }
 }

@@ -1,0 +1,111 @@
+//! Values of settings that are more than a text, each with its own `FromStr`.
+
+use crate::model::InvalidValue;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where the bot remembers things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreSetting {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for StoreSetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a store: write `sqlite:PATH`"
+            ))),
+        }
+    }
+}
+
+/// Where layers are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistrySetting {
+    /// A directory that behaves as AWS Lambda does.
+    Directory(PathBuf),
+    /// AWS Lambda.
+    Aws,
+}
+
+impl FromStr for RegistrySetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
+            None if text == "aws" => Ok(Self::Aws),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a registry: write `dir:PATH` or `aws`"
+            ))),
+        }
+    }
+}
+
+/// Where built zips are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactsSetting(pub PathBuf);
+
+impl FromStr for ArtifactsSetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self(path.into())),
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not a place for artifacts: write `dir:PATH`"
+            ))),
+        }
+    }
+}
+
+/// Who the bot's commits are by: `Layersmith <layersmith@example.com>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentitySetting {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+}
+
+impl FromStr for IdentitySetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.strip_suffix('>').and_then(|rest| rest.split_once('<'));
+        match parts.map(|(name, email)| (name.trim(), email.trim())) {
+            Some((name, email))
+                if !name.is_empty() && email.contains('@') && !text.contains(['\n', '\r']) =>
+            {
+                Ok(Self {
+                    name: name.to_owned(),
+                    email: email.to_owned(),
+                })
+            }
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not an identity: write `Name <address@example.com>`"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for IdentitySetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <{}>", self.name, self.email)
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,310 @@
+//! A world for one test: a GitHub with a catalog repository, its git server, a package index, and the real bot.
+
+use layersmith_testbed::bot::{Bot, BotOptions};
+use layersmith_testbed::github::{CheckRun, GithubDouble, GithubOptions, Permission};
+use layersmith_testbed::index::{PackageIndex, Wheel};
+use layersmith_testbed::ssh::GitServer;
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use tempfile::TempDir;
+
+pub(crate) const REPOSITORY: &str = "octo/catalog";
+pub(crate) const AUTHOR: &str = "mona";
+
+/// Everything one test talks to. [`World::finish`] fails on whatever the test left unread or undone.
+pub(crate) struct World {
+    pub(crate) github: GithubDouble,
+    pub(crate) git: GitServer,
+    pub(crate) index: PackageIndex,
+    pub(crate) options: BotOptions,
+    pub(crate) folder: TempDir,
+    bot: Option<Bot>,
+    read: Mutex<BTreeSet<u64>>,
+}
+
+impl World {
+    /// The usual world: two Python versions, both architectures, two regions, a GitHub App, the registry directory.
+    pub(crate) async fn start() -> Self {
+        Self::start_with("", |_, _| {}).await
+    }
+
+    /// The same with more lines in the policy, and the options changed before the bot starts.
+    pub(crate) async fn start_with(
+        policy: &str,
+        change: impl FnOnce(&mut BotOptions, &Self),
+    ) -> Self {
+        let github = GithubDouble::start(GithubOptions::default()).await;
+        let index = PackageIndex::start().await;
+        for wheel in usual_wheels() {
+            index.publish(wheel);
+        }
+        let policy = format!(
+            "python: [\"3.12\", \"3.13\"]\nregions: [eu-west-1, us-east-1]\nindex_url: {}\n{policy}",
+            index.url()
+        );
+        let files = [
+            (".github/layersmith.yaml", policy),
+            ("README.md", "# Catalog\n".to_owned()),
+        ];
+        github.create_repository(REPOSITORY, files).await;
+        github.set_permission(AUTHOR, Permission::Read);
+        github.set_permission("platform", Permission::Write);
+        let git = GitServer::start(github.repositories_root()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = BotOptions::new(env!("CARGO_BIN_EXE_layersmith"), folder.path());
+        options.set("LAYERSMITH_REPOSITORY", REPOSITORY);
+        options.set("LAYERSMITH_GITHUB_API_URL", github.url());
+        options.set("LAYERSMITH_GITHUB_APP_ID", github.app_id().to_string());
+        options.set(
+            "LAYERSMITH_GITHUB_PRIVATE_KEY",
+            github.app_private_key_pem(),
+        );
+        options.set("LAYERSMITH_WEBHOOK_SECRET", github.webhook_secret());
+        options.set("LAYERSMITH_GIT_URL", git.url(REPOSITORY));
+        options.set("LAYERSMITH_DEPLOY_KEY", git.writing_key());
+        options.set("LAYERSMITH_KNOWN_HOSTS", git.known_hosts());
+        let mut world = Self {
+            github,
+            git,
+            index,
+            options,
+            folder,
+            bot: None,
+            read: Mutex::default(),
+        };
+        let mut options = world.options.clone();
+        change(&mut options, &world);
+        world.options = options;
+        world.start_bot().await;
+        world
+    }
+
+    /// Starts the bot, again after [`World::kill_bot`]; GitHub's webhook points at it.
+    pub(crate) async fn start_bot(&mut self) {
+        let bot = Bot::start(&self.options).await;
+        self.github
+            .set_hook_url(&format!("{}/webhooks/github", bot.url()));
+        self.bot = Some(bot);
+    }
+
+    /// Ends the bot as a power cut would.
+    pub(crate) fn kill_bot(&mut self) {
+        if let Some(mut bot) = self.bot.take() {
+            bot.kill();
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.bot.as_ref().expect("the bot runs").url()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.bot.as_ref().expect("the bot runs").log()
+    }
+
+    /// Waits until the bot has nothing left to do; pushes it made are announced by webhook and worked on, too.
+    pub(crate) async fn settled(&self) {
+        let bot = self.bot.as_ref().expect("the bot runs");
+        bot.settled().await;
+        if !self.github.sync_pushes().await.is_empty() {
+            bot.settled().await;
+        }
+    }
+
+    /// The conversation as a person reads it, with what differs from run to run replaced; marks its comments as read.
+    pub(crate) fn conversation(&self, number: u64) -> String {
+        let ids = self
+            .github
+            .comments(number)
+            .into_iter()
+            .map(|comment| comment.id);
+        self.read.lock().unwrap().extend(ids);
+        normalize(&self.github.conversation(number))
+    }
+
+    /// The bot's living comment, hidden marker included.
+    pub(crate) fn comment(&self, number: u64) -> String {
+        self.conversation(number);
+        let comments = self.github.comments(number);
+        let own: Vec<_> = comments
+            .iter()
+            .filter(|comment| comment.body.contains("<!-- layersmith:pull_request:"))
+            .collect();
+        assert_eq!(
+            own.len(),
+            1,
+            "one living comment is expected, not {}:\n{comments:#?}",
+            own.len()
+        );
+        own[0].body.clone()
+    }
+
+    /// The one check run on a commit.
+    pub(crate) fn check(&self, sha: &str) -> CheckRun {
+        let mut checks = self.github.check_runs(sha);
+        assert_eq!(
+            checks.len(),
+            1,
+            "one check run is expected on {sha}: {checks:#?}"
+        );
+        checks.remove(0)
+    }
+
+    /// Adds request files on a branch and opens a pull request with them.
+    pub(crate) async fn pull_request(&self, files: &[(&str, &str)]) -> u64 {
+        let files: Vec<(String, String)> = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
+        self.github
+            .open_pull_request("change", "Change layers", files, AUTHOR)
+            .await
+    }
+
+    /// Runs a command of the bot's executable with the same settings.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let mut command: Command = self.options.command();
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap()
+    }
+
+    /// A GET on the bot's server.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("{}{path}", self.url())).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Fails on anything left over: an unread comment, an open check, a request or answer that GitHub's description
+    /// forbids, a fault nobody met, tables that differ from what the store says.
+    pub(crate) async fn finish(self) {
+        self.settled().await;
+        assert_eq!(self.github.violations(), Vec::<String>::new());
+        assert_eq!(
+            self.github.faults_left(),
+            0,
+            "a fault was planned that nobody met"
+        );
+        let read = self.read.lock().unwrap().clone();
+        for number in 1..50 {
+            let Ok(comments) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                self.github.comments(number)
+            })) else {
+                break;
+            };
+            for comment in comments
+                .iter()
+                .filter(|comment| comment.author.ends_with("[bot]"))
+            {
+                assert!(
+                    read.contains(&comment.id),
+                    "nobody expected this comment on #{number}:\n{}",
+                    comment.body
+                );
+            }
+        }
+        for delivery in self.github.deliveries() {
+            if let Some(sha) = delivery
+                .payload
+                .pointer("/pull_request/head/sha")
+                .and_then(|sha| sha.as_str())
+            {
+                for check in self.github.check_runs(sha) {
+                    assert_eq!(check.status, "completed", "{check:#?}");
+                }
+            }
+        }
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
+        for secret in [
+            self.github.webhook_secret(),
+            self.github.app_private_key_pem(),
+            self.git.writing_key(),
+        ] {
+            let telling = secret
+                .lines()
+                .find(|line| line.len() > 30 && !line.starts_with("---"))
+                .unwrap_or(&secret)
+                .to_owned();
+            assert!(!log.contains(&telling), "a secret is in the log");
+        }
+    }
+}
+
+/// Pure and binary wheels, two versions, one dependency: enough for every flow.
+pub(crate) fn usual_wheels() -> Vec<Wheel> {
+    let mut wheels = vec![
+        Wheel::new("demo-core", "1.0.0")
+            .module("demo_core", "VALUE = 1\n")
+            .license("MIT"),
+        Wheel::new("demo-app", "1.0.0")
+            .module("demo_app", "import demo_core\n")
+            .requires("demo-core>=1")
+            .license("Apache-2.0"),
+        Wheel::new("demo-app", "1.1.0")
+            .module("demo_app", "import demo_core\nNEW = True\n")
+            .requires("demo-core>=1")
+            .license("Apache-2.0"),
+        Wheel::new("only-old-core", "1.0.0")
+            .module("only_old_core", "")
+            .requires("demo-core<1"),
+    ];
+    for python in ["cp312", "cp313"] {
+        for machine in ["x86_64", "aarch64"] {
+            let tag = format!("{python}-{python}-manylinux_2_28_{machine}");
+            wheels.push(
+                Wheel::new("demo-native", "2.0.0")
+                    .module("demo_native", &format!("TAG = '{tag}'\n"))
+                    .tag(&tag),
+            );
+        }
+    }
+    wheels.push(
+        Wheel::new("only-x86", "1.0.0")
+            .module("only_x86", "")
+            .tag("cp313-cp313-manylinux_2_28_x86_64"),
+    );
+    wheels
+}
+
+/// Replaces commit ids and ports, which differ from run to run.
+pub(crate) fn normalize(text: &str) -> String {
+    let mut normal = String::new();
+    let mut word = String::new();
+    let flush = |word: &mut String, normal: &mut String| {
+        let hexadecimal = word.len() >= 7
+            && word.chars().all(|c| c.is_ascii_hexdigit())
+            && word.contains(|c: char| c.is_ascii_digit());
+        normal.push_str(if hexadecimal { "SHA" } else { word });
+        word.clear();
+    };
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+        } else {
+            flush(&mut word, &mut normal);
+            normal.push(c);
+        }
+    }
+    flush(&mut word, &mut normal);
+    match normal.find("127.0.0.1:") {
+        None => normal,
+        Some(_) => normal
+            .split("127.0.0.1:")
+            .enumerate()
+            .map(|(n, part)| {
+                if n == 0 {
+                    part.to_owned()
+                } else {
+                    format!(
+                        "127.0.0.1:PORT{}",
+                        part.trim_start_matches(|c: char| c.is_ascii_digit())
+                    )
+                }
+            })
+            .collect(),
+    }
+}
