@@ -277,7 +277,8 @@ pub(crate) fn normalize(text: &str) -> String {
     let flush = |word: &mut String, normal: &mut String| {
         let hexadecimal = word.len() >= 7
             && word.chars().all(|c| c.is_ascii_hexdigit())
-            && word.contains(|c: char| c.is_ascii_digit());
+            && word.contains(|c: char| c.is_ascii_digit())
+            && word.contains(|c: char| c.is_ascii_alphabetic());
         normal.push_str(if hexadecimal { "SHA" } else { word });
         word.clear();
     };
