@@ -13,13 +13,13 @@ use tokio::task::AbortHandle;
 
 /// Runs runs in this process.
 ///
-/// Plans run side by side; applies one after the other, because each of them brings the whole default branch about.
+/// Plans run side by side; applies one after the other, because each of them brings the whole default branch about:
+/// they take turns with everybody who shares the store.
 pub struct LocalEngine {
     bot: Bot,
     /// Waits between the tries of a run whose step failed for a reason that may pass.
     retries: ExponentialBuilder,
     tasks: Mutex<BTreeMap<String, AbortHandle>>,
-    applying: tokio::sync::Mutex<()>,
 }
 
 impl LocalEngine {
@@ -30,7 +30,6 @@ impl LocalEngine {
             bot,
             retries,
             tasks: Mutex::default(),
-            applying: tokio::sync::Mutex::default(),
         })
     }
 
@@ -98,7 +97,7 @@ impl LocalEngine {
         match run.kind {
             RunKind::Plan => pull_request::execute(&self.bot, run).await,
             RunKind::Apply => {
-                let _one_at_a_time = self.applying.lock().await;
+                let _turn = self.bot.workshop.store.turn_to_publish().await?;
                 // A pull request may have been attached while the run waited for its turn.
                 let run = self
                     .bot
