@@ -32,7 +32,11 @@ pub(super) async fn run(
         return Ok(Ended::BadInput);
     };
     let workshop = (backends.workshop)(settings).await?;
-    let plan = make(output, &workshop, desired).await?;
+    let mut plan = make(output, &workshop, desired).await?;
+    if options.path.is_file() {
+        // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
+        plan.entries.retain(|entry| entry.request.is_some());
+    }
     let value = serde_json::json!({ "plan": plan, "problems": catalog.problems });
     output.answer(&value, &render::plan_as_text(&plan, &catalog.problems))?;
     Ok(ended(&catalog.problems, &plan))
