@@ -2,7 +2,12 @@
 
 mod architecture;
 mod bad_input;
+mod bad_wheels;
 mod command_line;
 mod conversation;
+mod intake;
 mod publishing;
+mod server;
+mod settings;
+mod trouble;
 mod world;
