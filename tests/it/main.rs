@@ -2,7 +2,14 @@
 
 mod architecture;
 mod bad_input;
+mod changes;
 mod command_line;
+mod commands;
 mod conversation;
+mod lifecycle;
+mod look;
+mod policy;
 mod publishing;
+mod races;
+mod resume;
 mod world;
