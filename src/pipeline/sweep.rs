@@ -89,15 +89,21 @@ impl Intake {
             .next()
             .and_then(|attempt| attempt.parse().ok())
             .unwrap_or(1);
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << attempt.saturating_sub(1).min(16))
-            .min(LONGEST_PAUSE);
+        let pause = pause_after(attempt);
         if self.bot.workshop.now().unix() - run.created_at.unix() < pause {
             return Ok(false);
         }
         let steps = self.bot.workshop.store.steps(&run.id).await?;
         Ok(run.state == RunState::Failed || steps.iter().any(may_work_by_now))
     }
+}
+
+/// Seconds between the beginning of an attempt, counted from 1, and the next one.
+fn pause_after(attempt: u32) -> i64 {
+    let doublings = attempt.saturating_sub(1).min(16);
+    FIRST_PAUSE
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_PAUSE)
 }
 
 /// Whether a step left something undone for a reason that may have passed.
@@ -112,5 +118,56 @@ fn may_work_by_now(step: &StepRecord) -> bool {
     match serde_json::from_value(step.output.clone()) {
         Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, Timestamp};
+    use crate::plan::{Outcome, RegionFailure};
+
+    fn published(failed: &[bool]) -> Carried {
+        let failed = failed.iter().map(|&transient| RegionFailure {
+            region: "eu-west-1".parse().unwrap(),
+            message: "no answer".to_owned(),
+            transient,
+        });
+        Carried::Published(Outcome {
+            layer: "demo".parse().unwrap(),
+            target: "p3.13".parse().unwrap(),
+            version: "1.0".to_owned(),
+            digest: Digest::of(b"zip"),
+            published: Vec::new(),
+            already: Vec::new(),
+            failed: failed.collect(),
+        })
+    }
+
+    fn check(name: &str, state: StepState, output: &impl serde::Serialize) -> bool {
+        may_work_by_now(&StepRecord {
+            run: "apply-1".to_owned(),
+            name: name.to_owned(),
+            state,
+            output: serde_json::to_value(output).unwrap(),
+            finished_at: Timestamp::from_unix(0),
+        })
+    }
+
+    #[test]
+    fn only_what_may_have_passed_is_tried_again() {
+        let publish = "publish/demo/p3.13";
+        assert!(check(publish, StepState::Done, &published(&[false, true])));
+        assert!(!check(publish, StepState::Done, &published(&[false])));
+        assert!(!check(publish, StepState::Done, &published(&[])));
+        assert!(check("tables", StepState::Failed, &"the hook says no"));
+        assert!(!check("tables", StepState::Done, &"unchanged"));
+        assert!(!check("check", StepState::Done, &()));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_day() {
+        assert_eq!([1, 2, 3].map(pause_after), [300, 600, 1200]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
     }
 }
