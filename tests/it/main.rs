@@ -4,5 +4,6 @@ mod architecture;
 mod bad_input;
 mod command_line;
 mod conversation;
+mod documents;
 mod publishing;
 mod world;
