@@ -7,6 +7,7 @@ mod changes;
 mod command_line;
 mod commands;
 mod conversation;
+mod documents;
 mod intake;
 mod lifecycle;
 mod look;
