@@ -25,11 +25,7 @@ pub(super) async fn run(
 ) -> Result<Ended, Failure> {
     let catalog = catalog::read(&options.path)?;
     let Some(desired) = &catalog.desired else {
-        output.answer(
-            &catalog.problems,
-            &catalog::problems_as_text(&catalog.problems),
-        )?;
-        return Ok(Ended::BadInput);
+        return catalog.cannot_be_used(output);
     };
     let workshop = (backends.workshop)(settings).await?;
     let mut plan = make(output, &workshop, desired).await?;

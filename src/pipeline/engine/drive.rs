@@ -34,6 +34,8 @@ async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
     match run.kind {
         RunKind::Plan => pull_request::execute(bot, run).await,
         RunKind::Apply => {
+            // With everybody who shares the store, other processes included.
+            let _turn = bot.workshop.store.turn_to_publish().await?;
             let answered = current(bot, run).await?;
             apply::execute(bot, &answered).await?;
             // A pull request that was attached meanwhile is answered, too; everything else is in the journal.
