@@ -254,7 +254,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         finding(
             "store",
             open_store(settings)
-                .map(|_| format!("{:?}", settings.store()))
+                .map(|_| settings.store().to_string())
                 .map_err(|error| format!("{error:#}")),
         ),
         finding(
@@ -312,7 +312,7 @@ fn finding(what: &str, result: Result<String, String>) -> Finding {
 async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
     let regions = registry(settings).await?.regions().await?;
     Ok(format!(
-        "{:?}, {} regions",
+        "{}, {} regions",
         settings.registry(),
         regions.len()
     ))

@@ -35,12 +35,8 @@ pub(super) async fn run(
     options: &Options,
 ) -> Result<Ended, Failure> {
     let catalog = catalog::read(&options.catalog)?;
-    let Some(desired) = catalog.desired else {
-        output.answer(
-            &catalog.problems,
-            &catalog::problems_as_text(&catalog.problems),
-        )?;
-        return Ok(Ended::BadInput);
+    let Some(desired) = &catalog.desired else {
+        return catalog.cannot_be_used(output);
     };
     let Some(request) = desired.layers.get(&options.name) else {
         let prefix = format!("layers/{}.", options.name);
@@ -56,7 +52,10 @@ pub(super) async fn run(
                 catalog.root.display()
             )));
         }
-        output.answer(&own, &catalog::problems_as_text(&own))?;
+        output.answer(
+            &json!({ "problems": own }),
+            &catalog::problems_as_text(&own),
+        )?;
         return Ok(Ended::BadInput);
     };
     let one = std::iter::once((options.name.clone(), request.clone())).collect();
@@ -124,7 +123,7 @@ pub(super) async fn run(
         }
     }
     progress.finish();
-    output.answer(&values, &text)?;
+    output.answer(&json!({ "builds": values }), &text)?;
     Ok(if failed {
         Ended::Incomplete
     } else {
