@@ -15,6 +15,11 @@ const BATCH: usize = 100;
 /// An event that still cannot be handled after this many seconds is given up; the sweep sees what it was about.
 const GIVE_UP_AFTER: i64 = 3600;
 
+/// For so many seconds GitHub may show an older state than the one an event tells of.
+const GITHUB_LAGS: i64 = 5;
+/// Closed pull requests that a sweep looks at, those that changed last.
+const SWEPT_CLOSED: usize = 50;
+
 /// Turns events into runs.
 #[derive(Clone)]
 pub struct Intake {
@@ -63,11 +68,8 @@ impl Intake {
             })?;
         match happening.what {
             What::PullRequestChanged {
-                number,
-                head_sha,
-                base_sha,
-                ..
-            } => self.plan(number, &head_sha, &base_sha, false).await,
+                number, head_sha, ..
+            } => self.changed(number, &head_sha, event).await,
             What::PullRequestClosed {
                 number,
                 merged,
@@ -99,6 +101,29 @@ impl Intake {
             What::CheckRequested { head_sha } => self.check_requested(&head_sha).await,
             What::Ping { .. } => Ok("ping".to_owned()),
         }
+    }
+
+    /// Plans a pull request as GitHub shows it now: the event may be late, and of a head that was left behind.
+    async fn changed(&self, number: u64, head: &str, event: &Event) -> Result<String, StepFailure> {
+        let pull_request = self.bot.github.pull_request(number).await?;
+        let age = self.bot.workshop.now().unix() - event.received_at.unix();
+        if pull_request.head_sha != head && age < GITHUB_LAGS {
+            return Err(StepFailure::transient(format!(
+                "GitHub shows {} as the head of #{number}, the event says {}",
+                short(&pull_request.head_sha),
+                short(head)
+            )));
+        }
+        if !pull_request.is_open {
+            return Ok("closed since".to_owned());
+        }
+        self.plan(
+            number,
+            &pull_request.head_sha,
+            &pull_request.base_sha,
+            false,
+        )
+        .await
     }
 
     /// Starts planning a head of a pull request and stops what is under way for its other heads. With `again`, a head
@@ -239,8 +264,8 @@ impl Intake {
         Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))
     }
 
-    /// Looks at GitHub for whatever a lost webhook did not say: open pull requests whose head nobody planned, and a
-    /// default branch that nobody applied.
+    /// Looks at GitHub for whatever a lost webhook did not say: open pull requests whose head nobody planned, closed
+    /// ones that are still being planned or were merged unnoticed, and a default branch that nobody applied.
     ///
     /// # Errors
     /// When GitHub or the store cannot be read.
@@ -259,6 +284,25 @@ impl Intake {
                     false,
                 )
                 .await?;
+            }
+        }
+        let closed = self
+            .bot
+            .github
+            .recently_closed_pull_requests(SWEPT_CLOSED)
+            .await?;
+        for pull_request in closed.iter().filter(|it| it.base_ref == branch) {
+            // Nobody is told of the merges of a time before the bot: it never heard of those pull requests.
+            let runs = self.bot.workshop.store.runs_of(pull_request.number).await?;
+            let planning = runs
+                .iter()
+                .any(|run| run.kind == RunKind::Plan && run.state == RunState::Open);
+            let unnoticed = pull_request.merged
+                && !runs.is_empty()
+                && !runs.iter().any(|run| run.kind == RunKind::Apply);
+            if planning || unnoticed {
+                self.closed(pull_request.number, pull_request.merge_commit_sha.clone())
+                    .await?;
             }
         }
         let head = self.bot.github.branch_head(&branch).await?;

@@ -12,4 +12,5 @@ mod policy;
 mod publishing;
 mod races;
 mod resume;
+mod token;
 mod world;

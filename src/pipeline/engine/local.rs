@@ -8,18 +8,33 @@ use crate::pipeline::{Bot, StepFailure, apply, pull_request};
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// Runs runs in this process.
 ///
-/// Plans run side by side; applies one after the other, because each of them brings the whole default branch about.
+/// Plans run side by side; applies one after the other in the order in which they were started, because each of them
+/// brings the whole default branch about: one that waits for its next try is not overtaken, so that what it read
+/// never replaces something newer.
 pub struct LocalEngine {
     bot: Bot,
     /// Waits between the tries of a run whose step failed for a reason that may pass.
     retries: ExponentialBuilder,
-    tasks: Mutex<BTreeMap<String, AbortHandle>>,
-    applying: tokio::sync::Mutex<()>,
+    under_way: Mutex<UnderWay>,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    tasks: BTreeMap<String, Task>,
+    /// Closed when the apply that was started last is over.
+    last_apply: Option<oneshot::Receiver<()>>,
+}
+
+struct Task {
+    handle: AbortHandle,
+    /// Started again while it was under way: it may have been given a pull request to answer after it looked.
+    again: bool,
 }
 
 impl LocalEngine {
@@ -29,8 +44,7 @@ impl LocalEngine {
         Arc::new(Self {
             bot,
             retries,
-            tasks: Mutex::default(),
-            applying: tokio::sync::Mutex::default(),
+            under_way: Mutex::default(),
         })
     }
 
@@ -47,21 +61,69 @@ impl LocalEngine {
         Ok(open.len())
     }
 
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn spawn(self: &Arc<Self>, run: &Run) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.retain(|_, task| !task.is_finished());
-        if tasks.contains_key(&run.id) {
+        let mut under_way = self.under_way();
+        if let Some(task) = under_way.tasks.get_mut(&run.id)
+            && !task.handle.is_finished()
+        {
+            task.again = true;
             return;
         }
-        let (engine, task_run) = (Arc::clone(self), run.clone());
-        let task = tokio::spawn(async move { engine.drive(&task_run).await });
-        tasks.insert(run.id.clone(), task.abort_handle());
+        let (over, turn) = oneshot::channel::<()>();
+        let before = match run.kind {
+            RunKind::Apply => under_way.last_apply.replace(turn),
+            RunKind::Plan => None,
+        };
+        let (engine, run_id, task_run) = (Arc::clone(self), run.id.clone(), run.clone());
+        let task = tokio::spawn(async move {
+            // Dropped when the task ends, however it ends.
+            let _over = over;
+            if let Some(before) = before {
+                // Nothing is ever sent: it is the end that is waited for.
+                before.await.ok();
+            }
+            loop {
+                engine.drive(&task_run).await;
+                if engine.is_over(&task_run.id) {
+                    break;
+                }
+            }
+        });
+        let task = Task {
+            handle: task.abort_handle(),
+            again: false,
+        };
+        under_way.tasks.insert(run_id, task);
+    }
+
+    /// Forgets a task that has come to its end, unless it was started again in the meantime.
+    fn is_over(&self, id: &str) -> bool {
+        let mut under_way = self.under_way();
+        match under_way.tasks.get_mut(id) {
+            Some(task) if task.again => {
+                task.again = false;
+                false
+            }
+            _ => {
+                under_way.tasks.remove(id);
+                true
+            }
+        }
     }
 
     async fn drive(&self, run: &Run) {
         let mut waits = self.retries.build();
         let outcome = loop {
-            match self.execute(run).await {
+            let now = self.as_it_is_now(run).await;
+            match self.execute(&now).await {
+                // A pull request may have been attached while the run was under way: it is answered, too.
+                Ok(()) if self.as_it_is_now(run).await.pull_request != now.pull_request => {}
                 Err(failure) if failure.transient => match waits.next() {
                     Some(wait) => {
                         tracing::warn!(run = %run.id, reason = %failure.message, "run {} goes on in {wait:?}: {}", run.id, failure.message);
@@ -78,7 +140,8 @@ impl LocalEngine {
         };
         if let Err(failure) = &outcome {
             tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
-            self.tell_failure(run, failure).await;
+            self.tell_failure(&self.as_it_is_now(run).await, failure)
+                .await;
         }
         match self
             .bot
@@ -97,17 +160,18 @@ impl LocalEngine {
     async fn execute(&self, run: &Run) -> Result<(), StepFailure> {
         match run.kind {
             RunKind::Plan => pull_request::execute(&self.bot, run).await,
-            RunKind::Apply => {
-                let _one_at_a_time = self.applying.lock().await;
-                // A pull request may have been attached while the run waited for its turn.
-                let run = self
-                    .bot
-                    .workshop
-                    .store
-                    .run(&run.id)
-                    .await?
-                    .unwrap_or_else(|| run.clone());
-                apply::execute(&self.bot, &run).await
+            RunKind::Apply => apply::execute(&self.bot, run).await,
+        }
+    }
+
+    /// The run as the store has it now; as it was, should the store not be readable at the moment.
+    async fn as_it_is_now(&self, run: &Run) -> Run {
+        match self.bot.workshop.store.run(&run.id).await {
+            Ok(Some(now)) => now,
+            Ok(None) => run.clone(),
+            Err(error) => {
+                tracing::warn!(run = %run.id, "run {} could not be read again: {error:#}", run.id);
+                run.clone()
             }
         }
     }
@@ -154,13 +218,9 @@ impl Engine for Arc<LocalEngine> {
         {
             return Ok(());
         }
-        let task = self
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&run.id);
+        let task = self.under_way().tasks.remove(&run.id);
         if let Some(task) = task {
-            task.abort();
+            task.handle.abort();
         }
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         // The old head's check is concluded too: nothing may wait for it for ever.
