@@ -5,6 +5,8 @@ use super::{Carried, StepFailure};
 use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
 use crate::plan::Plan;
 
+/// Closed pull requests that a sweep looks at, those that changed last.
+const SWEPT_CLOSED: usize = 50;
 /// Applies that are looked through for the one that made a commit.
 const RECENT: usize = 50;
 /// The pause after a first try that left something undone; it doubles with every further one.
@@ -13,8 +15,8 @@ const FIRST_PAUSE: i64 = 300;
 const LONGEST_PAUSE: i64 = 86_400;
 
 impl Intake {
-    /// Looks at GitHub for open pull requests whose head nobody planned and a default branch that nobody applied, and
-    /// at the last apply for what is worth another try.
+    /// Looks at GitHub for open pull requests whose head nobody planned, closed ones that are still being planned or were
+    /// merged unnoticed, and a default branch that nobody applied; and at the last apply for what is worth another try.
     ///
     /// # Errors
     /// When GitHub or the store cannot be read.
@@ -34,6 +36,7 @@ impl Intake {
                 .await?;
             }
         }
+        self.sweep_closed(&branch).await?;
         let applies = self.recent_applies().await?;
         let head = self.bot.github.branch_head(&branch).await?;
         let mut is_known = false;
@@ -51,6 +54,29 @@ impl Intake {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn sweep_closed(&self, branch: &str) -> Result<(), StepFailure> {
+        let closed = self
+            .bot
+            .github
+            .recently_closed_pull_requests(SWEPT_CLOSED)
+            .await?;
+        for pull_request in closed.iter().filter(|it| it.base_ref == branch) {
+            // Nobody is told of the merges of a time before the bot: it never heard of those pull requests.
+            let runs = self.bot.workshop.store.runs_of(pull_request.number).await?;
+            let planning = runs
+                .iter()
+                .any(|run| run.kind == RunKind::Plan && run.state == RunState::Open);
+            let unnoticed = pull_request.merged
+                && !runs.is_empty()
+                && !runs.iter().any(|run| run.kind == RunKind::Apply);
+            if planning || unnoticed {
+                self.closed(pull_request.number, pull_request.merge_commit_sha.clone())
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {

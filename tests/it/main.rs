@@ -17,5 +17,6 @@ mod races;
 mod resume;
 mod server;
 mod settings;
+mod token;
 mod trouble;
 mod world;
