@@ -28,7 +28,12 @@ pub(super) async fn run(
         return catalog.cannot_be_used(output);
     };
     let workshop = (backends.workshop)(settings).await?;
-    let plan = make(output, &workshop, desired).await?;
+    let mut plan = make(output, &workshop, desired).await?;
+    if options.path.is_file() {
+        // The other files were not read: that is no reason to say their layers go.
+        plan.entries
+            .retain(|entry| desired.layers.contains_key(&entry.layer));
+    }
     let value = serde_json::json!({ "plan": plan, "problems": catalog.problems });
     output.answer(&value, &render::plan_as_text(&plan, &catalog.problems))?;
     Ok(ended(&catalog.problems, &plan))
