@@ -30,9 +30,8 @@ pub(super) async fn run(
     let workshop = (backends.workshop)(settings).await?;
     let mut plan = make(output, &workshop, desired).await?;
     if options.path.is_file() {
-        // The other files were not read: that is no reason to say their layers go.
-        plan.entries
-            .retain(|entry| desired.layers.contains_key(&entry.layer));
+        // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
+        plan.entries.retain(|entry| entry.request.is_some());
     }
     let value = serde_json::json!({ "plan": plan, "problems": catalog.problems });
     output.answer(&value, &render::plan_as_text(&plan, &catalog.problems))?;

@@ -186,11 +186,12 @@ async fn finish(
     retired: &[(LayerName, Target, usize)],
     tables: TablesResult,
 ) -> Result<(), StepFailure> {
-    let asked = layers_of_pull_request(bot, run).await?;
+    let planned = last_read_of_pull_request(bot, run).await?;
+    let asked = planned.as_ref().map(|read| &read.changed);
     let mut outcomes = outcomes.to_vec();
     outcomes.extend(outcomes_of_kept(
         plan,
-        &asked,
+        asked.unwrap_or(&BTreeSet::new()),
         &bot.workshop.store.layer_versions().await?,
     ));
     outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
@@ -222,7 +223,9 @@ async fn finish(
     journal
         .step("check", async { Ok(bot.github.put_check(&report).await?) })
         .await?;
-    if let Some(number) = run.pull_request {
+    if let Some(number) = run.pull_request
+        && hears_of_it(bot, number, planned.as_ref()).await?
+    {
         journal
             .step(
                 &format!("comment/{place}"),
@@ -233,17 +236,34 @@ async fn finish(
     Ok(())
 }
 
-/// The layers that the run's pull request changed, as its last plan saw it.
-async fn layers_of_pull_request(bot: &Bot, run: &Run) -> Result<BTreeSet<LayerName>, StepFailure> {
+/// What the last plan of the run's pull request read.
+async fn last_read_of_pull_request(
+    bot: &Bot,
+    run: &Run,
+) -> Result<Option<PullRequestRead>, StepFailure> {
     let Some(number) = run.pull_request else {
-        return Ok(BTreeSet::new());
+        return Ok(None);
     };
     let runs = bot.workshop.store.runs_of(number).await?;
     for planned in runs.iter().rev().filter(|run| run.kind == RunKind::Plan) {
         let journal = Journal::open(&bot.workshop, planned).await?;
         if let Some(read) = journal.output::<PullRequestRead>("read") {
-            return Ok(read.changed);
+            return Ok(Some(read));
         }
     }
-    Ok(BTreeSet::new())
+    Ok(None)
+}
+
+/// Whether a pull request is told what its merge came to: one that has nothing to do with layers hears nothing, unless
+/// it was told something before. One that nobody planned may have to do with them.
+async fn hears_of_it(
+    bot: &Bot,
+    number: u64,
+    planned: Option<&PullRequestRead>,
+) -> Result<bool, StepFailure> {
+    if planned.is_none_or(|read| read.relevant) {
+        return Ok(true);
+    }
+    let conversation = bot.workshop.store.conversation(number).await?;
+    Ok(conversation.is_some_and(|conversation| conversation.comment_id.is_some()))
 }

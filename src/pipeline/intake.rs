@@ -238,59 +238,9 @@ impl Intake {
         };
         Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))
     }
-
-    /// Looks at GitHub for whatever a lost webhook did not say: open pull requests whose head nobody planned, and a
-    /// default branch that nobody applied.
-    ///
-    /// # Errors
-    /// When GitHub or the store cannot be read.
-    pub async fn sweep(&self) -> Result<(), StepFailure> {
-        let branch = self.bot.github.repository().await?.default_branch;
-        for pull_request in self.bot.github.open_pull_requests().await? {
-            if pull_request.base_ref == branch
-                && !self
-                    .is_planned(pull_request.number, &pull_request.head_sha)
-                    .await?
-            {
-                self.plan(
-                    pull_request.number,
-                    &pull_request.head_sha,
-                    &pull_request.base_sha,
-                    false,
-                )
-                .await?;
-            }
-        }
-        let head = self.bot.github.branch_head(&branch).await?;
-        if !self.made_by_recent_run(&head).await? {
-            self.apply(&head, None, false).await?;
-        }
-        Ok(())
-    }
-
-    async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
-        let runs = self.bot.workshop.store.runs_of(number).await?;
-        // A run that a person cancelled or that failed for good is not started again behind their back.
-        Ok(runs.iter().any(|run| {
-            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
-        }))
-    }
-
-    async fn made_by_recent_run(&self, sha: &str) -> Result<bool, StepFailure> {
-        const RECENT: usize = 50;
-        let store = &self.bot.workshop.store;
-        let mut runs = store.runs_in(RunState::Done).await?;
-        runs.retain(|run| run.kind == RunKind::Apply);
-        for run in runs.iter().rev().take(RECENT) {
-            if made_by(&store.steps(&run.id).await?, sha) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
 }
 
-fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
+pub(super) fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
     steps.iter().any(|step| {
         step.name == "tables"
             && step

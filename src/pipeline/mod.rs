@@ -15,6 +15,7 @@ mod journal;
 mod publishing;
 pub mod pull_request;
 mod report;
+mod sweep;
 mod tables;
 
 pub use building::{build_wanted, settle};

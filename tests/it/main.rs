@@ -2,7 +2,19 @@
 
 mod architecture;
 mod bad_input;
+mod bad_wheels;
+mod changes;
 mod command_line;
+mod commands;
 mod conversation;
+mod intake;
+mod lifecycle;
+mod look;
+mod policy;
 mod publishing;
+mod races;
+mod resume;
+mod server;
+mod settings;
+mod trouble;
 mod world;

@@ -120,7 +120,16 @@ impl World {
             .into_iter()
             .map(|comment| comment.id);
         self.read.lock().unwrap().extend(ids);
-        normalize(&self.github.conversation(number))
+        // Commit ids are not always seen as such by their digits: those that are known are replaced first.
+        let mut text = self.github.conversation(number);
+        let mut known = vec![self.github.pull_request_head(number)];
+        known.extend(self.github.log("main").into_iter().map(|commit| commit.sha));
+        for sha in known {
+            for length in [sha.len(), 12, 7] {
+                text = text.replace(&sha[..length], "SHA");
+            }
+        }
+        normalize(&text)
     }
 
     /// The bot's living comment, hidden marker included.
@@ -217,6 +226,9 @@ impl World {
                 }
             }
         }
+        if !self.tables().is_empty() {
+            self.tables_are_right();
+        }
         let log = self.log();
         assert!(!log.contains("panicked"), "{log}");
         for secret in [
@@ -270,20 +282,34 @@ pub(crate) fn usual_wheels() -> Vec<Wheel> {
     wheels
 }
 
-/// Replaces commit ids and ports, which differ from run to run.
+/// Replaces commit ids, days and ports, which differ from run to run.
 pub(crate) fn normalize(text: &str) -> String {
     let mut normal = String::new();
     let mut word = String::new();
-    let flush = |word: &mut String, normal: &mut String| {
-        let hexadecimal = word.len() >= 7
+    let hexadecimal = |word: &str| {
+        word.len() >= 7
             && word.chars().all(|c| c.is_ascii_hexdigit())
             && word.contains(|c: char| c.is_ascii_digit())
-            && word.contains(|c: char| c.is_ascii_alphabetic());
-        normal.push_str(if hexadecimal { "SHA" } else { word });
+            && word.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    let flush = |word: &mut String, normal: &mut String| {
+        // A day counts as one word: `2026-11-22`.
+        let parts: Vec<&str> = word.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        let day = lengths == [4, 2, 2] && word.chars().all(|c| c == '-' || c.is_ascii_digit());
+        let words: Vec<&str> = if day {
+            vec!["DATE"]
+        } else {
+            parts
+                .iter()
+                .map(|part| if hexadecimal(part) { "SHA" } else { part })
+                .collect()
+        };
+        normal.push_str(&words.join("-"));
         word.clear();
     };
     for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
+        if c.is_ascii_alphanumeric() || c == '-' {
             word.push(c);
         } else {
             flush(&mut word, &mut normal);
