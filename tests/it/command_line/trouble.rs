@@ -143,18 +143,19 @@ async fn a_built_zip_that_is_gone_is_built_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_pushes_the_tables_and_says_so_when_it_may_not() {
     let mut world = World::start().await;
-    // Another bot than the one that serves: it has its own memory and registry.
-    let data = world.folder.path().join("mine");
-    world.options.set("LAYERSMITH_DATA", &data);
+    // The server is down, and somebody does its work by hand.
+    world.kill_bot();
+    let request = ("layers/demo.yaml", "packages: [demo-app]\n");
+    world.github.push("main", [request], "platform").await;
     let catalog = world.folder.path().join("catalog");
-    std::fs::create_dir_all(catalog.join("layers")).unwrap();
-    let policy = format!(
-        "python: [\"3.13\"]\nregions: [us-east-1]\nindex_url: {}\n",
-        world.index.url()
-    );
-    std::fs::create_dir_all(catalog.join(".github")).unwrap();
-    std::fs::write(catalog.join(".github/layersmith.yaml"), policy).unwrap();
-    std::fs::write(catalog.join("layers/demo.yaml"), "packages: [demo-app]\n").unwrap();
+    for path in [".github/layersmith.yaml", request.0] {
+        let path = (
+            catalog.join(path),
+            world.github.file_at("main", path).unwrap(),
+        );
+        std::fs::create_dir_all(path.0.parent().unwrap()).unwrap();
+        std::fs::write(path.0, path.1).unwrap();
+    }
     let reading = world.git.reading_key();
     let writing = world.git.writing_key();
     let head = world.github.branch_head("main").unwrap();
@@ -163,7 +164,7 @@ async fn apply_pushes_the_tables_and_says_so_when_it_may_not() {
     let refused = world.command(&["apply", "--push", "catalog"]);
     let text = String::from_utf8(refused.stdout).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{text}");
-    assert!(text.contains("published 1.1.0 to 1 region\n"), "{text}");
+    assert!(text.contains("published 1.1.0 to 2 regions\n"), "{text}");
     assert!(text.contains("Tables: FAILED: "), "{text}");
     assert_eq!(world.github.branch_head("main").unwrap(), head);
 
@@ -186,5 +187,6 @@ async fn apply_pushes_the_tables_and_says_so_when_it_may_not() {
         now,
         "a no-op makes no commit"
     );
+    world.start_bot().await;
     world.finish().await;
 }
