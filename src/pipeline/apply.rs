@@ -12,7 +12,7 @@ use super::{
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
-use crate::model::{LayerName, LayerRequest, Policy, Problem, Run, RunKind, Target};
+use crate::model::{LayerName, Policy, Problem, Run, RunKind, Target};
 use crate::plan::{Action, Entry, Outcome, Plan, plan, wanted};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -140,18 +140,11 @@ async fn publish_entry(
     desired: &Desired,
     entry: &Entry,
 ) -> Result<Carried, StepFailure> {
-    let license = desired
-        .layers
-        .get(&entry.layer)
-        .and_then(|request: &LayerRequest| request.license.as_deref());
     match entry.action {
         Action::Publish(_) | Action::Retire { .. } => {
             let name = format!("publish/{}/{}", entry.layer, entry.target);
             journal
-                .step(
-                    &name,
-                    carry_out(&bot.workshop, entry, &desired.policy, license),
-                )
+                .step(&name, carry_out(&bot.workshop, entry, desired))
                 .await
         }
         Action::Keep { .. } | Action::Build | Action::Blocked { .. } => Ok(Carried::Nothing),
