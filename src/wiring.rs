@@ -76,7 +76,6 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
 fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     let StoreSetting::Sqlite(path) = settings.store();
     SqliteStore::open(&path)
-        .with_context(|| format!("the store {} cannot be opened", path.display()))
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
@@ -254,7 +253,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         finding(
             "store",
             open_store(settings)
-                .map(|_| format!("{:?}", settings.store()))
+                .map(|_| settings.store().to_string())
                 .map_err(|error| format!("{error:#}")),
         ),
         finding(
@@ -312,7 +311,7 @@ fn finding(what: &str, result: Result<String, String>) -> Finding {
 async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
     let regions = registry(settings).await?.regions().await?;
     Ok(format!(
-        "{:?}, {} regions",
+        "{}, {} regions",
         settings.registry(),
         regions.len()
     ))

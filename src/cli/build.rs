@@ -1,6 +1,7 @@
 //! `layersmith build NAME`: one layer's zip.
 
 use super::{Backends, Ended, Failure, Output, catalog};
+use crate::github::render::{count, size};
 use crate::model::{LayerName, Target};
 use crate::pipeline::build_wanted;
 use crate::plan::{BuildState, wanted};
@@ -35,12 +36,8 @@ pub(super) async fn run(
     options: &Options,
 ) -> Result<Ended, Failure> {
     let catalog = catalog::read(&options.catalog)?;
-    let Some(desired) = catalog.desired else {
-        output.answer(
-            &catalog.problems,
-            &catalog::problems_as_text(&catalog.problems),
-        )?;
-        return Ok(Ended::BadInput);
+    let Some(desired) = &catalog.desired else {
+        return catalog.cannot_be_used(output);
     };
     let Some(request) = desired.layers.get(&options.name) else {
         let prefix = format!("layers/{}.", options.name);
@@ -56,7 +53,10 @@ pub(super) async fn run(
                 catalog.root.display()
             )));
         }
-        output.answer(&own, &catalog::problems_as_text(&own))?;
+        output.answer(
+            &json!({ "problems": own }),
+            &catalog::problems_as_text(&own),
+        )?;
         return Ok(Ended::BadInput);
     };
     let one = std::iter::once((options.name.clone(), request.clone())).collect();
@@ -89,7 +89,7 @@ pub(super) async fn run(
                 let path = match &options.output {
                     Some(path) => {
                         std::fs::copy(&kept, path).map_err(|error| {
-                            Failure::Usage(format!("{}: {error}", path.display()))
+                            Failure::Usage(format!("{} cannot be written: {error}", path.display()))
                         })?;
                         path.clone()
                     }
@@ -98,14 +98,17 @@ pub(super) async fn run(
                 let artifact = &build.artifact;
                 writeln!(
                     text,
-                    "{} {} {}: {:.2} MB zipped, {:.2} MB unzipped, {} files, {} packages\n  sha256:{}\n  {}",
+                    "{} {} {}: {} zipped, {} unzipped, {}, {}\n  sha256:{}\n  {}",
                     build.layer,
                     build.version,
                     build.target,
-                    artifact.size as f64 / 1e6,
-                    artifact.unzipped_size as f64 / 1e6,
-                    artifact.files,
-                    artifact.pins.len(),
+                    size(artifact.size),
+                    size(artifact.unzipped_size),
+                    count(
+                        usize::try_from(artifact.files).unwrap_or(usize::MAX),
+                        "file"
+                    ),
+                    count(artifact.pins.len(), "package"),
                     artifact.digest,
                     path.display()
                 )?;
@@ -124,7 +127,7 @@ pub(super) async fn run(
         }
     }
     progress.finish();
-    output.answer(&values, &text)?;
+    output.answer(&json!({ "builds": values }), &text)?;
     Ok(if failed {
         Ended::Incomplete
     } else {

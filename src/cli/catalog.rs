@@ -1,6 +1,6 @@
 //! A catalog on this machine: the folder that holds `layers/` and `.github/layersmith.yaml`.
 
-use super::Failure;
+use super::{Ended, Failure, Output};
 use crate::model::{Policy, Problem};
 use crate::pipeline::{Desired, read_tree};
 use std::collections::BTreeMap;
@@ -19,6 +19,15 @@ pub(super) struct LocalCatalog {
     pub(super) desired: Option<Desired>,
     /// Everything that is wrong, sorted.
     pub(super) problems: Vec<Problem>,
+}
+
+impl LocalCatalog {
+    /// Says what is wrong, where nothing can be made of the catalog.
+    pub(super) fn cannot_be_used(&self, output: &Output) -> Result<Ended, Failure> {
+        let value = serde_json::json!({ "problems": self.problems });
+        output.answer(&value, &problems_as_text(&self.problems))?;
+        Ok(Ended::BadInput)
+    }
 }
 
 /// Reads the catalog that a path names: its root, its `layers/` folder, or one request file in it.

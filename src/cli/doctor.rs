@@ -29,7 +29,7 @@ pub(super) async fn run(
         };
         writeln!(text, "{state}  {:width$}  {}", finding.what, finding.detail)?;
     }
-    output.answer(&findings, &text)?;
+    output.answer(&serde_json::json!({ "findings": findings }), &text)?;
     let bad = findings
         .iter()
         .any(|finding| finding.state == FindingState::Bad);

@@ -18,19 +18,16 @@ impl Output {
 
     /// Answers: the value as JSON when JSON was asked for, otherwise the text.
     pub(super) fn answer<T: Serialize>(&self, value: &T, text: &str) -> anyhow::Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        let written = if self.json {
-            serde_json::to_writer_pretty(&mut stdout, value)?;
-            writeln!(stdout)
+        let mut answer = if self.json {
+            serde_json::to_string_pretty(value)?
         } else {
-            stdout.write_all(text.as_bytes()).and_then(|()| {
-                if text.ends_with('\n') || text.is_empty() {
-                    Ok(())
-                } else {
-                    writeln!(stdout)
-                }
-            })
+            text.to_owned()
         };
+        if !answer.is_empty() && !answer.ends_with('\n') {
+            answer.push('\n');
+        }
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(answer.as_bytes());
         match written.and_then(|()| stdout.flush()) {
             // A reader that has seen enough (`| head`) is no failure.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -3,7 +3,7 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, Level};
-use crate::pipeline::{Desired, Workshop, build_wanted, settle};
+use crate::pipeline::{Desired, Workshop, build_wanted, forget_lost, settle};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -25,14 +25,14 @@ pub(super) async fn run(
 ) -> Result<Ended, Failure> {
     let catalog = catalog::read(&options.path)?;
     let Some(desired) = &catalog.desired else {
-        output.answer(
-            &catalog.problems,
-            &catalog::problems_as_text(&catalog.problems),
-        )?;
-        return Ok(Ended::BadInput);
+        return catalog.cannot_be_used(output);
     };
     let workshop = (backends.workshop)(settings).await?;
-    let plan = make(output, &workshop, desired).await?;
+    let mut plan = make(output, &workshop, desired).await?;
+    if options.path.is_file() {
+        // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
+        plan.entries.retain(|entry| entry.request.is_some());
+    }
     let value = serde_json::json!({ "plan": plan, "problems": catalog.problems });
     output.answer(&value, &render::plan_as_text(&plan, &catalog.problems))?;
     Ok(ended(&catalog.problems, &plan))
@@ -50,6 +50,7 @@ pub(super) async fn make(
     );
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
+    forget_lost(workshop, &mut wanted, &builds, &versions);
     build_missing(output, workshop, desired, &mut wanted).await;
     Ok(plan(
         &wanted,

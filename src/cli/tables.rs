@@ -1,10 +1,13 @@
 //! `layersmith tables`: the tables, from what is recorded as live.
 
 use super::{Backends, Ended, Failure, Output, catalog};
+use crate::github::render::count;
 use crate::gitrepo::{CatalogRepository, Committed};
 use crate::pipeline::{Desired, Workshop, commit_message, render_tables};
 use crate::settings::Settings;
+use anyhow::Context as _;
 use clap::Args;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,37 +24,43 @@ pub(super) struct Options {
 }
 
 /// What became of the tables.
-pub(super) enum Written {
+#[derive(Debug, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub(super) enum TablesWritten {
+    /// Into the catalog's folder.
     Files {
         folder: PathBuf,
-        changed: usize,
+        written: usize,
         removed: usize,
     },
-    Pushed {
-        commit: String,
-        paths: usize,
-    },
-    Unchanged,
+    /// As a commit to the catalog repository.
+    Pushed { commit: String, paths: Vec<String> },
+    /// They said the right thing already.
+    Unchanged { folder: String },
+    /// They could not be written or pushed.
+    Failed { message: String },
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for TablesWritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files {
                 folder,
-                changed,
+                written,
                 removed,
-            } => {
-                write!(
-                    f,
-                    "Tables in {}: {changed} files written, {removed} removed.",
-                    folder.display()
-                )
-            }
-            Self::Pushed { commit, paths } => {
-                write!(f, "Tables: {paths} files changed in commit {commit}.")
-            }
-            Self::Unchanged => f.write_str("Tables: nothing to change."),
+            } => write!(
+                f,
+                "Tables in {}: {} written, {removed} removed.",
+                folder.display(),
+                count(*written, "file")
+            ),
+            Self::Pushed { commit, paths } => write!(
+                f,
+                "Tables: commit {commit} is pushed, {} changed.",
+                count(paths.len(), "file")
+            ),
+            Self::Unchanged { folder } => write!(f, "Tables in {folder}: nothing to change."),
+            Self::Failed { message } => write!(f, "Tables: FAILED: {message}"),
         }
     }
 }
@@ -64,11 +73,7 @@ pub(super) async fn run(
 ) -> Result<Ended, Failure> {
     let catalog = catalog::read(&options.path)?;
     let Some(desired) = &catalog.desired else {
-        output.answer(
-            &catalog.problems,
-            &catalog::problems_as_text(&catalog.problems),
-        )?;
-        return Ok(Ended::BadInput);
+        return catalog.cannot_be_used(output);
     };
     let repository = if options.push {
         Some((backends.catalog)(settings.clone()).await?)
@@ -85,7 +90,8 @@ pub(super) async fn run(
         &message,
     )
     .await?;
-    output.answer(&written.to_string(), &written.to_string())?;
+    let value = serde_json::json!({ "tables": written, "problems": catalog.problems });
+    output.answer(&value, &written.to_string())?;
     Ok(Ended::Done)
 }
 
@@ -96,11 +102,11 @@ pub(super) async fn write(
     root: &Path,
     repository: Option<&CatalogRepository>,
     message: &str,
-) -> Result<Written, Failure> {
+) -> anyhow::Result<TablesWritten> {
     let files = render_tables(workshop, &desired.policy, &desired.layers).await?;
     let folder = &desired.policy.tables.path;
     let Some(repository) = repository else {
-        return Ok(write_files(root, folder, &files)?);
+        return write_files(root, folder, &files);
     };
     let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
     Ok(
@@ -108,11 +114,10 @@ pub(super) async fn write(
             .commit_folder(folder, message, workshop.now(), render)
             .await?
         {
-            Committed::Unchanged { .. } => Written::Unchanged,
-            Committed::Pushed { commit, paths } => Written::Pushed {
-                commit,
-                paths: paths.len(),
+            Committed::Unchanged { .. } => TablesWritten::Unchanged {
+                folder: folder.clone(),
             },
+            Committed::Pushed { commit, paths } => TablesWritten::Pushed { commit, paths },
         },
     )
 }
@@ -121,16 +126,18 @@ fn write_files(
     root: &Path,
     folder: &str,
     files: &BTreeMap<String, Vec<u8>>,
-) -> anyhow::Result<Written> {
-    let mut changed = 0;
+) -> anyhow::Result<TablesWritten> {
+    let mut written = 0;
     for (path, content) in files {
         let path = root.join(path);
         if std::fs::read(&path).ok().as_ref() != Some(content) {
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
+                std::fs::create_dir_all(parent)
+                    .with_context(|| format!("{} cannot be made", parent.display()))?;
             }
-            std::fs::write(&path, content)?;
-            changed += 1;
+            std::fs::write(&path, content)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            written += 1;
         }
     }
     let mut removed = 0;
@@ -145,12 +152,14 @@ fn write_files(
             removed += 1;
         }
     }
-    if changed + removed == 0 {
-        return Ok(Written::Unchanged);
+    if written + removed == 0 {
+        return Ok(TablesWritten::Unchanged {
+            folder: folder.to_owned(),
+        });
     }
-    Ok(Written::Files {
+    Ok(TablesWritten::Files {
         folder: root.join(folder),
-        changed,
+        written,
         removed,
     })
 }

@@ -17,8 +17,6 @@ const GIVE_UP_AFTER: i64 = 3600;
 
 /// For so many seconds GitHub may show an older state than the one an event tells of.
 const GITHUB_LAGS: i64 = 5;
-/// Closed pull requests that a sweep looks at, those that changed last.
-const SWEPT_CLOSED: usize = 50;
 
 /// Turns events into runs.
 #[derive(Clone)]
@@ -215,7 +213,7 @@ impl Intake {
         Ok(format!("run {}", run.id))
     }
 
-    async fn closed(
+    pub(super) async fn closed(
         &self,
         number: u64,
         merge_commit: Option<String>,
@@ -263,78 +261,9 @@ impl Intake {
         };
         Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))
     }
-
-    /// Looks at GitHub for whatever a lost webhook did not say: open pull requests whose head nobody planned, closed
-    /// ones that are still being planned or were merged unnoticed, and a default branch that nobody applied.
-    ///
-    /// # Errors
-    /// When GitHub or the store cannot be read.
-    pub async fn sweep(&self) -> Result<(), StepFailure> {
-        let branch = self.bot.github.repository().await?.default_branch;
-        for pull_request in self.bot.github.open_pull_requests().await? {
-            if pull_request.base_ref == branch
-                && !self
-                    .is_planned(pull_request.number, &pull_request.head_sha)
-                    .await?
-            {
-                self.plan(
-                    pull_request.number,
-                    &pull_request.head_sha,
-                    &pull_request.base_sha,
-                    false,
-                )
-                .await?;
-            }
-        }
-        let closed = self
-            .bot
-            .github
-            .recently_closed_pull_requests(SWEPT_CLOSED)
-            .await?;
-        for pull_request in closed.iter().filter(|it| it.base_ref == branch) {
-            // Nobody is told of the merges of a time before the bot: it never heard of those pull requests.
-            let runs = self.bot.workshop.store.runs_of(pull_request.number).await?;
-            let planning = runs
-                .iter()
-                .any(|run| run.kind == RunKind::Plan && run.state == RunState::Open);
-            let unnoticed = pull_request.merged
-                && !runs.is_empty()
-                && !runs.iter().any(|run| run.kind == RunKind::Apply);
-            if planning || unnoticed {
-                self.closed(pull_request.number, pull_request.merge_commit_sha.clone())
-                    .await?;
-            }
-        }
-        let head = self.bot.github.branch_head(&branch).await?;
-        if !self.made_by_recent_run(&head).await? {
-            self.apply(&head, None, false).await?;
-        }
-        Ok(())
-    }
-
-    async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
-        let runs = self.bot.workshop.store.runs_of(number).await?;
-        // A run that a person cancelled or that failed for good is not started again behind their back.
-        Ok(runs.iter().any(|run| {
-            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
-        }))
-    }
-
-    async fn made_by_recent_run(&self, sha: &str) -> Result<bool, StepFailure> {
-        const RECENT: usize = 50;
-        let store = &self.bot.workshop.store;
-        let mut runs = store.runs_in(RunState::Done).await?;
-        runs.retain(|run| run.kind == RunKind::Apply);
-        for run in runs.iter().rev().take(RECENT) {
-            if made_by(&store.steps(&run.id).await?, sha) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
 }
 
-fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
+pub(super) fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
     steps.iter().any(|step| {
         step.name == "tables"
             && step

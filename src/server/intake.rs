@@ -5,23 +5,31 @@ use crate::github::{Received, read_event, verify_signature};
 use crate::model::{Delivery, Event};
 use crate::store::Recorded;
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::LengthLimitError;
 use serde_json::json;
+use std::error::Error;
+use std::time::Duration;
+
+/// The largest payload GitHub sends, 25 MB (GitHub documentation, "Webhook events and payloads").
+const PAYLOAD_LIMIT: usize = 25 * 1024 * 1024;
+/// How long a payload may take to arrive. GitHub waits 10 seconds for the answer.
+const PAYLOAD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest delivery id and event name that are written down; GitHub's are far shorter.
 const HEADER_LIMIT: usize = 100;
 
 /// Takes a delivery in. 202 with the delivery's id once it is written down, also when there is nothing to do about it;
-/// 401 on a bad signature, 413 over 25 MB, 415 and 400 for what is not a JSON payload, 503 when it cannot be kept
-/// (GitHub shows the delivery as failed, and it can be redelivered).
+/// 401 on a bad signature, 408 when it is not sent in time, 413 over 25 MB, 415 and 400 for what is not a JSON payload,
+/// 503 when it cannot be kept (GitHub shows the delivery as failed, and it can be redelivered).
 pub(super) async fn receive(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
     let Some(repository) = &state.repository else {
         return refuse(
@@ -29,14 +37,9 @@ pub(super) async fn receive(
             "no repository is served here: set LAYERSMITH_REPOSITORY",
         );
     };
-    let body = match body {
+    let body = match payload(&headers, body).await {
         Ok(body) => body,
-        Err(rejection) => {
-            return refuse(
-                rejection.status(),
-                "the body is larger than 25 MB, or broke off",
-            );
-        }
+        Err((status, message)) => return refuse(status, message),
     };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Err(error) =
@@ -111,6 +114,32 @@ pub(super) async fn receive(
                 "the delivery could not be written down; redeliver it",
             )
         }
+    }
+}
+
+/// The whole body. One that says it is too large is refused before it is sent.
+async fn payload(headers: &HeaderMap, body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
+    let too_large = (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the body is larger than 25 MB",
+    );
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > PAYLOAD_LIMIT) {
+        return Err(too_large);
+    }
+    match tokio::time::timeout(PAYLOAD_PATIENCE, to_bytes(body, PAYLOAD_LIMIT)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error))
+            if error
+                .source()
+                .is_some_and(|source| source.is::<LengthLimitError>()) =>
+        {
+            Err(too_large)
+        }
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body broke off")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
     }
 }
 

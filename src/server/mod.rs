@@ -12,16 +12,12 @@ use crate::model::RepositoryName;
 use crate::model::Timestamp;
 use crate::store::Store;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use secrecy::SecretString;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-
-/// The largest payload GitHub sends, 25 MB (GitHub documentation, "Webhook events and payloads").
-const PAYLOAD_LIMIT: usize = 25 * 1024 * 1024;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -41,10 +37,7 @@ pub struct AppState {
 /// Every route of the contract.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .route(
-            "/webhooks/github",
-            post(intake::receive).layer(DefaultBodyLimit::max(PAYLOAD_LIMIT)),
-        )
+        .route("/webhooks/github", post(intake::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -25,6 +25,13 @@ impl FromStr for StoreSetting {
     }
 }
 
+impl fmt::Display for StoreSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Sqlite(path) = self;
+        write!(f, "sqlite:{}", path.display())
+    }
+}
+
 /// Where layers are published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistrySetting {
@@ -44,6 +51,15 @@ impl FromStr for RegistrySetting {
             _ => Err(InvalidValue(format!(
                 "`{text}` is not a registry: write `dir:PATH` or `aws`"
             ))),
+        }
+    }
+}
+
+impl fmt::Display for RegistrySetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "dir:{}", path.display()),
+            Self::Aws => f.write_str("aws"),
         }
     }
 }

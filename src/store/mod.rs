@@ -29,6 +29,17 @@ pub enum Recorded {
     SeenEvent,
 }
 
+/// The turn to publish; it ends when this is dropped.
+#[must_use = "the turn ends when this is dropped"]
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] Box<dyn Send + Sync>);
+
+impl Turn {
+    /// A turn that lasts as long as this value, whatever it is.
+    fn new(held: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(held))
+    }
+}
+
 /// The bot's memory.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -91,6 +102,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Those of one layer.
     async fn layer_versions_of(&self, layer: &LayerName) -> Result<Vec<LayerVersion>>;
+
+    /// Waits until nobody else who shares this store publishes. What is to be published is decided within the turn:
+    /// two that decide side by side would both find it missing.
+    async fn turn_to_publish(&self) -> Result<Turn>;
 
     /// Writes down the intent to publish, unless an intent or a live version with that key exists; returns the row
     /// that stands now. A deprecated or deleted version with that key does not count: it is published anew.

@@ -335,6 +335,12 @@ fn familiar_regions(arns: &[&LayerArn]) -> BTreeSet<Region> {
         .collect()
 }
 
+/// One ARN of several, from the region most people know.
+pub(super) fn example(arns: &[LayerArn]) -> Option<&LayerArn> {
+    let familiar = |arn: &&LayerArn| arn.region.as_str() == FAMILIAR_REGIONS[0];
+    arns.iter().find(familiar).or_else(|| arns.first())
+}
+
 /// The ARNs of a couple of regions, the newest target's in a block of its own to copy.
 fn familiar_arns(rows: &[Row<'_>], familiar: &BTreeSet<Region>) -> String {
     let shown: Vec<(Target, &LayerArn)> = rows

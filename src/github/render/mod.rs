@@ -30,6 +30,7 @@ pub use states::{
     render_waiting_for_approval, render_working,
 };
 pub use text::{outcome_as_text, plan_as_text};
+pub use words::{count, size};
 
 pub use super::Conclusion;
 use crate::model::Problem;

@@ -3,11 +3,11 @@
 use super::escape::{cut, line, lines};
 use super::layer_outcome;
 use super::layer_plan::contents_text;
-use super::outcome::{Balance, OutcomeView, TablesResult, headline, usability};
+use super::outcome::{Balance, OutcomeView, headline, usability};
 use super::problems;
 use super::tally::Tally;
-use super::words::{count, mebibytes};
-use crate::model::{LayerName, Problem, Region};
+use super::words::{count, size};
+use crate::model::{LayerArn, LayerName, Problem, Region, Target};
 use crate::plan::{Action, Entry, Outcome, Plan, Publication, Reason};
 
 /// What would be done, with every problem; ends with a line end.
@@ -20,13 +20,27 @@ pub fn plan_as_text(plan: &Plan, problems: &[Problem]) -> String {
     let mut entries: Vec<&Entry> = plan.entries.iter().collect();
     entries.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
     let mut layer: Option<&LayerName> = None;
+    let mut listed: Option<(String, Target)> = None;
     for entry in entries {
         if layer != Some(&entry.layer) {
             text.push_str(&format!("{}\n", entry.layer));
-            layer = Some(&entry.layer);
+            (layer, listed) = (Some(&entry.layer), None);
         }
         let target = entry.target.to_string();
         text.push_str(&format!("  {target:<12} {}\n", action_text(&entry.action)));
+        let Some(contents) = new_contents(&entry.action) else {
+            continue;
+        };
+        // What every target has alike is listed once.
+        match &listed {
+            Some((known, of)) if *known == contents => {
+                text.push_str(&format!("{SHIFT}same packages as {of}\n"));
+            }
+            _ => {
+                text.push_str(&format!("{SHIFT}{}\n", indented(&contents)));
+                listed = Some((contents, entry.target));
+            }
+        }
     }
     if !text.is_empty() {
         text.push('\n');
@@ -91,18 +105,23 @@ fn publication_text(publication: &Publication) -> String {
         text.push_str(&format!(
             ", {} ({} of 50 MiB zipped, {} of 250 MiB unzipped)",
             to_regions(&publication.regions),
-            mebibytes(artifact.size),
-            mebibytes(artifact.unzipped_size)
+            size(artifact.size),
+            size(artifact.unzipped_size)
         ));
     }
     if !publication.leaves.is_empty() {
         text.push_str(&format!(", leaves {}", region_list(&publication.leaves)));
     }
-    if publication.reason != Reason::Backfill && !publication.regions.is_empty() {
-        let contents = contents_text(&artifact.pins, &publication.changes);
-        text.push_str(&format!("\n{SHIFT}{}", indented(&contents)));
-    }
     text
+}
+
+/// The packages inside, a line each, where they are not live already.
+fn new_contents(action: &Action) -> Option<String> {
+    let Action::Publish(publication) = action else {
+        return None;
+    };
+    let is_new = publication.reason != Reason::Backfill && !publication.regions.is_empty();
+    is_new.then(|| contents_text(&publication.build.artifact.pins, &publication.changes))
 }
 
 /// Under the words of an action.
@@ -125,7 +144,9 @@ fn region_list(regions: &[Region]) -> String {
     names.join(", ")
 }
 
-/// What was done: every new ARN, every failure, what became of the tables; ends with a line end. The marker is not used.
+/// What was done: where each version is live, one ARN of each as an example, and every failure; ends with a line end.
+///
+/// The marker is not used, and nothing is said of the tables: whoever wrote them knows where they are.
 #[must_use]
 pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
     let mut text = problems_text(&problems::sorted(view.problems));
@@ -151,33 +172,31 @@ pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
             text.push_str(&format!("  {target:<12} {said}\n"));
         }
     }
-    text.push_str(&match view.tables {
-        TablesResult::Pushed { commit, paths } => format!(
-            "tables: committed as {}, {}\n",
-            line(commit),
-            count(paths.len(), "file")
-        ),
-        TablesResult::Unchanged => "tables: nothing to change\n".to_owned(),
-        TablesResult::Failed { message, .. } => {
-            format!("tables: FAILED: {}\n", line(message))
-        }
-        TablesResult::NotTried => "tables: not tried\n".to_owned(),
-    });
+    if !text.is_empty() {
+        text.push('\n');
+    }
     let balance = Balance::of(view, &layers);
-    text.push_str(&format!("\n{}.\n", headline(view, &balance)));
+    text.push_str(&format!("{}.\n", headline(view, &balance)));
     text
 }
 
 fn outcome_text(outcome: &Outcome) -> String {
-    let mut rows = vec![format!(
-        "live      {} in {}",
-        line(&outcome.version),
-        count(outcome.published.len() + outcome.already.len(), "region")
-    )];
-    rows.extend(outcome.published.iter().map(ToString::to_string));
+    let version = line(&outcome.version);
+    let (new, already) = (outcome.published.len(), outcome.already.len());
+    let mut rows = vec![match (new, already) {
+        (0, 0) => format!("NOT LIVE  {version}"),
+        (0, _) => format!("live      {version} in {}", count(already, "region")),
+        (_, 0) => format!("published {version} to {}", count(new, "region")),
+        _ => format!(
+            "published {version} to {}, live in {}",
+            count(new, "more region"),
+            new + already
+        ),
+    }];
+    rows.extend(layer_outcome::example(&outcome.published).map(LayerArn::to_string));
     rows.extend(outcome.failed.iter().map(|failure| {
         let next = if failure.transient {
-            "will be retried"
+            "another try may help"
         } else {
             "has to be mended"
         };

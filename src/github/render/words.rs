@@ -5,7 +5,8 @@ use crate::model::{LayerName, Region, Target};
 use std::collections::BTreeMap;
 
 /// `1 layer`, `2 layers`: for nouns with a regular plural.
-pub(super) fn count(number: usize, noun: &str) -> String {
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
@@ -59,9 +60,15 @@ pub(super) fn targets(targets: &[Target]) -> String {
     listed(targets, targets.len(), |target| code(&target.to_string()))
 }
 
-/// `12.3 MiB`.
-pub(super) fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1024.0 / 1024.0)
+/// `12.3 MiB`, and `12.3 KiB` for what would hardly show in MiB.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let kibibytes = bytes as f64 / 1024.0;
+    if kibibytes < 102.4 {
+        format!("{kibibytes:.1} KiB")
+    } else {
+        format!("{:.1} MiB", kibibytes / 1024.0)
+    }
 }
 
 /// `12.3 MiB (25 %)`: how much of a limit is used, rounded up so that what is too large never reads 100 %.
@@ -72,7 +79,7 @@ pub(super) fn share_of(bytes: u64, limit: u64) -> String {
         80..=100 => " ⚠️",
         _ => " ❌",
     };
-    format!("{} ({percent} %){mark}", mebibytes(bytes))
+    format!("{} ({percent} %){mark}", size(bytes))
 }
 
 /// The first 12 characters of a commit id.
@@ -127,6 +134,14 @@ mod tests {
             share_of(ZIPPED_LIMIT + 1, ZIPPED_LIMIT),
             "50.0 MiB (101 %) ❌"
         );
+    }
+
+    #[test]
+    fn small_sizes_are_told_in_kibibytes() {
+        assert_eq!(size(9_728), "9.5 KiB");
+        assert_eq!(size(104_857), "102.4 KiB");
+        assert_eq!(size(104_858), "0.1 MiB");
+        assert_eq!(share_of(9_728, ZIPPED_LIMIT), "9.5 KiB (1 %)");
     }
 
     #[test]

@@ -1,54 +1,47 @@
 //! The engine of one machine: runs are tasks of this process, the journal is in the store.
 
 use super::Engine;
+use super::drive::{current, drive, end};
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
-use crate::pipeline::pull_request::{check_report, say};
-use crate::pipeline::{Bot, StepFailure, apply, pull_request};
+use crate::pipeline::pull_request::check_report;
+use crate::pipeline::{Bot, StepFailure};
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::ExponentialBuilder;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 /// Runs runs in this process.
 ///
-/// Plans run side by side; applies one after the other in the order in which they were started, because each of them
-/// brings the whole default branch about: one that waits for its next try is not overtaken, so that what it read
-/// never replaces something newer.
+/// Plans run side by side. Applies run one after the other, in the order they were started in, also while one of them
+/// waits for another try: each brings the whole default branch about as it read it, so a later one must not overtake.
 pub struct LocalEngine {
     bot: Bot,
     /// Waits between the tries of a run whose step failed for a reason that may pass.
     retries: ExponentialBuilder,
-    under_way: Mutex<UnderWay>,
-}
-
-#[derive(Default)]
-struct UnderWay {
-    tasks: BTreeMap<String, Task>,
-    /// Closed when the apply that was started last is over.
-    last_apply: Option<oneshot::Receiver<()>>,
-}
-
-struct Task {
-    handle: AbortHandle,
-    /// Started again while it was under way: it may have been given a pull request to answer after it looked.
-    again: bool,
+    /// Runs under way or waiting for their turn; those that can be stopped have a handle.
+    under_way: Mutex<BTreeMap<String, Option<AbortHandle>>>,
+    applies: UnboundedSender<Run>,
 }
 
 impl LocalEngine {
-    /// An engine with nothing under way; see [`Self::resume`].
+    /// An engine with nothing under way; see [`Self::resume`]. Needs a running tokio runtime.
     #[must_use]
     pub fn new(bot: Bot, retries: ExponentialBuilder) -> Arc<Self> {
-        Arc::new(Self {
+        let (applies, queue) = unbounded_channel();
+        let engine = Arc::new(Self {
             bot,
             retries,
             under_way: Mutex::default(),
-        })
+            applies,
+        });
+        tokio::spawn(Arc::clone(&engine).work_off(queue));
+        engine
     }
 
-    /// Takes up every run that was open when the process ended.
+    /// Takes up every run that was open when the process ended, oldest first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -56,156 +49,97 @@ impl LocalEngine {
         let open = self.bot.workshop.store.runs_in(RunState::Open).await?;
         for run in &open {
             tracing::info!(run = %run.id, "taking up run {} from its journal", run.id);
-            self.spawn(run);
+            self.launch(run);
         }
         Ok(open.len())
     }
 
-    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+    fn launch(self: &Arc<Self>, run: &Run) {
+        if run.kind == RunKind::Apply {
+            return self.queue(run);
+        }
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !under_way.contains_key(&run.id) {
+            let (engine, task_run) = (Arc::clone(self), run.clone());
+            let task = tokio::spawn(async move { engine.carry(&task_run).await });
+            under_way.insert(run.id.clone(), Some(task.abort_handle()));
+        }
+    }
+
+    async fn work_off(self: Arc<Self>, mut queue: UnboundedReceiver<Run>) {
+        while let Some(run) = queue.recv().await {
+            self.carry(&run).await;
+        }
+    }
+
+    /// Brings a run to its end, whatever happens: one that panics has failed, and the others go on.
+    async fn carry(self: &Arc<Self>, run: &Run) {
+        let guard = StopWithMe(tokio::spawn({
+            let (bot, run, retries) = (self.bot.clone(), run.clone(), self.retries);
+            async move { drive(&bot, &run, retries).await }
+        }));
+        let outcome = guard.wait().await.unwrap_or_else(|| {
+            Err(StepFailure::lasting(
+                "the program met a case it was not made for; its log says more",
+            ))
+        });
+        // Before its end is written down, so that whoever wants it started again from now on is heard.
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn spawn(self: &Arc<Self>, run: &Run) {
-        let mut under_way = self.under_way();
-        if let Some(task) = under_way.tasks.get_mut(&run.id)
-            && !task.handle.is_finished()
-        {
-            task.again = true;
-            return;
-        }
-        let (over, turn) = oneshot::channel::<()>();
-        let before = match run.kind {
-            RunKind::Apply => under_way.last_apply.replace(turn),
-            RunKind::Plan => None,
-        };
-        let (engine, run_id, task_run) = (Arc::clone(self), run.id.clone(), run.clone());
-        let task = tokio::spawn(async move {
-            // Dropped when the task ends, however it ends.
-            let _over = over;
-            if let Some(before) = before {
-                // Nothing is ever sent: it is the end that is waited for.
-                before.await.ok();
-            }
-            loop {
-                engine.drive(&task_run).await;
-                if engine.is_over(&task_run.id) {
-                    break;
+            .remove(&run.id);
+        let outcome = match outcome {
+            Ok(answered) => match current(&self.bot, run).await {
+                // A pull request was attached after the run had looked: it is answered, too, from the journal.
+                Ok(now) if now.pull_request != answered.pull_request => {
+                    self.queue(&now);
+                    return;
                 }
-            }
-        });
-        let task = Task {
-            handle: task.abort_handle(),
-            again: false,
+                Ok(_) => Ok(()),
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => Err(failure),
         };
-        under_way.tasks.insert(run_id, task);
+        end(&self.bot, run, outcome).await;
     }
 
-    /// Forgets a task that has come to its end, unless it was started again in the meantime.
-    fn is_over(&self, id: &str) -> bool {
-        let mut under_way = self.under_way();
-        match under_way.tasks.get_mut(id) {
-            Some(task) if task.again => {
-                task.again = false;
-                false
-            }
-            _ => {
-                under_way.tasks.remove(id);
-                true
-            }
-        }
-    }
-
-    async fn drive(&self, run: &Run) {
-        let mut waits = self.retries.build();
-        let outcome = loop {
-            let now = self.as_it_is_now(run).await;
-            match self.execute(&now).await {
-                // A pull request may have been attached while the run was under way: it is answered, too.
-                Ok(()) if self.as_it_is_now(run).await.pull_request != now.pull_request => {}
-                Err(failure) if failure.transient => match waits.next() {
-                    Some(wait) => {
-                        tracing::warn!(run = %run.id, reason = %failure.message, "run {} goes on in {wait:?}: {}", run.id, failure.message);
-                        tokio::time::sleep(wait).await;
-                    }
-                    None => break Err(failure),
-                },
-                other => break other,
-            }
-        };
-        let (state, detail) = match &outcome {
-            Ok(()) => (RunState::Done, None),
-            Err(failure) => (RunState::Failed, Some(failure.message.as_str())),
-        };
-        if let Err(failure) = &outcome {
-            tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
-            self.tell_failure(&self.as_it_is_now(run).await, failure)
-                .await;
-        }
-        match self
-            .bot
-            .workshop
-            .store
-            .end_run(&run.id, state, detail)
-            .await
+    fn queue(&self, run: &Run) {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if under_way.insert(run.id.clone(), None).is_none()
+            && self.applies.send(run.clone()).is_err()
         {
-            Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
-            Err(error) => {
-                tracing::error!(run = %run.id, "the end of run {} could not be written down: {error:#}", run.id)
-            }
+            // The receiver lives as long as the engine; should it be gone, the run stays open for the next start.
+            tracing::error!(run = %run.id, "run {} waits for the next start", run.id);
         }
     }
+}
 
-    async fn execute(&self, run: &Run) -> Result<(), StepFailure> {
-        match run.kind {
-            RunKind::Plan => pull_request::execute(&self.bot, run).await,
-            RunKind::Apply => apply::execute(&self.bot, run).await,
-        }
+/// A task that ends together with whoever waits for it.
+struct StopWithMe(tokio::task::JoinHandle<Result<Run, StepFailure>>);
+
+impl StopWithMe {
+    /// Its outcome; nothing when it panicked.
+    async fn wait(mut self) -> Option<Result<Run, StepFailure>> {
+        (&mut self.0).await.ok()
     }
+}
 
-    /// The run as the store has it now; as it was, should the store not be readable at the moment.
-    async fn as_it_is_now(&self, run: &Run) -> Run {
-        match self.bot.workshop.store.run(&run.id).await {
-            Ok(Some(now)) => now,
-            Ok(None) => run.clone(),
-            Err(error) => {
-                tracing::warn!(run = %run.id, "run {} could not be read again: {error:#}", run.id);
-                run.clone()
-            }
-        }
-    }
-
-    /// Says on the pull request that the run failed: check run first, comment last, each as well as it can be had.
-    async fn tell_failure(&self, run: &Run, failure: &StepFailure) {
-        let number = run.pull_request.unwrap_or_default();
-        let marker = render::marker("pull_request", number);
-        let rendered = render::render_failed(
-            &marker,
-            &run.head_sha,
-            &format!("run {} was under way", run.id),
-            &failure.message,
-        );
-        if let Err(error) = self
-            .bot
-            .github
-            .put_check(&check_report(run, &run.head_sha, &rendered))
-            .await
-        {
-            tracing::error!(run = %run.id, "the check run for run {} could not be concluded: {error}", run.id);
-        }
-        if run.pull_request.is_some()
-            && let Err(error) = say(&self.bot, number, &marker, &rendered.comment).await
-        {
-            tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
-        }
+impl Drop for StopWithMe {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 #[async_trait]
 impl Engine for Arc<LocalEngine> {
     async fn start(&self, run: &Run) {
-        self.spawn(run);
+        self.launch(run);
     }
 
     async fn stop(&self, run: &Run, state: RunState, detail: &str) -> anyhow::Result<()> {
@@ -218,9 +152,13 @@ impl Engine for Arc<LocalEngine> {
         {
             return Ok(());
         }
-        let task = self.under_way().tasks.remove(&run.id);
-        if let Some(task) = task {
-            task.handle.abort();
+        let task = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&run.id);
+        if let Some(Some(task)) = task {
+            task.abort();
         }
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         // The old head's check is concluded too: nothing may wait for it for ever.

@@ -4,6 +4,7 @@
 //! steps themselves are the use cases of [`super`]; an engine only decides when and where they run. Deliberately
 //! absent: what the steps do.
 
+mod drive;
 mod local;
 
 pub use local::LocalEngine;

@@ -4,7 +4,7 @@ mod publications;
 
 pub(crate) use publications::{
     a_publication, adopting_a_deprecated_version, order_of_layer_versions, racing_intents,
-    retiring, rolling_back, wrong_calls_change_nothing,
+    retiring, rolling_back, turns_are_taken_one_after_the_other, wrong_calls_change_nothing,
 };
 
 use super::{Recorded, Store};
@@ -22,7 +22,7 @@ macro_rules! conformance_tests {
             deliveries_and_events, events_wait_oldest_first, runs_end_once, journals_keep_the_first_order,
             conversations, builds_by_fingerprint, builds_that_count, a_publication, rolling_back,
             adopting_a_deprecated_version, retiring, order_of_layer_versions, wrong_calls_change_nothing,
-            racing_intents);
+            racing_intents, turns_are_taken_one_after_the_other);
     };
     ($fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,6 +3,7 @@
 use super::{arn, at, key, run};
 use crate::model::{Digest, LayerArn, LayerState, Region, RunState, SlotKey};
 use crate::store::Store;
+use std::time::Duration;
 
 /// Publishes at `at(seconds)`; what it supersedes expires at `at(seconds + 1000)`.
 pub(super) async fn publish(store: &dyn Store, key: &SlotKey, version: u64, seconds: i64) {
@@ -200,4 +201,14 @@ pub(crate) async fn racing_intents(store: &dyn Store) {
     let intents = futures::future::try_join_all(calls).await.unwrap();
     assert!(intents.iter().all(|intent| *intent == intents[0]));
     assert_eq!(shown(store).await, ["Intent 0"]);
+}
+
+pub(crate) async fn turns_are_taken_one_after_the_other(store: &dyn Store) {
+    let first = store.turn_to_publish().await.unwrap();
+    let waiting = store.turn_to_publish();
+    tokio::pin!(waiting);
+    let early = tokio::time::timeout(Duration::from_millis(150), &mut waiting).await;
+    assert!(early.is_err(), "two had the turn at once");
+    drop(first);
+    drop(waiting.await.unwrap());
 }

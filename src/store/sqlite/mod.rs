@@ -14,8 +14,9 @@ mod migrations;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod turn;
 
-use super::{Recorded, Result, Store};
+use super::{Recorded, Result, Store, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, Region,
     Run, RunState, SlotKey, StepRecord, Target, Timestamp,
@@ -25,11 +26,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     connection: Arc<Mutex<Connection>>,
+    turns: Turns,
 }
 
 impl SqliteStore {
@@ -41,7 +44,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self> {
         let connection = connection::open(path)
             .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self::over(connection))
+        Ok(Self::over(connection, Turns::beside(Some(path))))
     }
 
     /// A store that lasts as long as the value and its clones.
@@ -49,12 +52,14 @@ impl SqliteStore {
     /// # Errors
     /// When SQLite cannot set it up.
     pub fn open_in_memory() -> Result<Self> {
-        Ok(Self::over(connection::open_in_memory()?))
+        let connection = connection::open_in_memory()?;
+        Ok(Self::over(connection, Turns::beside(None)))
     }
 
-    fn over(connection: Connection) -> Self {
+    fn over(connection: Connection, turns: Turns) -> Self {
         Self {
             connection: Arc::new(Mutex::new(connection)),
+            turns,
         }
     }
 
@@ -194,6 +199,10 @@ impl Store for SqliteStore {
         let layer = layer.clone();
         self.read(move |tx| layer_versions::list(tx, Some(&layer)))
             .await
+    }
+
+    async fn turn_to_publish(&self) -> Result<Turn> {
+        self.turns.take().await
     }
 
     async fn begin_publish(

@@ -4,19 +4,22 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
 use crate::tools;
 
 /// How long the executable may take to listen.
 const START: Duration = Duration::from_secs(30);
 /// How long a piece of work may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to end when asked to.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A running `serve` process. It is ended, by its id, on drop.
 pub struct Bot {
-    process: Child,
+    process: Server,
     url: String,
     log: PathBuf,
 }
@@ -96,20 +99,15 @@ impl Bot {
             .append(true)
             .open(&options.log)
             .expect("the bot's log can be written");
-        let mut process = options
-            .command()
+        let mut command = options.command();
+        command
             .args(["serve", "--listen", &options.listen])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{} cannot be started: {error}",
-                    options.executable.display()
-                )
-            });
-        let stdout = process.stdout.take().expect("standard output is piped");
+            .stderr(log);
+        // Ended on drop from now on, also when whoever waits for it to listen goes away.
+        let mut process = Server::spawn(&mut command);
+        let stdout = process.take_stdout();
         let line = tokio::task::spawn_blocking(move || {
             BufReader::new(stdout)
                 .lines()
@@ -126,7 +124,6 @@ impl Bot {
             .and_then(|line| line.strip_prefix("Listening on "))
         else {
             let log = std::fs::read_to_string(&options.log).unwrap_or_default();
-            process.kill().ok();
             panic!("the bot does not listen. Its log:\n{log}");
         };
         Self {
@@ -148,9 +145,16 @@ impl Bot {
 
     /// Ends it at once, as a power cut would.
     pub fn kill(&mut self) {
-        // Ending a process that ended by itself is no trouble.
-        self.process.kill().ok();
-        self.process.wait().ok();
+        self.process.kill();
+    }
+
+    /// Asks it to end, as an operator would, and waits until it has; it takes what it started with it.
+    pub fn stop(&mut self) {
+        self.process.terminate(GOODBYE);
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The numbers it gives of itself at `/metrics`, by their full names.
@@ -170,7 +174,15 @@ impl Bot {
     /// # Panics
     /// When that takes too long; the text has its log.
     pub async fn settled(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        self.settled_within(PATIENCE).await;
+    }
+
+    /// The same with a patience of its own, for work that depends on the network.
+    ///
+    /// # Panics
+    /// When that takes longer; the text has its log.
+    pub async fn settled_within(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             let waiting = self.metric("layersmith_events_waiting").await;
             let open = self.metric("layersmith_runs{state=\"open\"}").await;
@@ -180,11 +192,5 @@ impl Bot {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
         panic!("the bot does not come to an end. Its log:\n{}", self.log());
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

@@ -6,6 +6,7 @@
 //! | [`ssh`] | GitHub's git over SSH: a real OpenSSH server for those repositories |
 //! | [`moto`] | AWS |
 //! | [`index`] | a Python package index, with wheels made in code |
+//! | [`demo`] | people: it tells the whole story once and checks every claim it makes |
 //! | [`bot`] | nothing: it starts the real executable and waits for it |
 //! | [`tools`] | nothing: it finds the programs the others need and says how to get them |
 //!
@@ -20,6 +21,7 @@
 #![recursion_limit = "256"]
 
 pub mod bot;
+pub mod demo;
 pub mod github;
 pub mod index;
 pub mod moto;

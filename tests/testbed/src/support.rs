@@ -5,10 +5,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::process::{Child, Command, Output};
+use std::process::{Child, ChildStdout, Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -83,13 +84,40 @@ impl Server {
     pub(crate) fn ended(&mut self) -> bool {
         self.0.try_wait().is_ok_and(|status| status.is_some())
     }
+
+    /// Its standard output, which has to be piped; once.
+    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().expect("standard output is piped")
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        // Both fail only when the process is already gone.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+
+    /// Asks it to end, and ends it when it has not after this long.
+    pub(crate) fn terminate(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        if !self.ended() {
+            // The standard library can only kill. A failure shows below: the process goes on.
+            drop(
+                Command::new("sh")
+                    .args(["-c", &format!("kill -TERM {}", self.id())])
+                    .status(),
+            );
+        }
+        while !self.ended() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is already gone.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        self.kill();
     }
 }
 

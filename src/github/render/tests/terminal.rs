@@ -49,6 +49,34 @@ fn a_plan() {
 }
 
 #[test]
+fn packages_that_targets_have_alike_are_listed_once() {
+    let plan = Plan {
+        entries: [
+            ("p3.12", "2.1.3"),
+            ("p3.13", "2.1.3"),
+            ("p3.13-arm64", "2.2.0"),
+        ]
+        .map(|(name, numpy)| {
+            let mut new = publication("pandas", target(name), &[("numpy", numpy)]);
+            new.build.artifact.size = 9_728;
+            publish(new)
+        })
+        .into(),
+    };
+    insta::assert_snapshot!(plan_as_text(&plan, &[]), @"
+    pandas
+      p3.12        new       2.1.3, to 34 regions (9.5 KiB of 50 MiB zipped, 60.0 MiB of 250 MiB unzipped)
+                             numpy 2.1.3 (MIT)
+      p3.13        new       2.1.3, to 34 regions (9.5 KiB of 50 MiB zipped, 60.0 MiB of 250 MiB unzipped)
+                             same packages as p3.12
+      p3.13-arm64  new       2.2.0, to 34 regions (9.5 KiB of 50 MiB zipped, 60.0 MiB of 250 MiB unzipped)
+                             numpy 2.2.0 (MIT)
+
+    1 layer × 3 targets would be published to 34 regions.
+    ");
+}
+
+#[test]
 fn an_outcome() {
     let mut six = publication("six", target("p3.13"), &[("six", "1.17.0")]);
     six.regions = two_regions();
@@ -79,12 +107,11 @@ fn an_outcome() {
     old
       p3.12        retired   2 versions, usable for another 365 days
     six
-      p3.13        live      1.17.0 in 1 region
+      p3.13        published 1.17.0 to 1 region
                              arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-six:1
-                             FAILED    us-east-1: no answer (will be retried)
+                             FAILED    us-east-1: no answer (another try may help)
     torch
       p3.13        NOT DONE  blocked   too large
-    tables: nothing to change
 
     Published in part: 1 of 2 versions are live, 1 failed; 1 build missing; 1 layer deprecated.
     ");

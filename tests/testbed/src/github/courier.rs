@@ -13,8 +13,8 @@ use crate::support::timestamp;
 /// After these seconds without an answer GitHub calls a delivery failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The value of `X-Hub-Signature-256`.
-pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
+/// The value of `X-Hub-Signature-256` for a body, with the web hook's secret.
+pub fn signature(secret: &str, body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
     let digits: String = tag
         .as_ref()

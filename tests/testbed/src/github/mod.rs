@@ -50,6 +50,7 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinHandle;
 
+pub use courier::signature;
 pub use faults::{Fault, Matcher};
 pub use git::{Files, Identity};
 pub use history::Commit;

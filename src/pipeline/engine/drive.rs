@@ -1,0 +1,90 @@
+//! Drives one run to its end: tries again what may pass, and says so when it does not.
+
+use crate::github::render;
+use crate::model::{Run, RunKind, RunState};
+use crate::pipeline::pull_request::{check_report, say};
+use crate::pipeline::{Bot, StepFailure, apply, pull_request};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+
+/// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass. Returns the
+/// run as it was carried out: a pull request may have been attached before, and may be attached at any time.
+///
+/// # Errors
+/// The failure that ended it. Nothing was said or written down about that yet; see [`end`].
+pub(super) async fn drive(
+    bot: &Bot,
+    run: &Run,
+    retries: ExponentialBuilder,
+) -> Result<Run, StepFailure> {
+    let mut waits = retries.build();
+    loop {
+        match execute(bot, run).await {
+            Err(failure) if failure.transient => match waits.next() {
+                Some(wait) => {
+                    tracing::warn!(run = %run.id, reason = %failure.message, "run {} goes on in {wait:?}: {}", run.id, failure.message);
+                    tokio::time::sleep(wait).await;
+                }
+                None => return Err(failure),
+            },
+            other => return other,
+        }
+    }
+}
+
+async fn execute(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
+    match run.kind {
+        RunKind::Plan => {
+            pull_request::execute(bot, run).await?;
+            Ok(run.clone())
+        }
+        RunKind::Apply => {
+            // With everybody who shares the store, other processes included.
+            let _turn = bot.workshop.store.turn_to_publish().await?;
+            let run = current(bot, run).await?;
+            apply::execute(bot, &run).await?;
+            Ok(run)
+        }
+    }
+}
+
+/// The run as the store has it now.
+pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
+    let stored = bot.workshop.store.run(&run.id).await?;
+    Ok(stored.unwrap_or_else(|| run.clone()))
+}
+
+/// Writes down how a run ended; a failure is said on the pull request first.
+pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
+    let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
+    let (state, detail) = match &outcome {
+        Ok(()) => (RunState::Done, None),
+        Err(failure) => (RunState::Failed, Some(failure.message.as_str())),
+    };
+    if let Err(failure) = &outcome {
+        tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
+        tell_failure(bot, run, failure).await;
+    }
+    match bot.workshop.store.end_run(&run.id, state, detail).await {
+        Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
+        Err(error) => {
+            tracing::error!(run = %run.id, "the end of run {} could not be written down: {error:#}", run.id);
+        }
+    }
+}
+
+/// Check run first, comment last, each as well as it can be had.
+async fn tell_failure(bot: &Bot, run: &Run, failure: &StepFailure) {
+    let number = run.pull_request.unwrap_or_default();
+    let marker = render::marker("pull_request", number);
+    let doing = format!("run {} was under way", run.id);
+    let rendered = render::render_failed(&marker, &run.head_sha, &doing, &failure.message);
+    let report = check_report(run, &run.head_sha, &rendered);
+    if let Err(error) = bot.github.put_check(&report).await {
+        tracing::error!(run = %run.id, "the check run for run {} could not be concluded: {error}", run.id);
+    }
+    if run.pull_request.is_some()
+        && let Err(error) = say(bot, number, &marker, &rendered.comment).await
+    {
+        tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
+    }
+}

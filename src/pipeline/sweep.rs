@@ -1,0 +1,199 @@
+//! What nobody said: lost webhooks, and what failed for a reason that may have passed.
+
+use super::intake::{Intake, made_by};
+use super::{Carried, StepFailure};
+use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
+use crate::plan::Plan;
+
+/// Closed pull requests that a sweep looks at, those that changed last.
+const SWEPT_CLOSED: usize = 50;
+/// Applies that are looked through for the one that made a commit.
+const RECENT: usize = 50;
+/// The pause after a first try that left something undone; it doubles with every further one.
+const FIRST_PAUSE: i64 = 300;
+/// The longest pause: a day.
+const LONGEST_PAUSE: i64 = 86_400;
+
+impl Intake {
+    /// Looks at GitHub for open pull requests whose head nobody planned, closed ones that are still being planned or were
+    /// merged unnoticed, and a default branch that nobody applied; and at the last apply for what is worth another try.
+    ///
+    /// # Errors
+    /// When GitHub or the store cannot be read.
+    pub async fn sweep(&self) -> Result<(), StepFailure> {
+        let branch = self.bot.github.repository().await?.default_branch;
+        for pull_request in self.bot.github.open_pull_requests().await? {
+            let planned = self
+                .is_planned(pull_request.number, &pull_request.head_sha)
+                .await?;
+            if pull_request.base_ref == branch && !planned {
+                self.plan(
+                    pull_request.number,
+                    &pull_request.head_sha,
+                    &pull_request.base_sha,
+                    false,
+                )
+                .await?;
+            }
+        }
+        self.sweep_closed(&branch).await?;
+        let applies = self.recent_applies().await?;
+        let head = self.bot.github.branch_head(&branch).await?;
+        let mut is_known = false;
+        for run in &applies {
+            is_known |= run.head_sha == head
+                || made_by(&self.bot.workshop.store.steps(&run.id).await?, &head);
+        }
+        if !is_known {
+            self.apply(&head, None, false).await?;
+        }
+        match applies.last() {
+            Some(last) if self.is_worth_another_try(last).await? => {
+                self.apply(&last.head_sha, last.pull_request, true).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn sweep_closed(&self, branch: &str) -> Result<(), StepFailure> {
+        let closed = self
+            .bot
+            .github
+            .recently_closed_pull_requests(SWEPT_CLOSED)
+            .await?;
+        for pull_request in closed.iter().filter(|it| it.base_ref == branch) {
+            // Nobody is told of the merges of a time before the bot: it never heard of those pull requests.
+            let runs = self.bot.workshop.store.runs_of(pull_request.number).await?;
+            let planning = runs
+                .iter()
+                .any(|run| run.kind == RunKind::Plan && run.state == RunState::Open);
+            let unnoticed = pull_request.merged
+                && !runs.is_empty()
+                && !runs.iter().any(|run| run.kind == RunKind::Apply);
+            if planning || unnoticed {
+                self.closed(pull_request.number, pull_request.merge_commit_sha.clone())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
+        let runs = self.bot.workshop.store.runs_of(number).await?;
+        // A run that a person cancelled or that failed for good is not started again behind their back.
+        Ok(runs.iter().any(|run| {
+            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
+        }))
+    }
+
+    /// The last applies, oldest first.
+    async fn recent_applies(&self) -> Result<Vec<Run>, StepFailure> {
+        let store = &self.bot.workshop.store;
+        let mut applies = Vec::new();
+        for state in [RunState::Open, RunState::Done, RunState::Failed] {
+            applies.extend(
+                store
+                    .runs_in(state)
+                    .await?
+                    .into_iter()
+                    .filter(|run| run.kind == RunKind::Apply),
+            );
+        }
+        applies.sort_by_key(|run| run.created_at);
+        Ok(applies.split_off(applies.len().saturating_sub(RECENT)))
+    }
+
+    /// Whether an apply that ended left something undone that may work by now, and its pause is over.
+    async fn is_worth_another_try(&self, run: &Run) -> Result<bool, StepFailure> {
+        if run.state == RunState::Open {
+            return Ok(false);
+        }
+        let attempt: u32 = run
+            .id
+            .rsplit('-')
+            .next()
+            .and_then(|attempt| attempt.parse().ok())
+            .unwrap_or(1);
+        let pause = pause_after(attempt);
+        if self.bot.workshop.now().unix() - run.created_at.unix() < pause {
+            return Ok(false);
+        }
+        let steps = self.bot.workshop.store.steps(&run.id).await?;
+        Ok(run.state == RunState::Failed || steps.iter().any(may_work_by_now))
+    }
+}
+
+/// Seconds between the beginning of an attempt, counted from 1, and the next one.
+fn pause_after(attempt: u32) -> i64 {
+    let doublings = attempt.saturating_sub(1).min(16);
+    FIRST_PAUSE
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_PAUSE)
+}
+
+/// Whether a step left something undone for a reason that may have passed.
+fn may_work_by_now(step: &StepRecord) -> bool {
+    if step.name == "tables" {
+        return step.state == StepState::Failed;
+    }
+    if step.name == "plan" {
+        let plan: Option<Plan> = serde_json::from_value(step.output.clone()).ok();
+        return plan.is_some_and(|plan| plan.blocked().any(|(_, failure)| failure.transient));
+    }
+    match serde_json::from_value(step.output.clone()) {
+        Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, Timestamp};
+    use crate::plan::{Outcome, RegionFailure};
+
+    fn published(failed: &[bool]) -> Carried {
+        let failed = failed.iter().map(|&transient| RegionFailure {
+            region: "eu-west-1".parse().unwrap(),
+            message: "no answer".to_owned(),
+            transient,
+        });
+        Carried::Published(Outcome {
+            layer: "demo".parse().unwrap(),
+            target: "p3.13".parse().unwrap(),
+            version: "1.0".to_owned(),
+            digest: Digest::of(b"zip"),
+            published: Vec::new(),
+            already: Vec::new(),
+            failed: failed.collect(),
+        })
+    }
+
+    fn check(name: &str, state: StepState, output: &impl serde::Serialize) -> bool {
+        may_work_by_now(&StepRecord {
+            run: "apply-1".to_owned(),
+            name: name.to_owned(),
+            state,
+            output: serde_json::to_value(output).unwrap(),
+            finished_at: Timestamp::from_unix(0),
+        })
+    }
+
+    #[test]
+    fn only_what_may_have_passed_is_tried_again() {
+        let publish = "publish/demo/p3.13";
+        assert!(check(publish, StepState::Done, &published(&[false, true])));
+        assert!(!check(publish, StepState::Done, &published(&[false])));
+        assert!(!check(publish, StepState::Done, &published(&[])));
+        assert!(check("tables", StepState::Failed, &"the hook says no"));
+        assert!(!check("tables", StepState::Done, &"unchanged"));
+        assert!(!check("check", StepState::Done, &()));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_day() {
+        assert_eq!([1, 2, 3].map(pause_after), [300, 600, 1200]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+}
