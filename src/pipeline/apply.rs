@@ -6,6 +6,7 @@
 use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
+use super::tables::run_trailer;
 use super::{
     Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
 };
@@ -166,10 +167,23 @@ async fn commit_tables(
             .commit_folder(folder, &message, bot.workshop.now(), render)
             .await?
         {
-            Committed::Unchanged { .. } => TablesStep::Unchanged,
+            Committed::Unchanged { head } => pushed_before(bot, run, head).await?,
             Committed::Pushed { commit, paths } => TablesStep::Pushed { commit, paths },
         },
     )
+}
+
+/// A push may arrive although the bot never heard so, because it or the connection died: then the head is this run's
+/// own commit.
+async fn pushed_before(bot: &Bot, run: &Run, head: String) -> Result<TablesStep, StepFailure> {
+    let changes = bot.catalog.changes_of(&head, &run_trailer(&run.id)).await?;
+    Ok(match changes {
+        Some(paths) => TablesStep::Pushed {
+            commit: head,
+            paths,
+        },
+        None => TablesStep::Unchanged,
+    })
 }
 
 #[expect(
