@@ -182,7 +182,7 @@ async fn a_newer_head_takes_the_place_of_one_that_is_still_worked_on() {
         "{comment}"
     );
     insta::assert_snapshot!(world.check(&old).title.unwrap(), @"Stopped");
-    insta::assert_snapshot!(crate::world::normalize(&world.check(&old).summary.unwrap()), @"Work on `SHA` was stopped: a newer run for `SHA` took its place.");
+    insta::assert_snapshot!(world.normalized(number, &world.check(&old).summary.unwrap()), @"Work on `SHA` was stopped: a newer run for `SHA` took its place.");
     world.finish().await;
 }
 

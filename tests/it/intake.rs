@@ -309,7 +309,6 @@ async fn examples_about_what_is_not_there_come_to_an_end() {
         );
     })
     .await;
-    let before = world.github.branch_head("main");
     let started = Instant::now();
     let mut acted: BTreeSet<&str> = BTreeSet::new();
     for (event, payload) in &examples() {
