@@ -20,8 +20,9 @@ use std::time::Duration;
 
 /// Regions worked on at once: all there are.
 const CONCURRENT_REGIONS: usize = 40;
-/// Tries in one region before it is reported as failed; `/layersmith retry` takes it up again.
-const TRIES: usize = 4;
+/// Looks at one region before it is reported as failed. A registry tries its calls several times itself, and all other
+/// regions and the tables wait for the slowest, so the second look is for a publish whose answer got lost.
+const TRIES: usize = 2;
 
 /// What carrying out one entry of a plan came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
