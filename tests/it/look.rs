@@ -91,7 +91,10 @@ impl World {
         assert!(cloned.status.success(), "{cloned:?}");
         let output = self.command(&["tables", folder.path().to_str().unwrap()]);
         let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(said, "Tables: nothing to change.\n", "{output:?}");
+        assert_eq!(
+            said, "Tables in layers/arns: nothing to change.\n",
+            "{output:?}"
+        );
     }
 
     /// Waits until a condition holds.
