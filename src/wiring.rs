@@ -76,7 +76,6 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
 fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     let StoreSetting::Sqlite(path) = settings.store();
     SqliteStore::open(&path)
-        .with_context(|| format!("the store {} cannot be opened", path.display()))
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {

@@ -124,12 +124,8 @@ async fn carry_out_all(
         .into_iter()
         .map(|entry| {
             let progress = &progress;
-            let license = desired
-                .layers
-                .get(&entry.layer)
-                .and_then(|request| request.license.as_deref());
             async move {
-                let result = carry_out(workshop, entry, &desired.policy, license).await;
+                let result = carry_out(workshop, entry, desired).await;
                 progress.done(&format!("{} {}", entry.layer, entry.target));
                 (entry, result)
             }

@@ -1,6 +1,7 @@
 //! `layersmith build NAME`: one layer's zip.
 
 use super::{Backends, Ended, Failure, Output, catalog};
+use crate::github::render::{count, size};
 use crate::model::{LayerName, Target};
 use crate::pipeline::build_wanted;
 use crate::plan::{BuildState, wanted};
@@ -88,7 +89,7 @@ pub(super) async fn run(
                 let path = match &options.output {
                     Some(path) => {
                         std::fs::copy(&kept, path).map_err(|error| {
-                            Failure::Usage(format!("{}: {error}", path.display()))
+                            Failure::Usage(format!("{} cannot be written: {error}", path.display()))
                         })?;
                         path.clone()
                     }
@@ -97,14 +98,17 @@ pub(super) async fn run(
                 let artifact = &build.artifact;
                 writeln!(
                     text,
-                    "{} {} {}: {:.2} MB zipped, {:.2} MB unzipped, {} files, {} packages\n  sha256:{}\n  {}",
+                    "{} {} {}: {} zipped, {} unzipped, {}, {}\n  sha256:{}\n  {}",
                     build.layer,
                     build.version,
                     build.target,
-                    artifact.size as f64 / 1e6,
-                    artifact.unzipped_size as f64 / 1e6,
-                    artifact.files,
-                    artifact.pins.len(),
+                    size(artifact.size),
+                    size(artifact.unzipped_size),
+                    count(
+                        usize::try_from(artifact.files).unwrap_or(usize::MAX),
+                        "file"
+                    ),
+                    count(artifact.pins.len(), "package"),
                     artifact.digest,
                     path.display()
                 )?;

@@ -1,6 +1,7 @@
 //! `layersmith check`: what is wrong with the request files.
 
 use super::{Ended, Failure, Output, catalog};
+use crate::github::render::count;
 use crate::model::Level;
 use clap::Args;
 use std::path::PathBuf;
@@ -24,14 +25,14 @@ pub(super) fn run(output: &Output, options: &Options) -> Result<Ended, Failure> 
         .desired
         .as_ref()
         .map_or(0, |desired| desired.layers.len());
+    let files = count(catalog.files, "request file");
+    let layers = count(layers, "layer");
     let summary = match (errors, warnings) {
-        (0, 0) => format!(
-            "{} request files, {layers} layers: nothing wrong",
-            catalog.files
-        ),
+        (0, 0) => format!("{files}, {layers}: nothing wrong"),
         _ => format!(
-            "{} request files, {layers} layers good: {errors} errors, {warnings} warnings",
-            catalog.files
+            "{files}, {layers} without mistakes: {}, {}",
+            count(errors, "error"),
+            count(warnings, "warning")
         ),
     };
     let text = format!("{}{summary}", catalog::problems_as_text(&catalog.problems));

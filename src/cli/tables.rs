@@ -1,6 +1,7 @@
 //! `layersmith tables`: the tables, from what is recorded as live.
 
 use super::{Backends, Ended, Failure, Output, catalog};
+use crate::github::render::count;
 use crate::gitrepo::{CatalogRepository, Committed};
 use crate::pipeline::{Desired, Workshop, commit_message, render_tables};
 use crate::settings::Settings;
@@ -49,13 +50,14 @@ impl fmt::Display for TablesWritten {
                 removed,
             } => write!(
                 f,
-                "Tables in {}: {written} files written, {removed} removed.",
-                folder.display()
+                "Tables in {}: {} written, {removed} removed.",
+                folder.display(),
+                count(*written, "file")
             ),
             Self::Pushed { commit, paths } => write!(
                 f,
-                "Tables: commit {commit} is pushed, {} files changed.",
-                paths.len()
+                "Tables: commit {commit} is pushed, {} changed.",
+                count(paths.len(), "file")
             ),
             Self::Unchanged { folder } => write!(f, "Tables in {folder}: nothing to change."),
             Self::Failed { message } => write!(f, "Tables: FAILED: {message}"),

@@ -8,6 +8,7 @@ use super::payload::{
     CheckRunEvent, CheckSuiteEvent, Envelope, IssueCommentEvent, PingEvent, PullRequestEvent,
     PullRequestPayload, PushEvent, UserPayload,
 };
+use super::render::is_marked;
 use crate::model::RepositoryName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -313,13 +314,17 @@ fn issue_comment(envelope: &Envelope, event: IssueCommentEvent) -> Received {
     if author.is_bot {
         return ignore(format!("{} is a bot", author.login));
     }
+    let body = event.comment.body.unwrap_or_default();
+    if is_marked(&body) {
+        return ignore("the bot's own comment");
+    }
     act(
         format!("comment/{}/{}", event.comment.id, event.comment.updated_at),
         What::Commented {
             number,
             comment_id: event.comment.id,
             author,
-            body: event.comment.body.unwrap_or_default(),
+            body,
         },
     )
 }

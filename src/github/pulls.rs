@@ -147,6 +147,23 @@ impl GithubClient {
         Ok(all)
     }
 
+    /// Pull requests that are closed or merged, whatever their base, the ones that changed last first; at most `limit`,
+    /// and at most 100.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub async fn recently_closed_pull_requests(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<PullRequest>, GithubError> {
+        let path = format!(
+            "pulls?state=closed&sort=updated&direction=desc&per_page={}",
+            limit.min(100)
+        );
+        let page: Vec<PullRequestAnswer> = self.read(&self.path(&path), Freshness::Settled).await?;
+        Ok(page.into_iter().map(PullRequest::from).collect())
+    }
+
     /// The commit a branch points at.
     ///
     /// # Errors

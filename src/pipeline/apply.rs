@@ -7,11 +7,12 @@ use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
 use super::{
-    Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
+    Bot, Carried, Desired, StepFailure, carry_out, commit_message, forget_lost, read_tree,
+    render_tables,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
-use crate::model::{LayerName, LayerRequest, Policy, Problem, Run, RunKind, Target};
+use crate::model::{LayerName, Policy, Problem, Run, RunKind, Target};
 use crate::plan::{Action, Entry, Outcome, Plan, plan, wanted};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,7 @@ async fn make_plan(
     let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
     let offered = bot.workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
+    forget_lost(&bot.workshop, &mut wanted, &builds, &versions);
     build_missing(bot, journal, desired, &mut wanted).await?;
     Ok(plan(&wanted, &builds, &versions, &desired.held))
 }
@@ -138,18 +140,11 @@ async fn publish_entry(
     desired: &Desired,
     entry: &Entry,
 ) -> Result<Carried, StepFailure> {
-    let license = desired
-        .layers
-        .get(&entry.layer)
-        .and_then(|request: &LayerRequest| request.license.as_deref());
     match entry.action {
         Action::Publish(_) | Action::Retire { .. } => {
             let name = format!("publish/{}/{}", entry.layer, entry.target);
             journal
-                .step(
-                    &name,
-                    carry_out(&bot.workshop, entry, &desired.policy, license),
-                )
+                .step(&name, carry_out(&bot.workshop, entry, desired))
                 .await
         }
         Action::Keep { .. } | Action::Build | Action::Blocked { .. } => Ok(Carried::Nothing),

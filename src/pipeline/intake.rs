@@ -15,6 +15,9 @@ const BATCH: usize = 100;
 /// An event that still cannot be handled after this many seconds is given up; the sweep sees what it was about.
 const GIVE_UP_AFTER: i64 = 3600;
 
+/// For so many seconds GitHub may show an older state than the one an event tells of.
+const GITHUB_LAGS: i64 = 5;
+
 /// Turns events into runs.
 #[derive(Clone)]
 pub struct Intake {
@@ -63,11 +66,8 @@ impl Intake {
             })?;
         match happening.what {
             What::PullRequestChanged {
-                number,
-                head_sha,
-                base_sha,
-                ..
-            } => self.plan(number, &head_sha, &base_sha, false).await,
+                number, head_sha, ..
+            } => self.changed(number, &head_sha, event).await,
             What::PullRequestClosed {
                 number,
                 merged,
@@ -99,6 +99,29 @@ impl Intake {
             What::CheckRequested { head_sha } => self.check_requested(&head_sha).await,
             What::Ping { .. } => Ok("ping".to_owned()),
         }
+    }
+
+    /// Plans a pull request as GitHub shows it now: the event may be late, and of a head that was left behind.
+    async fn changed(&self, number: u64, head: &str, event: &Event) -> Result<String, StepFailure> {
+        let pull_request = self.bot.github.pull_request(number).await?;
+        let age = self.bot.workshop.now().unix() - event.received_at.unix();
+        if pull_request.head_sha != head && age < GITHUB_LAGS {
+            return Err(StepFailure::transient(format!(
+                "GitHub shows {} as the head of #{number}, the event says {}",
+                short(&pull_request.head_sha),
+                short(head)
+            )));
+        }
+        if !pull_request.is_open {
+            return Ok("closed since".to_owned());
+        }
+        self.plan(
+            number,
+            &pull_request.head_sha,
+            &pull_request.base_sha,
+            false,
+        )
+        .await
     }
 
     /// Starts planning a head of a pull request and stops what is under way for its other heads. With `again`, a head
@@ -190,7 +213,7 @@ impl Intake {
         Ok(format!("run {}", run.id))
     }
 
-    async fn closed(
+    pub(super) async fn closed(
         &self,
         number: u64,
         merge_commit: Option<String>,

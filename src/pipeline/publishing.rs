@@ -4,14 +4,18 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
-use super::{StepFailure, Workshop};
-use crate::model::{Digest, LayerArn, LayerState, Policy, Region, SlotKey, layer_description};
+use super::{Desired, StepFailure, Workshop};
+use crate::build::BuildOptions;
+use crate::model::{
+    BuildRecord, LayerArn, LayerRequest, LayerState, Policy, Region, SlotKey, layer_description,
+};
 use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
 use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Regions worked on at once: all there are.
@@ -38,11 +42,11 @@ pub enum Carried {
 pub async fn carry_out(
     workshop: &Workshop,
     entry: &Entry,
-    policy: &Policy,
-    license: Option<&str>,
+    desired: &Desired,
 ) -> Result<Carried, StepFailure> {
+    let policy = &desired.policy;
     match &entry.action {
-        Action::Publish(publication) => publish(workshop, publication, policy, license)
+        Action::Publish(publication) => publish(workshop, publication, desired)
             .await
             .map(Carried::Published),
         Action::Retire { .. } => {
@@ -61,20 +65,21 @@ pub async fn carry_out(
 async fn publish(
     workshop: &Workshop,
     publication: &Publication,
-    policy: &Policy,
-    license: Option<&str>,
+    desired: &Desired,
 ) -> Result<Outcome, StepFailure> {
     let build = &publication.build;
+    let policy = &desired.policy;
+    let layer = desired.layers.get(&build.layer);
     workshop.store.put_build(build).await?;
     let request = PublishRequest {
         name: publication.published_name.clone(),
         description: layer_description(&build.layer, &build.version, &build.artifact.digest),
-        license: license
-            .map(str::to_owned)
+        license: layer
+            .and_then(|layer| layer.license.clone())
             .or_else(|| build.artifact.license_info()),
         python: build.target.python,
         architecture: build.target.architecture,
-        zip: read_zip(workshop, &build.artifact.digest).await?,
+        zip: read_zip(workshop, build, layer).await?,
         digest: build.artifact.digest,
     };
     let work: Vec<_> = publication
@@ -123,18 +128,38 @@ async fn publish(
     Ok(outcome)
 }
 
-async fn read_zip(workshop: &Workshop, digest: &Digest) -> Result<Bytes, StepFailure> {
+/// The zip; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
+async fn read_zip(
+    workshop: &Workshop,
+    build: &BuildRecord,
+    layer: Option<&LayerRequest>,
+) -> Result<Bytes, StepFailure> {
+    let digest = &build.artifact.digest;
+    let artifacts = workshop.builder.artifacts();
+    let unreadable = |error: std::io::Error| {
+        let digest = digest.short();
+        StepFailure::lasting(format!(
+            "the built layer sha256:{digest} cannot be read: {error}"
+        ))
+    };
+    let lost = match artifacts.read(digest).await {
+        Ok(zip) => return Ok(zip),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => error,
+        Err(error) => return Err(unreadable(error)),
+    };
+    tracing::warn!(layer = %build.layer, target = %build.target, "building {} {} again: {lost}", build.layer, build.target);
+    let options = BuildOptions {
+        exclude: layer.map_or(&[], |layer| &layer.exclude),
+    };
     workshop
         .builder
-        .artifacts()
-        .read(digest)
+        .build(&build.lock, &options, &|_| {})
         .await
-        .map_err(|error| {
-            StepFailure::lasting(format!(
-                "the built layer sha256:{} cannot be read: {error}",
-                digest.short()
-            ))
-        })
+        .map_err(|error| StepFailure {
+            message: error.for_people(),
+            transient: error.is_transient(),
+        })?;
+    artifacts.read(digest).await.map_err(unreadable)
 }
 
 async fn in_region(
@@ -165,7 +190,11 @@ async fn in_region(
     let arn = (|| find_or_publish(workshop, request, policy, region))
         .retry(backoff())
         .when(RegistryError::is_transient)
-        .await?;
+        .await
+        .map_err(|error| StepFailure {
+            message: error.reason(),
+            transient: error.is_transient(),
+        })?;
     let expires_at = workshop.now().plus_days(policy.expire_after_days);
     workshop
         .store

@@ -5,6 +5,8 @@ use super::{Carried, StepFailure};
 use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
 use crate::plan::Plan;
 
+/// Closed pull requests that a sweep looks at, those that changed last.
+const SWEPT_CLOSED: usize = 50;
 /// Applies that are looked through for the one that made a commit.
 const RECENT: usize = 50;
 /// The pause after a first try that left something undone; it doubles with every further one.
@@ -13,8 +15,8 @@ const FIRST_PAUSE: i64 = 300;
 const LONGEST_PAUSE: i64 = 86_400;
 
 impl Intake {
-    /// Looks at GitHub for open pull requests whose head nobody planned and a default branch that nobody applied, and
-    /// at the last apply for what is worth another try.
+    /// Looks at GitHub for open pull requests whose head nobody planned, closed ones that are still being planned or were
+    /// merged unnoticed, and a default branch that nobody applied; and at the last apply for what is worth another try.
     ///
     /// # Errors
     /// When GitHub or the store cannot be read.
@@ -34,6 +36,7 @@ impl Intake {
                 .await?;
             }
         }
+        self.sweep_closed(&branch).await?;
         let applies = self.recent_applies().await?;
         let head = self.bot.github.branch_head(&branch).await?;
         let mut is_known = false;
@@ -51,6 +54,29 @@ impl Intake {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn sweep_closed(&self, branch: &str) -> Result<(), StepFailure> {
+        let closed = self
+            .bot
+            .github
+            .recently_closed_pull_requests(SWEPT_CLOSED)
+            .await?;
+        for pull_request in closed.iter().filter(|it| it.base_ref == branch) {
+            // Nobody is told of the merges of a time before the bot: it never heard of those pull requests.
+            let runs = self.bot.workshop.store.runs_of(pull_request.number).await?;
+            let planning = runs
+                .iter()
+                .any(|run| run.kind == RunKind::Plan && run.state == RunState::Open);
+            let unnoticed = pull_request.merged
+                && !runs.is_empty()
+                && !runs.iter().any(|run| run.kind == RunKind::Apply);
+            if planning || unnoticed {
+                self.closed(pull_request.number, pull_request.merge_commit_sha.clone())
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
@@ -89,15 +115,21 @@ impl Intake {
             .next()
             .and_then(|attempt| attempt.parse().ok())
             .unwrap_or(1);
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << attempt.saturating_sub(1).min(16))
-            .min(LONGEST_PAUSE);
+        let pause = pause_after(attempt);
         if self.bot.workshop.now().unix() - run.created_at.unix() < pause {
             return Ok(false);
         }
         let steps = self.bot.workshop.store.steps(&run.id).await?;
         Ok(run.state == RunState::Failed || steps.iter().any(may_work_by_now))
     }
+}
+
+/// Seconds between the beginning of an attempt, counted from 1, and the next one.
+fn pause_after(attempt: u32) -> i64 {
+    let doublings = attempt.saturating_sub(1).min(16);
+    FIRST_PAUSE
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_PAUSE)
 }
 
 /// Whether a step left something undone for a reason that may have passed.
@@ -112,5 +144,56 @@ fn may_work_by_now(step: &StepRecord) -> bool {
     match serde_json::from_value(step.output.clone()) {
         Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, Timestamp};
+    use crate::plan::{Outcome, RegionFailure};
+
+    fn published(failed: &[bool]) -> Carried {
+        let failed = failed.iter().map(|&transient| RegionFailure {
+            region: "eu-west-1".parse().unwrap(),
+            message: "no answer".to_owned(),
+            transient,
+        });
+        Carried::Published(Outcome {
+            layer: "demo".parse().unwrap(),
+            target: "p3.13".parse().unwrap(),
+            version: "1.0".to_owned(),
+            digest: Digest::of(b"zip"),
+            published: Vec::new(),
+            already: Vec::new(),
+            failed: failed.collect(),
+        })
+    }
+
+    fn check(name: &str, state: StepState, output: &impl serde::Serialize) -> bool {
+        may_work_by_now(&StepRecord {
+            run: "apply-1".to_owned(),
+            name: name.to_owned(),
+            state,
+            output: serde_json::to_value(output).unwrap(),
+            finished_at: Timestamp::from_unix(0),
+        })
+    }
+
+    #[test]
+    fn only_what_may_have_passed_is_tried_again() {
+        let publish = "publish/demo/p3.13";
+        assert!(check(publish, StepState::Done, &published(&[false, true])));
+        assert!(!check(publish, StepState::Done, &published(&[false])));
+        assert!(!check(publish, StepState::Done, &published(&[])));
+        assert!(check("tables", StepState::Failed, &"the hook says no"));
+        assert!(!check("tables", StepState::Done, &"unchanged"));
+        assert!(!check("check", StepState::Done, &()));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_day() {
+        assert_eq!([1, 2, 3].map(pause_after), [300, 600, 1200]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
     }
 }

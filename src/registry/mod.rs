@@ -52,9 +52,9 @@ pub struct PublishedVersion {
 
 /// Why a registry could not do something; the kinds are those a caller acts on.
 #[derive(Debug, thiserror::Error)]
+#[error("{}: {}", self.region(), self.reason())]
 pub enum RegistryError {
     /// Too many requests; worth another try later.
-    #[error("{region}: AWS Lambda asks to slow down: {message}")]
     Throttled {
         /// Where.
         region: Region,
@@ -62,7 +62,6 @@ pub enum RegistryError {
         message: String,
     },
     /// The region did not answer, or broke off; worth another try. A publish may or may not have happened.
-    #[error("{region}: no answer: {message}")]
     Unreachable {
         /// Where.
         region: Region,
@@ -70,7 +69,6 @@ pub enum RegistryError {
         message: String,
     },
     /// The registry refused; the same request will be refused again.
-    #[error("{region}: refused: {message}")]
     Refused {
         /// Where.
         region: Region,
@@ -80,6 +78,25 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Where.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        let (Self::Throttled { region, .. }
+        | Self::Unreachable { region, .. }
+        | Self::Refused { region, .. }) = self;
+        region
+    }
+
+    /// Why, for where the region is told anyway.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Throttled { message, .. } => format!("AWS Lambda asks to slow down: {message}"),
+            Self::Unreachable { message, .. } => format!("no answer: {message}"),
+            Self::Refused { message, .. } => format!("refused: {message}"),
+        }
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -4,7 +4,7 @@ use crate::world::{AUTHOR, World, normalize};
 use layersmith_testbed::github::Files;
 
 /// The annotations of the head's check, a line each, after the check's own outcome.
-fn annotations(world: &World, number: u64) -> String {
+pub(crate) fn annotations(world: &World, number: u64) -> String {
     let check = world.check(&world.github.pull_request_head(number));
     let mut text = format!(
         "{}: {}\n",

@@ -34,7 +34,7 @@ async fn a_new_version_is_shown_beside_the_old_one_which_expires() {
         )
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(second), @"
+    insta::assert_snapshot!(world.conversation(second), @r#"
     second #2
     Open · mona · main ← second
 
@@ -45,10 +45,10 @@ async fn a_new_version_is_shown_beside_the_old_one_which_expires() {
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.12` | `demo-app` `1.0.0` → `1.1.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.12-arm64` | `demo-app` `1.0.0` → `1.1.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13` | `demo-app` `1.0.0` → `1.1.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13-arm64` | `demo-app` `1.0.0` → `1.1.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.12` | `demo-app` `1.0.0` → `1.1.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.12-arm64` | `demo-app` `1.0.0` → `1.1.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | `demo-app` `1.0.0` → `1.1.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13-arm64` | `demo-app` `1.0.0` → `1.1.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -73,7 +73,7 @@ async fn a_new_version_is_shown_beside_the_old_one_which_expires() {
 
     ── checks ──
     ✓ layersmith: success · 1 layer × 4 targets would be published to 2 regions after the merge
-    ");
+    "#);
     world.github.merge_pull_request(second).await;
     world.settled().await;
     assert!(!world.comment(second).contains("`core`"));

@@ -31,7 +31,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
         .map(|one| (one.path.as_str(), one.start_line, one.start_column))
         .collect();
     assert_eq!(places, [("layers/wrong.yaml", 4, Some(11))]);
-    insta::assert_snapshot!(world.conversation(number), @"
+    insta::assert_snapshot!(world.conversation(number), @r#"
     Change layers #1
     Open · mona · main ← change
 
@@ -48,8 +48,8 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -73,7 +73,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     ── checks ──
     ✗ layersmith: failure · 1 mistake to mend first
       layers/wrong.yaml:4:11 failure · `us-esat-1` is not a region of AWS Lambda: did you mean `us-east-1`?
-    ");
+    "#);
     let before = world.comment_ids(number);
 
     world
@@ -90,7 +90,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     let head = world.github.pull_request_head(number);
     assert_eq!(world.conclusions(&head), ["success"]);
     assert_eq!(world.conclusions(&first_head), ["failure"]);
-    insta::assert_snapshot!(world.conversation(number), @"
+    insta::assert_snapshot!(world.conversation(number), @r#"
     Change layers #1
     Open · mona · main ← change
 
@@ -101,8 +101,8 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -124,7 +124,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.13` | first time: `demo-native 2.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-native 2.0.0` | 1.4 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -145,7 +145,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     ── checks ──
     ✓ layersmith: success · 3 builds of 2 layers would be published to 2 regions after the merge
-    ");
+    "#);
     world.finish().await;
 }
 
@@ -182,7 +182,7 @@ async fn a_newer_head_takes_the_place_of_one_that_is_still_worked_on() {
         "{comment}"
     );
     insta::assert_snapshot!(world.check(&old).title.unwrap(), @"Stopped");
-    insta::assert_snapshot!(crate::world::normalize(&world.check(&old).summary.unwrap()), @"Work on `SHA` was stopped: a newer run for `SHA` took its place.");
+    insta::assert_snapshot!(world.normalized(number, &world.check(&old).summary.unwrap()), @"Work on `SHA` was stopped: a newer run for `SHA` took its place.");
     world.finish().await;
 }
 

@@ -36,7 +36,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
         )
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @"
+    insta::assert_snapshot!(world.conversation(number), @r#"
     regions #1
     Open · mona · main ← regions
 
@@ -49,7 +49,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.13` | first time: `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-core 1.0.0` | 1.3 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -70,7 +70,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
 
     ── checks ──
     ✓ layersmith: success · 1 layer × 1 target would be published to 2 regions after the merge
-    ");
+    "#);
 
     world.github.merge_pull_request(number).await;
     world.settled().await;
@@ -222,7 +222,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
         )
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @"
+    insta::assert_snapshot!(world.conversation(number), @r#"
     broken #1
     Open · mona · main ← broken
 
@@ -242,7 +242,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.13` | first time: `demo-native 2.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-native 2.0.0` | 1.4 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -265,7 +265,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
     ✗ layersmith: failure · 2 mistakes to mend first
       .github/layersmith.yaml:2:1 failure · unknown key `regionz`: did you mean `regions`?
       .github/layersmith.yaml:3:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
-    ");
+    "#);
 
     // Merged all the same: nothing is published by a policy that cannot be read, and mended it goes on.
     let merge = world.github.merge_pull_request(number).await;

@@ -20,10 +20,10 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
-    | `p3.12` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.12-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
-    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 0.0 MiB (1 %) | 0.0 MiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.12` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.12-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+    | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
     <details><summary>What is inside, and where it goes</summary>
 

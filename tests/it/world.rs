@@ -120,10 +120,19 @@ impl World {
             .into_iter()
             .map(|comment| comment.id);
         self.read.lock().unwrap().extend(ids);
+        self.normalized(number, &self.github.conversation(number))
+    }
+
+    /// A text about a pull request with what differs from run to run replaced.
+    pub(crate) fn normalized(&self, number: u64, text: &str) -> String {
         // Commit ids are not always seen as such by their digits: those that are known are replaced first.
-        let mut text = self.github.conversation(number);
+        let mut text = text.to_owned();
         let mut known = vec![self.github.pull_request_head(number)];
         known.extend(self.github.log("main").into_iter().map(|commit| commit.sha));
+        for delivery in self.github.deliveries() {
+            let head = delivery.payload.pointer("/pull_request/head/sha");
+            known.extend(head.and_then(|sha| sha.as_str()).map(str::to_owned));
+        }
         for sha in known {
             for length in [sha.len(), 12, 7] {
                 text = text.replace(&sha[..length], "SHA");

@@ -30,6 +30,7 @@ pub use states::{
     render_waiting_for_approval, render_working,
 };
 pub use text::{outcome_as_text, plan_as_text};
+pub use words::{count, size};
 
 pub use super::Conclusion;
 use crate::model::Problem;
@@ -74,5 +75,15 @@ pub fn marker(kind: &str, number: u64) -> String {
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
         .collect();
-    format!("<!-- layersmith:{kind}:{number} -->")
+    format!("{MARK}{kind}:{number} -->")
+}
+
+/// How every marker begins.
+const MARK: &str = "<!-- layersmith:";
+
+/// Whether a comment begins with a [`marker`]: everything the bot writes does. With a token its account may be a
+/// person's, so that the account alone does not tell.
+#[must_use]
+pub fn is_marked(comment: &str) -> bool {
+    comment.starts_with(MARK)
 }

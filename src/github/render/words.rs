@@ -5,7 +5,8 @@ use crate::model::{LayerName, Region, Target};
 use std::collections::BTreeMap;
 
 /// `1 layer`, `2 layers`: for nouns with a regular plural.
-pub(super) fn count(number: usize, noun: &str) -> String {
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
@@ -60,7 +61,8 @@ pub(super) fn targets(targets: &[Target]) -> String {
 }
 
 /// `12.3 MiB`, and `12.3 KiB` for what would hardly show in MiB.
-pub(super) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let kibibytes = bytes as f64 / 1024.0;
     if kibibytes < 102.4 {
         format!("{kibibytes:.1} KiB")

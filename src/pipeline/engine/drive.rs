@@ -6,7 +6,8 @@ use crate::pipeline::pull_request::{check_report, say};
 use crate::pipeline::{Bot, StepFailure, apply, pull_request};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass.
+/// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass. Returns the
+/// run as it was carried out: a pull request may have been attached before, and may be attached at any time.
 ///
 /// # Errors
 /// The failure that ended it. Nothing was said or written down about that yet; see [`end`].
@@ -14,7 +15,7 @@ pub(super) async fn drive(
     bot: &Bot,
     run: &Run,
     retries: ExponentialBuilder,
-) -> Result<(), StepFailure> {
+) -> Result<Run, StepFailure> {
     let mut waits = retries.build();
     loop {
         match execute(bot, run).await {
@@ -30,35 +31,31 @@ pub(super) async fn drive(
     }
 }
 
-async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
+async fn execute(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
     match run.kind {
-        RunKind::Plan => pull_request::execute(bot, run).await,
+        RunKind::Plan => {
+            pull_request::execute(bot, run).await?;
+            Ok(run.clone())
+        }
         RunKind::Apply => {
             // With everybody who shares the store, other processes included.
             let _turn = bot.workshop.store.turn_to_publish().await?;
-            let answered = current(bot, run).await?;
-            apply::execute(bot, &answered).await?;
-            // A pull request that was attached meanwhile is answered, too; everything else is in the journal.
-            let now = current(bot, run).await?;
-            if now.pull_request != answered.pull_request {
-                apply::execute(bot, &now).await?;
-            }
-            Ok(())
+            let run = current(bot, run).await?;
+            apply::execute(bot, &run).await?;
+            Ok(run)
         }
     }
 }
 
-async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
-    Ok(bot
-        .workshop
-        .store
-        .run(&run.id)
-        .await?
-        .unwrap_or_else(|| run.clone()))
+/// The run as the store has it now.
+pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
+    let stored = bot.workshop.store.run(&run.id).await?;
+    Ok(stored.unwrap_or_else(|| run.clone()))
 }
 
 /// Writes down how a run ended; a failure is said on the pull request first.
 pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
+    let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
     let (state, detail) = match &outcome {
         Ok(()) => (RunState::Done, None),
         Err(failure) => (RunState::Failed, Some(failure.message.as_str())),

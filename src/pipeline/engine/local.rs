@@ -1,7 +1,7 @@
 //! The engine of one machine: runs are tasks of this process, the journal is in the store.
 
 use super::Engine;
-use super::drive::{drive, end};
+use super::drive::{current, drive, end};
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::check_report;
@@ -55,27 +55,18 @@ impl LocalEngine {
     }
 
     fn launch(self: &Arc<Self>, run: &Run) {
+        if run.kind == RunKind::Apply {
+            return self.queue(run);
+        }
         let mut under_way = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if under_way.contains_key(&run.id) {
-            return;
+        if !under_way.contains_key(&run.id) {
+            let (engine, task_run) = (Arc::clone(self), run.clone());
+            let task = tokio::spawn(async move { engine.carry(&task_run).await });
+            under_way.insert(run.id.clone(), Some(task.abort_handle()));
         }
-        let handle = match run.kind {
-            RunKind::Plan => {
-                let (engine, run) = (Arc::clone(self), run.clone());
-                Some(tokio::spawn(async move { engine.carry(&run).await }).abort_handle())
-            }
-            RunKind::Apply => {
-                // The receiver lives as long as the engine; should it be gone, the run stays open for the next start.
-                if self.applies.send(run.clone()).is_err() {
-                    tracing::error!(run = %run.id, "run {} waits for the next start", run.id);
-                }
-                None
-            }
-        };
-        under_way.insert(run.id.clone(), handle);
     }
 
     async fn work_off(self: Arc<Self>, mut queue: UnboundedReceiver<Run>) {
@@ -100,16 +91,41 @@ impl LocalEngine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&run.id);
+        let outcome = match outcome {
+            Ok(answered) => match current(&self.bot, run).await {
+                // A pull request was attached after the run had looked: it is answered, too, from the journal.
+                Ok(now) if now.pull_request != answered.pull_request => {
+                    self.queue(&now);
+                    return;
+                }
+                Ok(_) => Ok(()),
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => Err(failure),
+        };
         end(&self.bot, run, outcome).await;
+    }
+
+    fn queue(&self, run: &Run) {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if under_way.insert(run.id.clone(), None).is_none()
+            && self.applies.send(run.clone()).is_err()
+        {
+            // The receiver lives as long as the engine; should it be gone, the run stays open for the next start.
+            tracing::error!(run = %run.id, "run {} waits for the next start", run.id);
+        }
     }
 }
 
 /// A task that ends together with whoever waits for it.
-struct StopWithMe(tokio::task::JoinHandle<Result<(), StepFailure>>);
+struct StopWithMe(tokio::task::JoinHandle<Result<Run, StepFailure>>);
 
 impl StopWithMe {
     /// Its outcome; nothing when it panicked.
-    async fn wait(mut self) -> Option<Result<(), StepFailure>> {
+    async fn wait(mut self) -> Option<Result<Run, StepFailure>> {
         (&mut self.0).await.ok()
     }
 }

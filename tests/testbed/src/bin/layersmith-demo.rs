@@ -61,6 +61,7 @@ async fn show(options: &Options) -> ExitCode {
     if !options.exit {
         narrator.plain(&stage.invitation());
         stop.await;
+        drop(stage);
         narrator.plain("\nStopped; everything that was started is ended.");
     }
     ExitCode::SUCCESS

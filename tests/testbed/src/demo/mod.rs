@@ -9,6 +9,7 @@
 mod folder;
 mod options;
 mod proof;
+mod reading;
 mod registry;
 mod screen;
 mod stage;

@@ -16,11 +16,12 @@ pub(super) fn commit(stage: &Stage, narrator: &mut Narrator) {
         .iter()
         .partition(|commit| commit.author.name == BOT_NAME);
     narrator.claim(
-        "the bot made one commit, the newest, on top of the merge, and it names both layers",
+        "the bot pushed one commit over SSH, on top of the merge, and it names both layers",
         equal(&by_bot.len(), &1).and_then(|()| {
             let newest = &log[0];
             ensure(
                 newest.sha == by_bot[0].sha
+                    && newest.committer.name == BOT_NAME
                     && newest.parents == [by_people[0].sha.clone()]
                     && LAYERS.iter().all(|layer| newest.message.contains(layer)),
                 || format!("the newest is {newest:?}"),

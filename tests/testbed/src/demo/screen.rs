@@ -1,6 +1,5 @@
 //! What the terminal shows: headings, claims, quotations; bold and dim only where somebody sees them.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -57,18 +56,15 @@ impl Narrator {
     /// A remark within a step.
     pub fn say(&self, text: &str) {
         for line in text.lines() {
-            self.plain(&format!("   {line}"));
+            self.plain(format!("   {line}").trim_end());
         }
     }
 
     /// A text of somebody else, with a line at its left; of a long one the first `limit` lines.
     pub fn quote(&self, text: &str, limit: usize) {
-        let shown = shortened(text, limit);
-        let mut quoted = String::new();
-        for line in shown.trim_end().lines() {
-            writeln!(quoted, "   │ {line}").expect("writing to a string never fails");
+        for line in shortened(text.trim_end(), limit).lines() {
+            self.plain(format!("   │ {line}").trim_end());
         }
-        self.plain(quoted.replace(" \n", "\n").trim_end());
     }
 
     /// A claim, and whether it held: `Err` says what was found instead.

@@ -61,11 +61,11 @@ impl Stage {
         let git = GitServer::start(github.repositories_root()).await;
         github.set_ssh(&git.base_url(), &[git.host_key()]);
         narrator.say(&format!(
-            "GitHub      {}  a double with the repository {REPOSITORY}, strict about GitHub's own API description",
+            "GitHub      {}  a double with the repository {REPOSITORY}; it holds every request against GitHub's API description",
             github.url()
         ));
         narrator.say(&format!(
-            "git         {}  a real OpenSSH server for the same repository",
+            "git         {}  a real OpenSSH server for the same repository, with a deploy key",
             git.url(REPOSITORY)
         ));
         let mut settings = settings(options, &folder, &github, &git);
@@ -92,8 +92,10 @@ impl Stage {
                 "SQLite and a registry directory, its own defaults"
             }
         ));
+        narrator
+            .say("The repository's policy: Python 3.12 and 3.13, x86_64 and arm64, every region.");
         narrator.dim(&format!(
-            "   everything it keeps, and its log: {}",
+            "   Everything the bot keeps, and its log: {}",
             shown(folder.path())
         ));
         Self {
@@ -199,7 +201,9 @@ fn settings(
     github: &GithubDouble,
     git: &GitServer,
 ) -> BotOptions {
-    let mut settings = BotOptions::new(&options.layersmith, folder.path());
+    // Commands run it from another folder, too.
+    let executable = std::path::absolute(&options.layersmith).expect("the path is not empty");
+    let mut settings = BotOptions::new(executable, folder.path());
     settings.set("LAYERSMITH_REPOSITORY", REPOSITORY);
     settings.set("LAYERSMITH_GITHUB_API_URL", github.url());
     settings.set("LAYERSMITH_GITHUB_APP_ID", github.app_id().to_string());

@@ -1,5 +1,6 @@
 //! What happens: a pull request with a mistake, its repair, the merge, and what came of it.
 
+use super::reading::as_shown;
 use super::screen::{ensure, equal, shortened};
 use super::stage::{AUTHOR, Stage, TARGETS};
 use super::{Narrator, Options, proof, registry, tables};
@@ -14,7 +15,7 @@ const MISTAKE: (&str, u64) = ("layers/orjson.yaml", 3);
 pub(super) const LAYERS: [&str; 2] = ["orjson", "requests"];
 
 /// Lines of a conversation that are shown.
-const CONVERSATION_LINES: usize = 70;
+const CONVERSATION_LINES: usize = 80;
 
 pub(super) async fn tell(options: &Options, narrator: &mut Narrator) -> Stage {
     narrator.step("start", "The stage: everything listens on 127.0.0.1");
@@ -36,7 +37,7 @@ pub(super) async fn tell(options: &Options, narrator: &mut Narrator) -> Stage {
 
     narrator.step("show", "What people see in the end");
     narrator.say("The conversation:");
-    narrator.quote(&stage.github.conversation(number), CONVERSATION_LINES);
+    narrator.quote(&conversation(&stage, number), CONVERSATION_LINES);
     narrator.say("\nThe bot's commit:");
     narrator.quote(&proof::commit_shown(&stage), 24);
     let table = "layers/arns/p3.13-arm64/eu-central-1.md";
@@ -45,7 +46,7 @@ pub(super) async fn tell(options: &Options, narrator: &mut Narrator) -> Stage {
         published.places()
     ));
     let text = stage.github.file_at("main", table).unwrap_or_default();
-    narrator.quote(&text, 15);
+    narrator.quote(&as_shown(&text), 15);
     stage
 }
 
@@ -66,7 +67,7 @@ async fn ask(stage: &Stage, narrator: &mut Narrator) -> (u64, Comment) {
         .await;
     narrator.say("GitHub signs and delivers its web hooks; the bot resolves, builds and answers:");
     stage.settled().await;
-    narrator.quote(&github.conversation(number), CONVERSATION_LINES);
+    narrator.quote(&conversation(stage, number), CONVERSATION_LINES);
 
     let head = github.pull_request_head(number);
     let marks: Vec<(String, u64)> = github
@@ -118,7 +119,7 @@ async fn repair(stage: &Stage, narrator: &mut Narrator, number: u64, first: &Com
         short(&newer)
     ));
     stage.settled().await;
-    narrator.quote(&github.conversation(number), CONVERSATION_LINES);
+    narrator.quote(&conversation(stage, number), CONVERSATION_LINES);
 
     let superseded = stage.metric("layersmith_runs{state=\"superseded\"}").await;
     narrator.claim(
@@ -181,6 +182,11 @@ fn edited(stage: &Stage, number: u64, first: &Comment) -> Result<(), String> {
     ensure(answers[0].body != first.body, || {
         "its text did not change".to_owned()
     })
+}
+
+/// The conversation as a person reads it.
+fn conversation(stage: &Stage, number: u64) -> String {
+    as_shown(&stage.github.conversation(number))
 }
 
 fn conclusions(stage: &Stage, sha: &str) -> Vec<String> {

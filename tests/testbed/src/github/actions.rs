@@ -257,6 +257,23 @@ impl GithubDouble {
         self.shared.send_all().await;
     }
 
+    /// Sends the first one of those held back that `matches`, before those that came earlier.
+    ///
+    /// # Panics
+    /// When none of them does.
+    pub async fn deliver_first(&self, matches: impl Fn(&Delivery) -> bool) {
+        let id = {
+            let mut state = self.shared.lock();
+            let waiting = state.outbox.iter().position(|id| {
+                let known = state.deliveries.iter().find(|delivery| delivery.id == *id);
+                known.is_some_and(&matches)
+            });
+            let position = waiting.expect("one of the deliveries held back matches");
+            state.outbox.remove(position)
+        };
+        self.shared.send_one(id).await;
+    }
+
     /// Delivers once more what was delivered under this GUID; answers the record of the attempt.
     pub async fn redeliver(&self, guid: &str) -> Delivery {
         let id = webhooks::queue_again(&mut self.shared.lock(), guid);

@@ -46,6 +46,12 @@ impl Shared {
         }
     }
 
+    /// Sends one delivery in its turn.
+    pub(crate) async fn send_one(&self, id: u64) {
+        let _turn = self.courier.lock().await;
+        self.send(id).await;
+    }
+
     async fn send(&self, id: u64) {
         let (delivery, url, body, signature, hook_id) = {
             let state = self.lock();
