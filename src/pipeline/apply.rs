@@ -112,7 +112,7 @@ async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
     let branch = bot.github.repository().await?.default_branch;
     let commit = bot.github.branch_head(&branch).await?;
     let files = files_at(bot, &commit).await?;
-    let (desired, problems) = read_tree(&files, files.get(Policy::PATH).map(Vec::as_slice));
+    let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
         commit,
         desired,

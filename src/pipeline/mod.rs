@@ -19,7 +19,7 @@ mod sweep;
 mod tables;
 
 pub use building::{build_wanted, settle};
-pub use desired::{Desired, read_tree, retained};
+pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
 pub use publishing::{Carried, carry_out};
 use report::outcomes_of_kept;
