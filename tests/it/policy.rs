@@ -233,8 +233,8 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     | | Where | What is wrong | Write instead |
     |---|---|---|---|
-    | ❌ | [`.github/layersmith.yaml:2:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | unknown key `regionz` | did you mean `regions`? |
-    | ❌ | [`.github/layersmith.yaml:3:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
+    | ❌ | [`.github/layersmith.yaml:3:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | unknown key `regionz` | did you mean `regions`? |
+    | ❌ | [`.github/layersmith.yaml:4:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L4) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
 
     - This pull request edits the policy (`.github/layersmith.yaml`). It is planned with the policy of its base branch; the edited one counts from the merge on, and what follows from it is done then.
 
@@ -263,14 +263,14 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     ── checks ──
     ✗ layersmith: failure · 2 mistakes to mend first
-      .github/layersmith.yaml:2:1 failure · unknown key `regionz`: did you mean `regions`?
-      .github/layersmith.yaml:3:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
+      .github/layersmith.yaml:3:1 failure · unknown key `regionz`: did you mean `regions`?
+      .github/layersmith.yaml:4:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
     "#);
 
     // Merged all the same: nothing is published by a policy that cannot be read, and mended it goes on.
     let merge = world.github.merge_pull_request(number).await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @"
+    insta::assert_snapshot!(world.conversation(number), @r#"
     broken #1
     Merged · mona · main ← broken
 
@@ -279,8 +279,8 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     | | Where | What is wrong | Write instead |
     |---|---|---|---|
-    | ❌ | [`.github/layersmith.yaml:2:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | unknown key `regionz` | did you mean `regions`? |
-    | ❌ | [`.github/layersmith.yaml:3:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
+    | ❌ | [`.github/layersmith.yaml:3:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | unknown key `regionz` | did you mean `regions`? |
+    | ❌ | [`.github/layersmith.yaml:4:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L4) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
 
     - The tables are as they were.
 
@@ -289,9 +289,9 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     ── checks ──
     ✗ layersmith: failure · 2 mistakes to mend first
-      .github/layersmith.yaml:2:1 failure · unknown key `regionz`: did you mean `regions`?
-      .github/layersmith.yaml:3:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
-    ");
+      .github/layersmith.yaml:3:1 failure · unknown key `regionz`: did you mean `regions`?
+      .github/layersmith.yaml:4:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
+    "#);
     assert_eq!(world.conclusions(&merge), ["failure"]);
     assert_eq!(world.published().len(), 0);
     let mended = policy(
