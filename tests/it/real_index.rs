@@ -25,6 +25,10 @@ for record in (name for name in names if name.endswith(".dist-info/RECORD")):
 print(json.dumps({"names": names, "unlisted": sorted(set(names) - listed), "wrong": wrong}))
 "#;
 
+#[expect(
+    clippy::print_stdout,
+    reason = "a test that was left out has to say so"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_packages_make_the_same_right_layers_twice() {
     if std::env::var_os("LAYERSMITH_TEST_OFFLINE").is_some_and(|value| value == "1") {
