@@ -1,8 +1,10 @@
 //! A catalog on this machine: the folder that holds `layers/` and `.github/layersmith.yaml`.
 
 use super::{Ended, Failure, Output};
+use crate::github::FILE_LIMIT;
 use crate::model::{Policy, Problem};
 use crate::pipeline::{Desired, read_tree};
+use crate::request::SourceFile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -46,13 +48,13 @@ pub(super) fn read(path: &Path) -> Result<LocalCatalog, Failure> {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
             continue;
         };
-        if entry.file_type()?.is_file() && only.as_ref().is_none_or(|only| *only == name) {
-            files.insert(format!("{FOLDER}/{name}"), std::fs::read(entry.path())?);
+        if !entry.file_type()?.is_dir() && only.as_ref().is_none_or(|only| *only == name) {
+            files.insert(format!("{FOLDER}/{name}"), source_file(&entry.path())?);
         }
     }
     files.retain(|path, _| crate::pipeline::retained(path));
-    let policy = match std::fs::read(root.join(Policy::PATH)) {
-        Ok(bytes) => Some(bytes),
+    let policy = match source_file(&root.join(Policy::PATH)) {
+        Ok(file) => Some(file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
             return Err(Failure::Usage(format!(
@@ -61,13 +63,27 @@ pub(super) fn read(path: &Path) -> Result<LocalCatalog, Failure> {
             )));
         }
     };
-    let (desired, problems) = read_tree(&files, policy.as_deref());
+    let (desired, problems) = read_tree(&files, policy.as_ref());
     Ok(LocalCatalog {
         root,
         files: files.len(),
         desired,
         problems,
     })
+}
+
+/// A file as the server would find it in a commit: links are not followed, and what is too large is not read.
+fn source_file(path: &Path) -> std::io::Result<SourceFile> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        Ok(SourceFile::Elsewhere)
+    } else if metadata.len() > FILE_LIMIT {
+        Ok(SourceFile::TooLarge {
+            size: metadata.len(),
+        })
+    } else {
+        Ok(SourceFile::Bytes(std::fs::read(path)?))
+    }
 }
 
 /// The root of the catalog a path belongs to, and the one file that is meant, should it be one.

@@ -6,9 +6,9 @@
 use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
+use super::tables::run_trailer;
 use super::{
-    Bot, Carried, Desired, StepFailure, carry_out, commit_message, forget_lost, read_tree,
-    render_tables,
+    Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
@@ -112,7 +112,7 @@ async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
     let branch = bot.github.repository().await?.default_branch;
     let commit = bot.github.branch_head(&branch).await?;
     let files = files_at(bot, &commit).await?;
-    let (desired, problems) = read_tree(&files, files.get(Policy::PATH).map(Vec::as_slice));
+    let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
         commit,
         desired,
@@ -129,7 +129,6 @@ async fn make_plan(
     let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
     let offered = bot.workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    forget_lost(&bot.workshop, &mut wanted, &builds, &versions);
     build_missing(bot, journal, desired, &mut wanted).await?;
     Ok(plan(&wanted, &builds, &versions, &desired.held))
 }
@@ -168,10 +167,23 @@ async fn commit_tables(
             .commit_folder(folder, &message, bot.workshop.now(), render)
             .await?
         {
-            Committed::Unchanged { .. } => TablesStep::Unchanged,
+            Committed::Unchanged { head } => pushed_before(bot, run, head).await?,
             Committed::Pushed { commit, paths } => TablesStep::Pushed { commit, paths },
         },
     )
+}
+
+/// A push may arrive although the bot never heard so, because it or the connection died: then the head is this run's
+/// own commit.
+async fn pushed_before(bot: &Bot, run: &Run, head: String) -> Result<TablesStep, StepFailure> {
+    let changes = bot.catalog.changes_of(&head, &run_trailer(&run.id)).await?;
+    Ok(match changes {
+        Some(paths) => TablesStep::Pushed {
+            commit: head,
+            paths,
+        },
+        None => TablesStep::Unchanged,
+    })
 }
 
 #[expect(

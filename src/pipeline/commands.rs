@@ -20,16 +20,6 @@ pub(super) async fn handle(
     if commands.is_empty() {
         return Ok("no command".to_owned());
     }
-    // Apps are told apart by their accounts; a token's account looks like anybody's.
-    if intake
-        .bot
-        .github
-        .identity()
-        .await?
-        .is(author.id, &author.login)
-    {
-        return Ok("the bot's own comment".to_owned());
-    }
     // A reaction is a courtesy: one that cannot be left must not keep the command from being carried out.
     if let Err(error) = intake.bot.github.react(comment_id, Reaction::Eyes).await {
         tracing::warn!("no reaction on comment {comment_id}: {error}");

@@ -1,7 +1,7 @@
 //! The files of a catalog at a commit → the desired state.
 
 use crate::model::{LayerName, LayerRequest, Policy, Problem};
-use crate::request;
+use crate::request::{self, SourceFile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,21 +18,21 @@ pub struct Desired {
     pub held: BTreeSet<LayerName>,
 }
 
-/// Whether a file of the repository has a say in the desired state.
+/// Whether a file of the repository has a say in the desired state, or looks as if it should have.
 #[must_use]
 pub fn retained(path: &str) -> bool {
-    path == Policy::PATH || request::is_request_path(path)
+    path == Policy::PATH || request::is_request_path(path) || request::is_misplaced_path(path)
 }
 
 /// Reads the files of a catalog. `policy` is the policy file to go by (a pull request's base branch has it); without one
 /// the defaults hold. A policy that cannot be read is no policy: its problems are reported and `None` comes back.
 #[must_use]
 pub fn read_tree(
-    files: &BTreeMap<String, Vec<u8>>,
-    policy: Option<&[u8]>,
+    files: &BTreeMap<String, SourceFile>,
+    policy: Option<&SourceFile>,
 ) -> (Option<Desired>, Vec<Problem>) {
     let (policy, mut problems) = match policy {
-        Some(bytes) => request::parse_policy(Policy::PATH, bytes),
+        Some(file) => read_policy(file),
         None => (Some(Policy::default()), Vec::new()),
     };
     let Some(policy) = policy else {
@@ -61,4 +61,13 @@ pub fn read_tree(
         held,
     };
     (Some(desired), problems)
+}
+
+/// The policy that a file holds, and what is wrong with it.
+#[must_use]
+pub fn read_policy(file: &SourceFile) -> (Option<Policy>, Vec<Problem>) {
+    match file.read(Policy::PATH) {
+        Ok(bytes) => request::parse_policy(Policy::PATH, bytes),
+        Err(problem) => (None, vec![problem]),
+    }
 }

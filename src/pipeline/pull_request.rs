@@ -4,12 +4,12 @@
 //! their verified digests only. The policy is the base branch's.
 
 use super::journal::Journal;
-use super::{Bot, Desired, StepFailure, building, read_tree, retained};
+use super::{Bot, Desired, StepFailure, building, read_policy, read_tree, retained};
 use crate::github::render::{self, PlanView, Progress, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
 use crate::plan::{Action, BuildState, Plan, Wanted, plan, wanted};
-use crate::request;
+use crate::request::{self, SourceFile};
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,13 +119,14 @@ async fn read(bot: &Bot, run: &Run, number: u64) -> Result<PullRequestRead, Step
             None => merged.remove(*path),
         };
     }
-    let (desired, mut problems) = read_tree(&merged, base.get(Policy::PATH).map(Vec::as_slice));
+    let (desired, mut problems) = read_tree(&merged, base.get(Policy::PATH));
     let policy_edited = touched.contains(&Policy::PATH.to_owned());
     if let (true, Some(edited)) = (policy_edited, head.get(Policy::PATH)) {
         problems.retain(|problem| problem.path != Policy::PATH);
-        problems.extend(request::parse_policy(Policy::PATH, edited).1);
+        problems.extend(read_policy(edited).1);
     }
-    problems.retain(|problem| touched.contains(&problem.path));
+    // Without a policy nothing can be said of the files: then its mistakes are what there is to tell.
+    problems.retain(|problem| touched.contains(&problem.path) || desired.is_none());
     let changed: BTreeSet<LayerName> = touched.iter().filter_map(|path| layer_of(path)).collect();
     if let Some(desired) = &desired
         && changed.len() > desired.policy.limits.layers_per_pull_request
@@ -188,28 +189,23 @@ fn layer_of(path: &str) -> Option<LayerName> {
     path.rsplit('/').next()?.split_once('.')?.0.parse().ok()
 }
 
-/// The files that have a say, by path. One that is too large to read stays as an oversized body, which the validation
-/// refuses with its size.
+/// The files that have a say, by path.
 pub(super) async fn files_at(
     bot: &Bot,
     sha: &str,
-) -> Result<BTreeMap<String, Vec<u8>>, StepFailure> {
+) -> Result<BTreeMap<String, SourceFile>, StepFailure> {
     let files = bot.github.files_at(sha, retained).await?;
     Ok(files
         .into_iter()
-        .map(|(path, content)| match content {
-            FileContent::Bytes(bytes) => (path, bytes.to_vec()),
-            FileContent::TooLarge { size } => (path, oversized(size)),
-            // Never followed; an empty request file is refused by the validation.
-            FileContent::Symlink | FileContent::Submodule => (path, Vec::new()),
+        .map(|(path, content)| {
+            let file = match content {
+                FileContent::Bytes(bytes) => SourceFile::Bytes(bytes.to_vec()),
+                FileContent::TooLarge { size } => SourceFile::TooLarge { size },
+                FileContent::Symlink | FileContent::Submodule => SourceFile::Elsewhere,
+            };
+            (path, file)
         })
         .collect())
-}
-
-/// A body of the file's size, which the validation refuses for it.
-fn oversized(size: u64) -> Vec<u8> {
-    const ENOUGH: u64 = 8 * 1024 * 1024;
-    vec![b'#'; usize::try_from(size.min(ENOUGH)).unwrap_or_default()]
 }
 
 struct Planned {

@@ -20,11 +20,8 @@ const VALUE_LIMIT: usize = 10_000;
 /// Reads a file; `None` when it cannot be read as YAML, which the report then says.
 pub(super) fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<Node> {
     if bytes.len() > FILE_LIMIT {
-        report.error(
-            Location::START,
-            format!("the file has {} bytes and is not read", bytes.len()),
-            format!("keep it below {} KiB", FILE_LIMIT / 1024),
-        );
+        let (message, hint) = too_large(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        report.error(Location::START, message, hint);
         return None;
     }
     let text = match std::str::from_utf8(bytes) {
@@ -50,6 +47,14 @@ pub(super) fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<Node> {
             None
         }
     }
+}
+
+/// What is said of a file over the limit, and what to do about it.
+pub(super) fn too_large(size: u64) -> (String, String) {
+    (
+        format!("the file has {size} bytes and is not read"),
+        format!("keep it below {} KiB", FILE_LIMIT / 1024),
+    )
 }
 
 fn options() -> Options {
@@ -180,6 +185,9 @@ fn hint_for_line(text: &str, at: Location) -> String {
     }
     if near().any(|line| line.matches('"').count() % 2 == 1) {
         return "close the quotes on the line they begin on".to_owned();
+    }
+    if near().any(|line| line.matches(['[', '{']).count() > DEPTH_LIMIT) {
+        return "no key needs more than three levels of lists and mappings".to_owned();
     }
     if near().any(|line| line.matches('[').count() != line.matches(']').count()) {
         return "close the list with `]`".to_owned();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::git::Files;
+use super::git::{Change, Files};
 use super::repositories::{announce, commit, follow_head, fork, publish_head, pull};
 use super::state::{Comment, Delivery, Merge, Pull, State};
 use super::{GithubDouble, Shared, webhooks};
@@ -301,8 +301,8 @@ impl GithubDouble {
 
 fn subject(files: &Files) -> String {
     match files.0.as_slice() {
-        [(path, Some(_))] => format!("Update {path}"),
-        [(path, None)] => format!("Delete {path}"),
+        [(path, Change::Delete)] => format!("Delete {path}"),
+        [(path, _)] => format!("Update {path}"),
         several => format!("Update {} files", several.len()),
     }
 }

@@ -18,7 +18,14 @@ pub struct Identity {
 
 /// Changes to files: what to write and what to delete. Made from an array of `(path, content)`.
 #[derive(Clone, Debug, Default)]
-pub struct Files(pub(crate) Vec<(String, Option<Vec<u8>>)>);
+pub struct Files(pub(crate) Vec<(String, Change)>);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Write(Vec<u8>),
+    Link(String),
+    Delete,
+}
 
 impl Files {
     pub fn new() -> Self {
@@ -27,13 +34,20 @@ impl Files {
 
     #[must_use]
     pub fn write(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        self.0.push((path.into(), Some(content.into())));
+        self.0.push((path.into(), Change::Write(content.into())));
+        self
+    }
+
+    /// A symbolic link to `target`.
+    #[must_use]
+    pub fn link(mut self, path: impl Into<String>, target: impl Into<String>) -> Self {
+        self.0.push((path.into(), Change::Link(target.into())));
         self
     }
 
     #[must_use]
     pub fn delete(mut self, path: impl Into<String>) -> Self {
-        self.0.push((path.into(), None));
+        self.0.push((path.into(), Change::Delete));
         self
     }
 }
@@ -111,17 +125,19 @@ impl BareRepository {
         if let Some(parent) = parent {
             line(format!("from {parent}\n"));
         }
-        for (path, content) in &files.0 {
-            match content {
-                Some(content) => {
-                    stream.extend_from_slice(
-                        format!("M 100644 inline {path}\ndata {}\n", content.len()).as_bytes(),
-                    );
-                    stream.extend_from_slice(content);
-                    stream.push(b'\n');
+        for (path, change) in &files.0 {
+            let (mode, content) = match change {
+                Change::Write(content) => (100_644, content.as_slice()),
+                Change::Link(target) => (120_000, target.as_bytes()),
+                Change::Delete => {
+                    stream.extend_from_slice(format!("D {path}\n").as_bytes());
+                    continue;
                 }
-                None => stream.extend_from_slice(format!("D {path}\n").as_bytes()),
-            }
+            };
+            let head = format!("M {mode} inline {path}\ndata {}\n", content.len());
+            stream.extend_from_slice(head.as_bytes());
+            stream.extend_from_slice(content);
+            stream.push(b'\n');
         }
         let mut child = self
             .git(["fast-import", "--quiet", "--force"])
