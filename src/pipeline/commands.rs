@@ -118,6 +118,12 @@ async fn plan_again(intake: &Intake, pull_request: &PullRequest) -> Result<Answe
             "This pull request is closed: there is nothing to plan.".to_owned(),
         ));
     }
+    // Another branch's policy is not the catalog's: whoever may push to it would decide what is planned with.
+    if !intake.is_to_default_branch(pull_request).await? {
+        return Ok(Answer::say(
+            "Only pull requests to the default branch are planned.".to_owned(),
+        ));
+    }
     let outcome = intake
         .plan(
             pull_request.number,

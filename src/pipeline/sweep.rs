@@ -1,6 +1,6 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
-use super::intake::{Intake, made_by};
+use super::intake::{Intake, last_plan, made_by};
 use super::{Carried, StepFailure};
 use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
 use crate::plan::Plan;
@@ -82,9 +82,8 @@ impl Intake {
     async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
         let runs = self.bot.workshop.store.runs_of(number).await?;
         // A run that a person cancelled or that failed for good is not started again behind their back.
-        Ok(runs.iter().any(|run| {
-            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
-        }))
+        Ok(last_plan(&runs)
+            .is_some_and(|run| run.head_sha == head && run.state != RunState::Superseded))
     }
 
     /// The last applies, oldest first.
