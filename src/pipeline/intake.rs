@@ -16,7 +16,7 @@ const BATCH: usize = 100;
 const GIVE_UP_AFTER: i64 = 3600;
 
 /// For so many seconds GitHub may show an older state than the one an event tells of.
-const GITHUB_LAGS: i64 = 5;
+pub(super) const GITHUB_LAGS: i64 = 5;
 
 /// Turns events into runs.
 #[derive(Clone)]
