@@ -3,6 +3,7 @@
 //! Whatever commit set a run off, it carries out what the default branch asks for now: an older state is never
 //! brought back by a run that was late or repeated.
 
+use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
@@ -43,7 +44,7 @@ pub(super) enum TablesStep {
 /// When a step could not be done; the journal keeps what was done. A region that failed is not an error of the run.
 pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
     let journal = Journal::open(&bot.workshop, run).await?;
-    let read: BranchRead = journal.step("read", read(bot)).await?;
+    let read: BranchRead = journal.step("read", read(bot, run)).await?;
     let Some(desired) = &read.desired else {
         return finish(
             bot,
@@ -108,9 +109,24 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
     .await
 }
 
-async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
+async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
     let branch = bot.github.repository().await?.default_branch;
     let commit = bot.github.branch_head(&branch).await?;
+    let age = bot.workshop.now().unix() - run.created_at.unix();
+    if commit != run.head_sha
+        && age < GITHUB_LAGS
+        && bot
+            .github
+            .merge_base(&commit, &run.head_sha)
+            .await
+            .is_ok_and(|base| base == commit)
+    {
+        return Err(StepFailure::transient(format!(
+            "GitHub shows {} as the head of {branch}, which is older than {}",
+            short(&commit),
+            short(&run.head_sha)
+        )));
+    }
     let files = files_at(bot, &commit).await?;
     let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
