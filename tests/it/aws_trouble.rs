@@ -36,7 +36,10 @@ async fn one_region_fails(fault: AwsFault, told: &str) {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
     let mut desk = desk_on_aws(&proxy.endpoint()).await;
-    desk.options.set("LAYERSMITH_AWS_TIMEOUT", "0.5");
+    if fault == AwsFault::Hang {
+        // Every try is waited for to its end.
+        desk.options.set("LAYERSMITH_AWS_TIMEOUT", "1");
+    }
     proxy.fail_region("sa-east-1", fault);
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 1, "{said:#?}");
