@@ -30,8 +30,8 @@ pub(crate) fn use_aws(options: &mut BotOptions, endpoint: &str) {
 }
 
 /// A world whose secrets are in AWS and nowhere else; the bot is not started yet.
-async fn world_on_aws(moto: &Moto, endpoint: &str, policy: &str) -> World {
-    let mut world = World::prepare(policy).await;
+async fn world_on_aws(moto: &Moto, endpoint: &str, regions: &str) -> World {
+    let mut world = World::prepare(regions, "").await;
     moto.put_parameter(HOME, "/layersmith/deploy-key", &world.git.writing_key())
         .await;
     let secret = json!({
@@ -89,7 +89,7 @@ async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merge_publishes_to_every_region_of_aws_with_secrets_from_aws() {
     let moto = Moto::start().await;
-    let mut world = world_on_aws(&moto, &moto.endpoint(), "regions: all\n").await;
+    let mut world = world_on_aws(&moto, &moto.endpoint(), "all").await;
     world.start_bot().await;
     let number = world.pull_request(&[REQUEST]).await;
     world.settled().await;
@@ -148,7 +148,7 @@ async fn a_merge_publishes_to_every_region_of_aws_with_secrets_from_aws() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bot_killed_between_publishing_and_the_tables_goes_on_with_the_tables() {
     let moto = Moto::start().await;
-    let regions = "regions: [eu-west-1, us-east-1]\n";
+    let regions = "[eu-west-1, us-east-1]";
     let mut world = world_on_aws(&moto, &moto.endpoint(), regions).await;
     // A git server that takes connections and says nothing: the run gets as far as the tables and no further.
     let silence = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -188,7 +188,7 @@ async fn a_bot_killed_between_publishing_and_the_tables_goes_on_with_the_tables(
 async fn a_bot_killed_before_it_heard_of_its_publication_adopts_it() {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
-    let regions = "regions: [eu-west-1, us-east-1]\n";
+    let regions = "[eu-west-1, us-east-1]";
     let mut world = world_on_aws(&moto, &proxy.endpoint(), regions).await;
     world.start_bot().await;
     let request = (
@@ -226,10 +226,14 @@ async fn a_bot_killed_before_it_heard_of_its_publication_adopts_it() {
 async fn a_region_that_fails_is_told_and_a_retry_publishes_only_there() {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
-    let regions = "regions: [eu-west-1, us-east-1, sa-east-1]\narchitectures: [x86_64]\n";
+    let regions = "[eu-west-1, us-east-1, sa-east-1]";
     let mut world = world_on_aws(&moto, &proxy.endpoint(), regions).await;
     world.start_bot().await;
-    let number = world.pull_request(&[REQUEST]).await;
+    let request = (
+        "layers/demo.yaml",
+        "packages: [demo-app]\narchitectures: [x86_64]\n",
+    );
+    let number = world.pull_request(&[request]).await;
     world.settled().await;
     proxy.fail_region("sa-east-1", AwsFault::Refuse(500, "ServiceException"));
     world.github.merge_pull_request(number).await;

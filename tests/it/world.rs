@@ -34,8 +34,7 @@ impl World {
         policy: &str,
         change: impl FnOnce(&mut BotOptions, &Self),
     ) -> Self {
-        let regions = "regions: [eu-west-1, us-east-1]";
-        let mut world = Self::prepare(&format!("{regions}\n{policy}")).await;
+        let mut world = Self::prepare("[eu-west-1, us-east-1]", policy).await;
         let mut options = world.options.clone();
         change(&mut options, &world);
         world.options = options;
@@ -43,15 +42,15 @@ impl World {
         world
     }
 
-    /// A world without a bot yet, and with a policy that says more than which Python versions and which index.
-    pub(crate) async fn prepare(policy: &str) -> Self {
+    /// A world for other regions, and without a bot yet.
+    pub(crate) async fn prepare(regions: &str, policy: &str) -> Self {
         let github = GithubDouble::start(GithubOptions::default()).await;
         let index = PackageIndex::start().await;
         for wheel in usual_wheels() {
             index.publish(wheel);
         }
         let policy = format!(
-            "python: [\"3.12\", \"3.13\"]\nindex_url: {}\n{policy}",
+            "python: [\"3.12\", \"3.13\"]\nregions: {regions}\nindex_url: {}\n{policy}",
             index.url()
         );
         let files = [
