@@ -250,7 +250,8 @@ async fn finish(
         policy,
         usable_until: Some(bot.workshop.now().plus_days(policy.expire_after_days)),
     });
-    let report = check_report(run, &read.commit, &rendered);
+    // On the commit that set the run off, whatever came after it: every commit has a run of its own.
+    let report = check_report(run, &run.head_sha, &rendered);
     journal
         .step("check", async { Ok(bot.github.put_check(&report).await?) })
         .await?;

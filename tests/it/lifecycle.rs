@@ -165,3 +165,38 @@ async fn a_comment_that_somebody_deleted_is_written_again() {
     assert!(world.comment(number).contains("live in 2 regions"));
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_is_planned_like_any_other_and_not_again_when_it_is_ready() {
+    let world = World::start().await;
+    let number = world.pull_request(&[("layers/native.yaml", NATIVE)]).await;
+    world.settled().await;
+    let planned = world.comment(number);
+    world.github.set_draft(number, true).await;
+    world.settled().await;
+    let head = world
+        .github
+        .push_to_pull_request(number, [("layers/native.yaml", "packages: [demo-nativ\n")])
+        .await;
+    world.settled().await;
+    assert_eq!(world.conclusions(&head), ["failure"]);
+    assert_ne!(world.comment(number), planned);
+    let head = world
+        .github
+        .push_to_pull_request(number, [("layers/native.yaml", NATIVE)])
+        .await;
+    world.settled().await;
+    let writes = |world: &World| {
+        let requests = world.github.requests();
+        requests
+            .iter()
+            .filter(|request| request.method != "GET")
+            .count()
+    };
+    let before = writes(&world);
+    world.github.set_draft(number, false).await;
+    world.settled().await;
+    assert_eq!(writes(&world), before, "what is planned is not said again");
+    assert_eq!(world.conclusions(&head), ["success"]);
+    world.finish().await;
+}

@@ -207,9 +207,16 @@ async fn two_merges_one_right_after_the_other_are_both_published_and_answered() 
         .await;
     let core = world.branch("core", &[("layers/core.yaml", CORE)]).await;
     world.settled().await;
-    world.github.merge_pull_request(native).await;
-    world.github.merge_pull_request(core).await;
+    let merges = [
+        world.github.merge_pull_request(native).await,
+        world.github.merge_pull_request(core).await,
+    ];
     world.settled().await;
+    for merge in merges {
+        assert_eq!(world.conclusions(&merge), ["success"]);
+    }
+    let own = world.github.branch_head("main").unwrap();
+    assert_eq!(world.conclusions(&own), Vec::<String>::new());
     for (number, layer) in [(native, "`native`"), (core, "`core`")] {
         let comment = world.comment(number);
         assert!(

@@ -75,6 +75,7 @@ impl GithubDouble {
                 body: None,
                 author: author.to_owned(),
                 open: true,
+                draft: false,
                 base,
                 base_sha,
                 head_repository: head.clone(),
@@ -114,6 +115,25 @@ impl GithubDouble {
         });
         self.shared.send_waiting().await;
         sha
+    }
+
+    /// Turns a pull request into a draft, or says that a draft is ready for review.
+    pub async fn set_draft(&self, number: u64, draft: bool) {
+        self.with(|state, name| {
+            let now = state.tick_text();
+            let author = {
+                let pull = pull(state, name, number);
+                (pull.draft, pull.updated_at) = (draft, now);
+                pull.author.clone()
+            };
+            let action = if draft {
+                "converted_to_draft"
+            } else {
+                "ready_for_review"
+            };
+            webhooks::pull_request(state, name, number, action, &author, json!({}));
+        });
+        self.shared.send_waiting().await;
     }
 
     /// Closes a pull request without merging it.

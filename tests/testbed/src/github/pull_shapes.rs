@@ -26,7 +26,7 @@ pub(crate) fn simple_pull(state: &State, base: &Repository, pull: &Pull) -> Valu
         "patch_url": format!("{html}.patch"), "issue_url": issue, "number": number, "state": if pull.open { "open" } else { "closed" },
         "locked": false, "title": pull.title, "user": author, "body": pull.body, "created_at": pull.created_at, "updated_at": pull.updated_at,
         "closed_at": pull.closed_at, "merged_at": pull.merged.as_ref().map(|merge| &merge.at), "merge_commit_sha": merge_commit(pull),
-        "assignee": null, "assignees": [], "requested_reviewers": [], "requested_teams": [], "labels": [], "milestone": null, "draft": false,
+        "assignee": null, "assignees": [], "requested_reviewers": [], "requested_teams": [], "labels": [], "milestone": null, "draft": pull.draft,
         "commits_url": format!("{url}/commits"), "review_comments_url": format!("{url}/comments"),
         "review_comment_url": format!("{api}/pulls/comments{{/number}}"), "comments_url": format!("{issue}/comments"), "statuses_url": statuses,
         "head": end(head, &pull.head_branch, &pull.head_sha), "base": end(base, &pull.base, &pull.base_sha),
@@ -82,7 +82,7 @@ pub(crate) fn issue(state: &State, base: &Repository, pull: &Pull) -> Value {
         "locked": false, "assignee": null, "assignees": [], "milestone": null,
         "comments": base.comments.values().filter(|comment| comment.pull == number).count(), "created_at": pull.created_at,
         "updated_at": pull.updated_at, "closed_at": pull.closed_at, "author_association": association(base, &pull.author),
-        "active_lock_reason": null, "draft": false, "body": pull.body, "reactions": reactions, "state_reason": null,
+        "active_lock_reason": null, "draft": pull.draft, "body": pull.body, "reactions": reactions, "state_reason": null,
         "timeline_url": format!("{url}/timeline"), "performed_via_github_app": null,
         "pull_request": {
             "url": format!("{api}/pulls/{number}"), "html_url": html, "diff_url": format!("{html}.diff"), "patch_url": format!("{html}.patch"),

@@ -156,6 +156,7 @@ pub(crate) struct Pull {
     pub(crate) body: Option<String>,
     pub(crate) author: String,
     pub(crate) open: bool,
+    pub(crate) draft: bool,
     pub(crate) base: String,
     /// Where the base branch was when the pull request was last touched: what GitHub's `base.sha` says.
     pub(crate) base_sha: String,
