@@ -210,8 +210,12 @@ async fn github(settings: &Settings) -> anyhow::Result<GithubClient> {
     let write_interval = Duration::try_from_secs_f64(settings.github_write_interval)
         .context("LAYERSMITH_GITHUB_WRITE_INTERVAL is no number of seconds")?;
     let defaults = GithubSettings::new(repository, auth);
+    let request_timeout = Duration::from_secs(settings.github_timeout.max(1));
     Ok(GithubClient::new(GithubSettings {
         api_url: settings.github_api_url.clone(),
+        request_timeout,
+        // Whoever does not wait long for an answer does not want long pauses between the questions either.
+        retry_delay: defaults.retry_delay.min(request_timeout / 10),
         write_interval,
         ..defaults
     })?)

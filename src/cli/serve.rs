@@ -35,7 +35,8 @@ pub(super) async fn run(
             repository,
             webhook_secrets,
         } = (backends.served)(settings).await?;
-        let engine = LocalEngine::new(bot.clone(), retries());
+        let patience = Duration::from_secs(options.listen.patience.max(1));
+        let engine = LocalEngine::new(bot.clone(), retries(patience), patience);
         let resumed = engine.resume().await?;
         tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
         let engine: Arc<dyn Engine> = Arc::new(engine);
@@ -85,22 +86,27 @@ fn app_state(
     }
 }
 
-/// From half a second to a minute, eight times: a little over two minutes for whatever passes by itself.
-fn retries() -> ExponentialBuilder {
+/// From half a second to a minute, as long as they are within the patience together.
+fn retries(patience: Duration) -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(60))
-        .with_max_times(8)
+        .without_max_times()
+        .with_total_delay(Some(patience))
         .with_jitter()
 }
 
 async fn handle_events(intake: Intake, wake: Arc<Notify>) {
     loop {
-        if let Err(error) = intake.handle_waiting().await {
+        if let Err(error) = intake.take_up_waiting().await {
             tracing::error!("events wait: {error:#}");
         }
-        // Whether an event came or the time is up, the store is looked at.
-        drop(tokio::time::timeout(LOOK_AGAIN, wake.notified()).await);
+        // Whatever happens first, the store is looked at.
+        tokio::select! {
+            () = wake.notified() => {}
+            () = intake.lane_ended() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }
 

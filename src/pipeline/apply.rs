@@ -40,8 +40,9 @@ pub(super) enum TablesStep {
 /// Applies the default branch and answers on the pull request, should the run have one.
 ///
 /// # Errors
-/// When a step could not be done; the journal keeps what was done. A region that failed is not an error of the run.
-pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
+/// When a step could not be done; the journal keeps what was done. A region that failed is not an error of the run, nor
+/// are, with `last_try`, tables that could not be committed for a reason that may pass: what is live is told all the same.
+pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFailure> {
     let journal = Journal::open(&bot.workshop, run).await?;
     let read: BranchRead = journal.step("read", read(bot)).await?;
     let Some(desired) = &read.desired else {
@@ -96,10 +97,10 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
     {
         Ok(TablesStep::Unchanged) => TablesResult::Unchanged,
         Ok(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
-        Err(failure) if failure.transient => return Err(failure),
+        Err(failure) if failure.transient && !last_try => return Err(failure),
         Err(failure) => TablesResult::Failed {
             message: failure.message,
-            transient: false,
+            transient: failure.transient,
         },
     };
     finish(

@@ -4,14 +4,14 @@
 //! late or lost event changes nothing in the end; [`Intake::sweep`] finds what a lost one would have said.
 
 use super::engine::Engine;
+use super::lanes::Lanes;
 use super::tables::run_in_message;
 use super::{Bot, StepFailure, commands};
 use crate::github::{Happening, What};
 use crate::model::{Event, Run, RunKind, RunState};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
-/// Events handled in one go.
-const BATCH: usize = 100;
 /// An event that still cannot be handled after this many seconds is given up; the sweep sees what it was about.
 const GIVE_UP_AFTER: i64 = 3600;
 
@@ -23,40 +23,44 @@ const GITHUB_LAGS: i64 = 5;
 pub struct Intake {
     pub(super) bot: Bot,
     pub(super) engine: Arc<dyn Engine>,
+    pub(super) lanes: Arc<Lanes>,
+    /// Held while it is decided whether a commit has its run already: merging tells of one commit twice.
+    deciding: Arc<Mutex<()>>,
 }
 
 impl Intake {
     /// An intake that starts runs on an engine.
     #[must_use]
     pub fn new(bot: Bot, engine: Arc<dyn Engine>) -> Self {
-        Self { bot, engine }
+        Self {
+            bot,
+            engine,
+            lanes: Lanes::new(),
+            deciding: Arc::default(),
+        }
     }
 
-    /// Handles every event that waits; returns how many were finished.
-    ///
-    /// # Errors
-    /// When the store fails. An event that cannot be handled for a reason that may pass stays where it is.
-    pub async fn handle_waiting(&self) -> anyhow::Result<usize> {
-        let store = &self.bot.workshop.store;
-        let mut finished = 0;
-        for event in store.waiting_events(BATCH).await? {
-            let outcome = match self.handle(&event).await {
-                Ok(outcome) => outcome,
-                Err(failure)
-                    if failure.transient
-                        && self.bot.workshop.now().unix() - event.received_at.unix()
-                            < GIVE_UP_AFTER =>
-                {
-                    tracing::warn!(event = %event.key, "event {} waits: {}", event.key, failure.message);
-                    continue;
-                }
-                Err(failure) => format!("given up: {}", failure.message),
-            };
-            tracing::info!(event = %event.key, "event {}: {outcome}", event.key);
-            store.finish_event(&event.key, &outcome).await?;
-            finished += 1;
-        }
-        Ok(finished)
+    /// Handles one event; whether that is done, or the event waits for a reason that may pass.
+    pub(super) async fn finish(&self, event: &Event) -> anyhow::Result<bool> {
+        let outcome = match self.handle(event).await {
+            Ok(outcome) => outcome,
+            Err(failure)
+                if failure.transient
+                    && self.bot.workshop.now().unix() - event.received_at.unix()
+                        < GIVE_UP_AFTER =>
+            {
+                tracing::warn!(event = %event.key, "event {} waits: {}", event.key, failure.message);
+                return Ok(false);
+            }
+            Err(failure) => format!("given up: {}", failure.message),
+        };
+        tracing::info!(event = %event.key, "event {}: {outcome}", event.key);
+        self.bot
+            .workshop
+            .store
+            .finish_event(&event.key, &outcome)
+            .await?;
+        Ok(true)
     }
 
     async fn handle(&self, event: &Event) -> Result<String, StepFailure> {
@@ -172,6 +176,7 @@ impl Intake {
         pull_request: Option<u64>,
         again: bool,
     ) -> Result<String, StepFailure> {
+        let _one_at_a_time = self.deciding.lock().await;
         let store = &self.bot.workshop.store;
         let prefix = format!("apply-{}-", short(commit));
         let mut attempt = 1;

@@ -12,6 +12,7 @@ pub mod engine;
 mod failure;
 pub mod intake;
 mod journal;
+mod lanes;
 mod publishing;
 pub mod pull_request;
 mod report;

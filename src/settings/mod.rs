@@ -219,6 +219,17 @@ pub struct Settings {
     )]
     pub github_write_interval: f64,
 
+    /// Seconds to wait for one answer of GitHub before it is asked again
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_GITHUB_TIMEOUT",
+        default_value_t = 20,
+        value_name = "SECONDS"
+    )]
+    pub github_timeout: u64,
+
     /// Another endpoint for all AWS services
     #[arg(
         long,
@@ -320,4 +331,13 @@ pub struct ListenSettings {
         value_name = "SECONDS"
     )]
     pub sweep_interval: u64,
+
+    /// Seconds that a run goes on trying while GitHub, git or the machine's own files let it down
+    #[arg(
+        long,
+        env = "LAYERSMITH_PATIENCE",
+        default_value_t = 120,
+        value_name = "SECONDS"
+    )]
+    pub patience: u64,
 }

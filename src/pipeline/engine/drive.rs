@@ -1,6 +1,6 @@
 //! Drives one run to its end: tries again what may pass, and says so when it does not.
 
-use crate::github::render;
+use crate::github::{GithubError, render};
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::{check_report, say};
 use crate::pipeline::{Bot, StepFailure, apply, pull_request};
@@ -18,8 +18,9 @@ pub(super) async fn drive(
 ) -> Result<Run, StepFailure> {
     let mut waits = retries.build();
     loop {
-        match execute(bot, run).await {
-            Err(failure) if failure.transient => match waits.next() {
+        let wait = waits.next();
+        match execute(bot, run, wait.is_none()).await {
+            Err(failure) if failure.transient => match wait {
                 Some(wait) => {
                     tracing::warn!(run = %run.id, reason = %failure.message, "run {} goes on in {wait:?}: {}", run.id, failure.message);
                     tokio::time::sleep(wait).await;
@@ -31,7 +32,7 @@ pub(super) async fn drive(
     }
 }
 
-async fn execute(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
+async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailure> {
     match run.kind {
         RunKind::Plan => {
             pull_request::execute(bot, run).await?;
@@ -41,7 +42,7 @@ async fn execute(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
             // With everybody who shares the store, other processes included.
             let _turn = bot.workshop.store.turn_to_publish().await?;
             let run = current(bot, run).await?;
-            apply::execute(bot, &run).await?;
+            apply::execute(bot, &run, last_try).await?;
             Ok(run)
         }
     }
@@ -53,7 +54,8 @@ pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
     Ok(stored.unwrap_or_else(|| run.clone()))
 }
 
-/// Writes down how a run ended; a failure is said on the pull request first.
+/// Writes down how a run ended; the failure of an apply is told first. That of a plan was told before, see
+/// [`tell_failure`].
 pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
     let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
     let (state, detail) = match &outcome {
@@ -62,7 +64,9 @@ pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) 
     };
     if let Err(failure) = &outcome {
         tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
-        tell_failure(bot, run, failure).await;
+        if run.kind == RunKind::Apply {
+            tell_failure(bot, run, failure).await;
+        }
     }
     match bot.workshop.store.end_run(&run.id, state, detail).await {
         Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
@@ -72,19 +76,29 @@ pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) 
     }
 }
 
-/// Check run first, comment last, each as well as it can be had.
-async fn tell_failure(bot: &Bot, run: &Run, failure: &StepFailure) {
+/// Check run first, comment last, each as well as it can be had. Whether somebody was told, or there is nobody to tell.
+pub(super) async fn tell_failure(bot: &Bot, run: &Run, failure: &StepFailure) -> bool {
     let number = run.pull_request.unwrap_or_default();
     let marker = render::marker("pull_request", number);
     let doing = format!("run {} was under way", run.id);
     let rendered = render::render_failed(&marker, &run.head_sha, &doing, &failure.message);
     let report = check_report(run, &run.head_sha, &rendered);
-    if let Err(error) = bot.github.put_check(&report).await {
+    let checked = bot.github.put_check(&report).await;
+    if let Err(error) = &checked {
         tracing::error!(run = %run.id, "the check run for run {} could not be concluded: {error}", run.id);
     }
-    if run.pull_request.is_some()
-        && let Err(error) = say(bot, number, &marker, &rendered.comment).await
-    {
-        tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
+    // A commit that GitHub does not know, or no more, has nobody who waits for an answer.
+    let mut told = matches!(
+        checked,
+        Ok(()) | Err(GithubError::NotFound { .. } | GithubError::Validation { .. })
+    );
+    if run.pull_request.is_some() {
+        match say(bot, number, &marker, &rendered.comment).await {
+            Ok(()) => told = true,
+            Err(error) => {
+                tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
+            }
+        }
     }
+    told
 }

@@ -279,6 +279,20 @@ impl GithubDouble {
         });
     }
 
+    /// Everything is well again: faults that nothing has met are dropped.
+    pub fn end_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// What tokens given out from now on may do: `read`, `write` or, with `None`, nothing.
+    pub fn set_app_permission(&self, name: &str, level: Option<&str>) {
+        let permissions = &mut self.shared.lock().app.permissions;
+        match level {
+            Some(level) => permissions.insert(name.to_owned(), level.to_owned()),
+            None => permissions.remove(name),
+        };
+    }
+
     /// Makes every installation token given out so far worthless.
     pub fn expire_tokens(&self) {
         for token in self.shared.lock().tokens.values_mut() {
