@@ -23,6 +23,8 @@ const GIT_TIMEOUT: Duration = Duration::from_secs(120);
 const CONCURRENT_BUILDS: usize = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
+/// The first pause before AWS is asked again is this part of the time that a call may take; later ones double it.
+const AWS_PAUSES: u32 = 20;
 
 /// The backends of this program.
 #[must_use]
@@ -68,7 +70,15 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
                 settings.aws_region.as_str(),
             )
             .await;
-            Arc::new(AwsRegistry::new(config, Region::commercial()))
+            let timeout = Duration::try_from_secs_f64(settings.aws_timeout)
+                .ok()
+                .filter(|timeout| !timeout.is_zero())
+                .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")?;
+            Arc::new(
+                AwsRegistry::new(config, Region::commercial())
+                    .with_call_timeout(timeout)
+                    .with_first_pause(timeout / AWS_PAUSES),
+            )
         }
     })
 }

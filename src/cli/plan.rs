@@ -3,7 +3,7 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, Level};
-use crate::pipeline::{Desired, Workshop, build_wanted, forget_lost, settle};
+use crate::pipeline::{Desired, Workshop, build_wanted, settle};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -50,7 +50,6 @@ pub(super) async fn make(
     );
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    forget_lost(workshop, &mut wanted, &builds, &versions);
     build_missing(output, workshop, desired, &mut wanted).await;
     Ok(plan(
         &wanted,

@@ -119,6 +119,27 @@ impl Attempt<'_> {
             .into())
     }
 
+    pub(super) fn changes_of(
+        &self,
+        commit: &str,
+        line: &str,
+    ) -> Result<Option<Vec<String>>, Fault> {
+        let commit = self.repository.find_commit(self.fetch_commit(commit)?)?;
+        let message = String::from_utf8_lossy(commit.message_bytes());
+        if !message.lines().any(|known| known == line) {
+            return Ok(None);
+        }
+        // A commit without a parent is compared with nothing.
+        let parent = match commit.parent_ids().next() {
+            Some(parent) => {
+                let parent = self.fetch_commit(&parent.to_string())?;
+                Some(self.repository.find_commit(parent)?.tree()?)
+            }
+            None => None,
+        };
+        tree::differing_paths(self.repository, parent.as_ref(), &commit.tree()?).map(Some)
+    }
+
     fn write_commit<F>(
         &self,
         change: &Change<'_, F>,

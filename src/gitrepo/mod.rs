@@ -205,6 +205,20 @@ impl CatalogRepository {
             .await
     }
 
+    /// The paths that a commit adds, changes or removes, sorted; `None` when its message does not have this line.
+    ///
+    /// # Errors
+    /// As [`CatalogRepository::head`]; `NotFound` also when the server does not give out the commit or its parent.
+    pub async fn changes_of(
+        &self,
+        commit: &str,
+        line: &str,
+    ) -> Result<Option<Vec<String>>, GitError> {
+        let (commit, line) = (commit.to_owned(), line.to_owned());
+        self.run(move |attempt| attempt.changes_of(&commit, &line))
+            .await
+    }
+
     /// Runs an operation on a thread for blocking work, alone and in time, on a new clone if the present one is damaged.
     async fn run<T, W>(&self, work: W) -> Result<T, GitError>
     where

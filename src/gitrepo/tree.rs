@@ -217,6 +217,22 @@ pub(super) fn read_files(
     Ok(files)
 }
 
+/// The paths that two trees do not have alike, sorted.
+pub(super) fn differing_paths(
+    repository: &Repository,
+    before: Option<&Tree<'_>>,
+    after: &Tree<'_>,
+) -> Result<Vec<String>, Fault> {
+    let difference = repository.diff_tree_to_tree(before, Some(after), None)?;
+    let mut paths: Vec<String> = difference
+        .deltas()
+        .filter_map(|delta| delta.new_file().path().or_else(|| delta.old_file().path()))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
 /// Whether a relative path has only plain parts: none empty, `.`, `..` or `.git`.
 pub(super) fn is_plain_path(path: &str) -> bool {
     path.split('/').all(|part| {

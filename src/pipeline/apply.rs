@@ -3,12 +3,13 @@
 //! Whatever commit set a run off, it carries out what the default branch asks for now: an older state is never
 //! brought back by a run that was late or repeated.
 
+use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
+use super::tables::run_trailer;
 use super::{
-    Bot, Carried, Desired, StepFailure, carry_out, commit_message, forget_lost, read_tree,
-    render_tables,
+    Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
@@ -44,7 +45,7 @@ pub(super) enum TablesStep {
 /// are, with `last_try`, tables that could not be committed for a reason that may pass: what is live is told all the same.
 pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFailure> {
     let journal = Journal::open(&bot.workshop, run).await?;
-    let read: BranchRead = journal.step("read", read(bot)).await?;
+    let read: BranchRead = journal.step("read", read(bot, run)).await?;
     let Some(desired) = &read.desired else {
         return finish(
             bot,
@@ -109,9 +110,24 @@ pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFai
     .await
 }
 
-async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
+async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
     let branch = bot.github.repository().await?.default_branch;
     let commit = bot.github.branch_head(&branch).await?;
+    let age = bot.workshop.now().unix() - run.created_at.unix();
+    if commit != run.head_sha
+        && age < GITHUB_LAGS
+        && bot
+            .github
+            .merge_base(&commit, &run.head_sha)
+            .await
+            .is_ok_and(|base| base == commit)
+    {
+        return Err(StepFailure::transient(format!(
+            "GitHub shows {} as the head of {branch}, which is older than {}",
+            short(&commit),
+            short(&run.head_sha)
+        )));
+    }
     let files = files_at(bot, &commit).await?;
     let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
@@ -130,7 +146,6 @@ async fn make_plan(
     let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
     let offered = bot.workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    forget_lost(&bot.workshop, &mut wanted, &builds, &versions);
     build_missing(bot, journal, desired, &mut wanted).await?;
     Ok(plan(&wanted, &builds, &versions, &desired.held))
 }
@@ -169,10 +184,23 @@ async fn commit_tables(
             .commit_folder(folder, &message, bot.workshop.now(), render)
             .await?
         {
-            Committed::Unchanged { .. } => TablesStep::Unchanged,
+            Committed::Unchanged { head } => pushed_before(bot, run, head).await?,
             Committed::Pushed { commit, paths } => TablesStep::Pushed { commit, paths },
         },
     )
+}
+
+/// A push may arrive although the bot never heard so, because it or the connection died: then the head is this run's
+/// own commit.
+async fn pushed_before(bot: &Bot, run: &Run, head: String) -> Result<TablesStep, StepFailure> {
+    let changes = bot.catalog.changes_of(&head, &run_trailer(&run.id)).await?;
+    Ok(match changes {
+        Some(paths) => TablesStep::Pushed {
+            commit: head,
+            paths,
+        },
+        None => TablesStep::Unchanged,
+    })
 }
 
 #[expect(

@@ -2,10 +2,9 @@
 
 use super::Workshop;
 use crate::build::BuildOptions;
-use crate::model::{BuildRecord, LayerRequest, LayerVersion, Policy};
-use crate::plan::{BuildFailure, BuildState, Wanted, plan};
+use crate::model::{BuildRecord, LayerRequest, Policy};
+use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::ResolveRequest;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
@@ -87,32 +86,6 @@ async fn build_one(
         artifact,
         built_at: now,
     })
-}
-
-/// What was built and has to be published, but whose zip is gone, is unknown again and built anew: the store may outlive
-/// the folder of zips.
-pub fn forget_lost(
-    workshop: &Workshop,
-    wanted: &mut [Wanted],
-    builds: &[BuildRecord],
-    versions: &[LayerVersion],
-) {
-    let planned = plan(wanted, builds, versions, &BTreeSet::new());
-    let lost: BTreeSet<_> = planned
-        .publications()
-        .filter(|(_, publication)| !publication.regions.is_empty())
-        .filter(|(_, publication)| {
-            let digest = &publication.build.artifact.digest;
-            !workshop.builder.artifacts().contains(digest)
-        })
-        .map(|(entry, _)| (&entry.layer, entry.target))
-        .collect();
-    for wanted in wanted {
-        if lost.contains(&(&wanted.layer, wanted.target)) {
-            tracing::warn!(layer = %wanted.layer, target_platform = %wanted.target, "the zip of {} for {} is gone and is built anew", wanted.layer, wanted.target);
-            wanted.build = BuildState::Unknown;
-        }
-    }
 }
 
 /// Notes what came of building: a failure is shown at the line of the package to blame.

@@ -20,44 +20,47 @@ pub(super) async fn handle(
     if commands.is_empty() {
         return Ok("no command".to_owned());
     }
-    // Apps are told apart by their accounts; a token's account looks like anybody's.
-    if intake
-        .bot
-        .github
-        .identity()
-        .await?
-        .is(author.id, &author.login)
-    {
-        return Ok("the bot's own comment".to_owned());
-    }
     // A reaction is a courtesy: one that cannot be left must not keep the command from being carried out.
     if let Err(error) = intake.bot.github.react(comment_id, Reaction::Eyes).await {
         tracing::warn!("no reaction on comment {comment_id}: {error}");
     }
     let mut replies = Vec::new();
     let mut outcomes = Vec::new();
+    // Whether a try anew would do something a second time: start another run, or find nothing left to cancel.
+    let mut acted = false;
     for command in commands {
         let answer = match command {
-            Ok(command) => carry_out(intake, number, author, command).await?,
+            Ok(command) => match carry_out(intake, number, author, command).await {
+                Ok(answer) => answer,
+                Err(failure) if acted => {
+                    tracing::warn!(
+                        "a command of comment {comment_id} was not carried out: {failure}"
+                    );
+                    outcomes.push(failure.message);
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            },
             Err(unknown) => Answer::say(render::render_unknown_command(
                 &unknown.text,
                 unknown.suggestion.map(Command::word),
             )),
         };
+        acted |= answer.acted;
         outcomes.push(answer.outcome);
         replies.extend(answer.reply);
     }
     if !replies.is_empty() {
         let marker = render::marker("reply", comment_id);
-        intake
-            .bot
-            .github
-            .reply(
-                number,
-                &marker,
-                &format!("{marker}\n{}", replies.join("\n\n---\n\n")),
-            )
-            .await?;
+        let body = format!("{marker}\n{}", replies.join("\n\n---\n\n"));
+        match intake.bot.github.reply(number, &marker, &body).await {
+            Err(error) if acted => {
+                tracing::warn!("comment {comment_id} is not answered: {error}");
+            }
+            result => {
+                result?;
+            }
+        }
     }
     Ok(outcomes.join("; "))
 }
@@ -65,6 +68,8 @@ pub(super) async fn handle(
 struct Answer {
     outcome: String,
     reply: Option<String>,
+    /// Whether something was started or stopped.
+    acted: bool,
 }
 
 impl Answer {
@@ -72,6 +77,7 @@ impl Answer {
         Self {
             outcome: "answered".to_owned(),
             reply: Some(reply),
+            acted: false,
         }
     }
 
@@ -79,6 +85,7 @@ impl Answer {
         Self {
             outcome,
             reply: None,
+            acted: true,
         }
     }
 }
@@ -126,6 +133,12 @@ async fn plan_again(intake: &Intake, pull_request: &PullRequest) -> Result<Answe
     if !pull_request.is_open {
         return Ok(Answer::say(
             "This pull request is closed: there is nothing to plan.".to_owned(),
+        ));
+    }
+    // Another branch's policy is not the catalog's: whoever may push to it would decide what is planned with.
+    if !intake.is_to_default_branch(pull_request).await? {
+        return Ok(Answer::say(
+            "Only pull requests to the default branch are planned.".to_owned(),
         ));
     }
     let outcome = intake
@@ -183,6 +196,9 @@ async fn cancel(intake: &Intake, number: u64) -> Result<Answer, StepFailure> {
     }
     match stopped {
         0 => Ok(Answer::say("Nothing is being planned here. What is being published after a merge cannot be cancelled.".to_owned())),
-        _ => Ok(Answer::say("Cancelled. `/layersmith plan` starts again.".to_owned())),
+        _ => Ok(Answer {
+            acted: true,
+            ..Answer::say("Cancelled. `/layersmith plan` starts again.".to_owned())
+        }),
     }
 }

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::lanes::Lanes;
 use super::tables::run_in_message;
 use super::{Bot, StepFailure, commands};
-use crate::github::{Happening, What};
+use crate::github::{Happening, PullRequest, What};
 use crate::model::{Event, Run, RunKind, RunState};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 const GIVE_UP_AFTER: i64 = 3600;
 
 /// For so many seconds GitHub may show an older state than the one an event tells of.
-const GITHUB_LAGS: i64 = 5;
+pub(super) const GITHUB_LAGS: i64 = 5;
 
 /// Turns events into runs.
 #[derive(Clone)]
@@ -119,6 +119,9 @@ impl Intake {
         if !pull_request.is_open {
             return Ok("closed since".to_owned());
         }
+        if !self.is_to_default_branch(&pull_request).await? {
+            return Ok("moved to another branch since".to_owned());
+        }
         self.plan(
             number,
             &pull_request.head_sha,
@@ -126,6 +129,15 @@ impl Intake {
             false,
         )
         .await
+    }
+
+    /// Whether a pull request is to be merged into the default branch: the policy of any other has no say.
+    pub(super) async fn is_to_default_branch(
+        &self,
+        pull_request: &PullRequest,
+    ) -> Result<bool, StepFailure> {
+        let repository = self.bot.github.repository().await?;
+        Ok(pull_request.base_ref == repository.default_branch)
     }
 
     /// Starts planning a head of a pull request and stops what is under way for its other heads. With `again`, a head
@@ -143,9 +155,10 @@ impl Intake {
             .iter()
             .filter(|run| run.id.starts_with(&prefix))
             .collect();
-        let stands = of_this
-            .iter()
-            .any(|run| matches!(run.state, RunState::Open | RunState::Done));
+        // Only the last plan's answer can be read: a head that was left and came back is planned anew.
+        let stands = last_plan(&runs).is_some_and(|run| {
+            run.id.starts_with(&prefix) && matches!(run.state, RunState::Open | RunState::Done)
+        });
         if stands && !again {
             return Ok(format!("head {} is planned already", short(head)));
         }
@@ -242,6 +255,9 @@ impl Intake {
             .iter()
             .find(|pull_request| pull_request.head_sha == head_sha)
         {
+            Some(found) if !self.is_to_default_branch(found).await? => {
+                Ok("the base is not the default branch".to_owned())
+            }
             Some(found) => {
                 self.plan(found.number, &found.head_sha, &found.base_sha, true)
                     .await
@@ -277,6 +293,11 @@ pub(super) fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
                 .and_then(|commit| commit.as_str())
                 == Some(sha)
     })
+}
+
+/// The plan whose answer a pull request shows.
+pub(super) fn last_plan(runs: &[Run]) -> Option<&Run> {
+    runs.iter().rfind(|run| run.kind == RunKind::Plan)
 }
 
 /// The first 12 digits of a commit's SHA, as run ids and people use them.

@@ -19,7 +19,7 @@ mod report;
 mod sweep;
 mod tables;
 
-pub use building::{build_wanted, forget_lost, settle};
+pub use building::{build_wanted, settle};
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
 pub use publishing::{Carried, carry_out};

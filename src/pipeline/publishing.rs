@@ -20,8 +20,9 @@ use std::time::Duration;
 
 /// Regions worked on at once: all there are.
 const CONCURRENT_REGIONS: usize = 40;
-/// Tries in one region before it is reported as failed; `/layersmith retry` takes it up again.
-const TRIES: usize = 4;
+/// Looks at one region before it is reported as failed. A registry tries its calls several times itself, and all other
+/// regions and the tables wait for the slowest, so the second look is for a publish whose answer got lost.
+const TRIES: usize = 2;
 
 /// What carrying out one entry of a plan came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,32 @@ async fn publish(
     let policy = &desired.policy;
     let layer = desired.layers.get(&build.layer);
     workshop.store.put_build(build).await?;
+    let mut outcome = Outcome {
+        layer: build.layer.clone(),
+        target: build.target,
+        version: build.version.clone(),
+        digest: build.artifact.digest,
+        published: Vec::new(),
+        already: publication.already.clone(),
+        failed: Vec::new(),
+    };
+    let zip = match read_zip(workshop, build, layer).await {
+        Ok(zip) => zip,
+        Err(failure) if failure.transient => return Err(failure),
+        // Another try would not help, and the other layers do not wait for it.
+        Err(failure) => {
+            outcome.failed = publication
+                .regions
+                .iter()
+                .map(|region| RegionFailure {
+                    region: region.clone(),
+                    message: failure.message.clone(),
+                    transient: false,
+                })
+                .collect();
+            return Ok(outcome);
+        }
+    };
     let request = PublishRequest {
         name: publication.published_name.clone(),
         description: layer_description(&build.layer, &build.version, &build.artifact.digest),
@@ -79,7 +106,7 @@ async fn publish(
             .or_else(|| build.artifact.license_info()),
         python: build.target.python,
         architecture: build.target.architecture,
-        zip: read_zip(workshop, build, layer).await?,
+        zip,
         digest: build.artifact.digest,
     };
     let work: Vec<_> = publication
@@ -91,15 +118,6 @@ async fn publish(
         .buffered(CONCURRENT_REGIONS)
         .collect()
         .await;
-    let mut outcome = Outcome {
-        layer: build.layer.clone(),
-        target: build.target,
-        version: build.version.clone(),
-        digest: build.artifact.digest,
-        published: Vec::new(),
-        already: publication.already.clone(),
-        failed: Vec::new(),
-    };
     for (region, result) in publication.regions.iter().zip(results) {
         match result {
             Ok(arn) => outcome.published.push(arn),

@@ -331,7 +331,11 @@ pub(super) async fn say(
         .github
         .put_comment(number, marker, comment, known_id)
         .await?;
-    let approved_sha = known.and_then(|conversation| conversation.approved_sha);
+    // Read again: somebody may have approved the head while the comment was on its way.
+    let approved_sha = store
+        .conversation(number)
+        .await?
+        .and_then(|conversation| conversation.approved_sha);
     store
         .put_conversation(&Conversation {
             pull_request: number,

@@ -1,6 +1,6 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
-use super::intake::{Intake, made_by};
+use super::intake::{Intake, last_plan, made_by};
 use super::{Carried, StepFailure};
 use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
 use crate::plan::Plan;
@@ -15,8 +15,9 @@ const FIRST_PAUSE: i64 = 300;
 const LONGEST_PAUSE: i64 = 86_400;
 
 impl Intake {
-    /// Looks at GitHub for open pull requests whose head nobody planned, closed ones that are still being planned or were
-    /// merged unnoticed, and a default branch that nobody applied; and at the last apply for what is worth another try.
+    /// Looks at GitHub for open pull requests whose head nobody planned or whose plan failed, closed ones that are still
+    /// being planned or were merged unnoticed, and a default branch that nobody applied; and at the last apply for what
+    /// is worth another try.
     ///
     /// # Errors
     /// When GitHub or the store cannot be read.
@@ -81,9 +82,15 @@ impl Intake {
 
     async fn is_planned(&self, number: u64, head: &str) -> Result<bool, StepFailure> {
         let runs = self.bot.workshop.store.runs_of(number).await?;
-        // A run that a person cancelled or that failed for good is not started again behind their back.
-        Ok(runs.iter().any(|run| {
-            run.kind == RunKind::Plan && run.head_sha == head && run.state != RunState::Superseded
+        // A plan that a person cancelled is not started again behind their back. One that failed is, after a pause: GitHub
+        // may have been away, and then nobody was told of the failure either.
+        Ok(last_plan(&runs).is_some_and(|run| {
+            run.head_sha == head
+                && match run.state {
+                    RunState::Superseded => false,
+                    RunState::Failed => !self.pause_is_over(run),
+                    RunState::Open | RunState::Done | RunState::Cancelled => true,
+                }
         }))
     }
 
@@ -104,19 +111,17 @@ impl Intake {
         Ok(applies.split_off(applies.len().saturating_sub(RECENT)))
     }
 
+    /// Whether it is time for the attempt after this one.
+    fn pause_is_over(&self, run: &Run) -> bool {
+        let attempt = run.id.rsplit('-').next();
+        let attempt = attempt.and_then(|attempt| attempt.parse().ok());
+        let pause = pause_after(attempt.unwrap_or(1));
+        self.bot.workshop.now().unix() - run.created_at.unix() >= pause
+    }
+
     /// Whether an apply that ended left something undone that may work by now, and its pause is over.
     async fn is_worth_another_try(&self, run: &Run) -> Result<bool, StepFailure> {
-        if run.state == RunState::Open {
-            return Ok(false);
-        }
-        let attempt: u32 = run
-            .id
-            .rsplit('-')
-            .next()
-            .and_then(|attempt| attempt.parse().ok())
-            .unwrap_or(1);
-        let pause = pause_after(attempt);
-        if self.bot.workshop.now().unix() - run.created_at.unix() < pause {
+        if run.state == RunState::Open || !self.pause_is_over(run) {
             return Ok(false);
         }
         let steps = self.bot.workshop.store.steps(&run.id).await?;

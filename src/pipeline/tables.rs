@@ -77,12 +77,18 @@ pub fn commit_message(
     if !published.is_empty() || !gone.is_empty() {
         message.push('\n');
     }
-    message.push_str(&format!("{RUN_TRAILER}: {run}\n"));
+    message.push_str(&run_trailer(run));
+    message.push('\n');
     message
 }
 
 /// The trailer that names the run a commit was made by.
 const RUN_TRAILER: &str = "Layersmith-Run";
+
+/// The line of a commit message that names the run.
+pub(super) fn run_trailer(run: &str) -> String {
+    format!("{RUN_TRAILER}: {run}")
+}
 
 /// The run that a commit message names in its trailer.
 pub(super) fn run_in_message(message: &str) -> Option<&str> {

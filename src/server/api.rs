@@ -1,7 +1,7 @@
 //! The read API of Klayers v2, answered from the store: its clients need only another base URL.
 //!
 //! Unknown targets, regions and layers answer as Klayers does: 200 with an empty list. Paths work with and without a
-//! slash at the end.
+//! slash at the end, and with two at the start: so do Klayers' published links, and people change only their host.
 
 use super::AppState;
 use crate::model::{BuildRecord, LayerVersion, Region, Target};
@@ -16,24 +16,26 @@ use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<AppState> {
     let mut router = Router::new();
-    for slash in ["", "/"] {
-        router = router
-            .route(
-                &format!("/api/v2/{{target}}/layers/latest/{{region}}{slash}"),
-                get(latest),
-            )
-            .route(
-                &format!("/api/v2/{{target}}/layers/latest/{{region}}/{{format}}{slash}"),
-                get(latest_as),
-            )
-            .route(
-                &format!("/api/v2/{{target}}/layers/{{region}}/{{package}}{slash}"),
-                get(history),
-            )
-            .route(
-                &format!("/api/v2/{{target}}/builds/latest{slash}"),
-                get(builds),
-            );
+    for base in ["/api/v2", "//api/v2"] {
+        for slash in ["", "/"] {
+            router = router
+                .route(
+                    &format!("{base}/{{target}}/layers/latest/{{region}}{slash}"),
+                    get(latest),
+                )
+                .route(
+                    &format!("{base}/{{target}}/layers/latest/{{region}}/{{format}}{slash}"),
+                    get(latest_as),
+                )
+                .route(
+                    &format!("{base}/{{target}}/layers/{{region}}/{{package}}{slash}"),
+                    get(history),
+                )
+                .route(
+                    &format!("{base}/{{target}}/builds/latest{slash}"),
+                    get(builds),
+                );
+        }
     }
     router
 }

@@ -251,6 +251,17 @@ pub struct Settings {
     )]
     pub aws_region: Region,
 
+    /// Seconds that one small call to AWS Lambda may take; the pauses between tries grow with it
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_AWS_TIMEOUT",
+        default_value_t = 20.0,
+        value_name = "SECONDS"
+    )]
+    pub aws_timeout: f64,
+
     /// How logs are written
     #[arg(
         long,

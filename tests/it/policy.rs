@@ -207,11 +207,9 @@ async fn another_prefix_publishes_under_other_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
     let world = World::start().await;
-    let text = policy(
-        &world,
-        "regions: [eu-west-1, us-east-1]",
-        "regionz: [eu-west-1]\nlimits: {build_seconds: soon}",
-    );
+    let broken = "regionz: [eu-west-1]\nlimits: {build_seconds: soon}\n";
+    let rest = policy(&world, "regions: [eu-west-1, us-east-1]\n", "");
+    let text = format!("{broken}{rest}");
     let number = world
         .branch(
             "broken",
@@ -233,8 +231,8 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     | | Where | What is wrong | Write instead |
     |---|---|---|---|
-    | ❌ | [`.github/layersmith.yaml:2:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | unknown key `regionz` | did you mean `regions`? |
-    | ❌ | [`.github/layersmith.yaml:3:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
+    | ❌ | [`.github/layersmith.yaml:1:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L1) | unknown key `regionz` | did you mean `regions`? |
+    | ❌ | [`.github/layersmith.yaml:2:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
 
     - This pull request edits the policy (`.github/layersmith.yaml`). It is planned with the policy of its base branch; the edited one counts from the merge on, and what follows from it is done then.
 
@@ -263,8 +261,8 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     ── checks ──
     ✗ layersmith: failure · 2 mistakes to mend first
-      .github/layersmith.yaml:2:1 failure · unknown key `regionz`: did you mean `regions`?
-      .github/layersmith.yaml:3:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
+      .github/layersmith.yaml:1:1 failure · unknown key `regionz`: did you mean `regions`?
+      .github/layersmith.yaml:2:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
     "#);
 
     // Merged all the same: nothing is published by a policy that cannot be read, and mended it goes on.
@@ -279,8 +277,8 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     | | Where | What is wrong | Write instead |
     |---|---|---|---|
-    | ❌ | [`.github/layersmith.yaml:2:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | unknown key `regionz` | did you mean `regions`? |
-    | ❌ | [`.github/layersmith.yaml:3:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L3) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
+    | ❌ | [`.github/layersmith.yaml:1:1`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L1) | unknown key `regionz` | did you mean `regions`? |
+    | ❌ | [`.github/layersmith.yaml:2:25`](https://github.com/octo/catalog/blob/SHA/.github/layersmith.yaml#L2) | `build_seconds` must be a whole number, found text | write for example `build_seconds: 600` |
 
     - The tables are as they were.
 
@@ -289,16 +287,12 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     ── checks ──
     ✗ layersmith: failure · 2 mistakes to mend first
-      .github/layersmith.yaml:2:1 failure · unknown key `regionz`: did you mean `regions`?
-      .github/layersmith.yaml:3:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
+      .github/layersmith.yaml:1:1 failure · unknown key `regionz`: did you mean `regions`?
+      .github/layersmith.yaml:2:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
     ");
     assert_eq!(world.conclusions(&merge), ["failure"]);
     assert_eq!(world.published().len(), 0);
-    let mended = policy(
-        &world,
-        "regionz: [eu-west-1]\nlimits: {build_seconds: soon}",
-        "regions: [eu-west-1]",
-    );
+    let mended = policy(&world, broken, "regions: [eu-west-1]\n");
     let commit = world
         .github
         .push("main", [(".github/layersmith.yaml", mended)], "platform")

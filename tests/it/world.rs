@@ -34,13 +34,23 @@ impl World {
         policy: &str,
         change: impl FnOnce(&mut BotOptions, &Self),
     ) -> Self {
+        let mut world = Self::prepare("[eu-west-1, us-east-1]", policy).await;
+        let mut options = world.options.clone();
+        change(&mut options, &world);
+        world.options = options;
+        world.start_bot().await;
+        world
+    }
+
+    /// A world for other regions, and without a bot yet.
+    pub(crate) async fn prepare(regions: &str, policy: &str) -> Self {
         let github = GithubDouble::start(GithubOptions::default()).await;
         let index = PackageIndex::start().await;
         for wheel in usual_wheels() {
             index.publish(wheel);
         }
         let policy = format!(
-            "python: [\"3.12\", \"3.13\"]\nregions: [eu-west-1, us-east-1]\nindex_url: {}\n{policy}",
+            "python: [\"3.12\", \"3.13\"]\nregions: {regions}\nindex_url: {}\n{policy}",
             index.url()
         );
         let files = [
@@ -64,7 +74,7 @@ impl World {
         options.set("LAYERSMITH_GIT_URL", git.url(REPOSITORY));
         options.set("LAYERSMITH_DEPLOY_KEY", git.writing_key());
         options.set("LAYERSMITH_KNOWN_HOSTS", git.known_hosts());
-        let mut world = Self {
+        Self {
             github,
             git,
             index,
@@ -72,12 +82,7 @@ impl World {
             folder,
             bot: None,
             read: Mutex::default(),
-        };
-        let mut options = world.options.clone();
-        change(&mut options, &world);
-        world.options = options;
-        world.start_bot().await;
-        world
+        }
     }
 
     /// Starts the bot, again after [`World::kill_bot`]; GitHub's webhook points at it.

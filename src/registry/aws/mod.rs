@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 
 /// A region that takes no connection in this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For one attempt of a small call.
+/// For one attempt of a small call, unless set.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a publish: 67 MiB of base64 at 2 Mbit/s, and AWS' own work on it.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(300);
@@ -51,6 +51,7 @@ pub struct AwsRegistry {
     regions: Vec<Region>,
     clients: Mutex<BTreeMap<Region, Client>>,
     publish_memory: Semaphore,
+    call_timeout: Duration,
     first_pause: Duration,
 }
 
@@ -66,6 +67,7 @@ impl AwsRegistry {
             regions,
             clients: Mutex::default(),
             publish_memory: Semaphore::new(PUBLISH_MEMORY),
+            call_timeout: CALL_TIMEOUT,
             first_pause: Duration::from_secs(1),
         }
     }
@@ -74,6 +76,13 @@ impl AwsRegistry {
     #[must_use]
     pub fn with_first_pause(mut self, first_pause: Duration) -> Self {
         self.first_pause = first_pause;
+        self
+    }
+
+    /// The same with another limit for one attempt of a small call; 20 seconds unless set.
+    #[must_use]
+    pub fn with_call_timeout(mut self, call_timeout: Duration) -> Self {
+        self.call_timeout = call_timeout;
         self
     }
 
@@ -87,7 +96,7 @@ impl AwsRegistry {
                     .with_initial_backoff(self.first_pause);
                 let timeouts = TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(CALL_TIMEOUT)
+                    .operation_attempt_timeout(self.call_timeout)
                     .build();
                 let config = Builder::from(&self.config)
                     .region(aws_config::Region::new(region.to_string()))

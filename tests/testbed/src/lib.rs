@@ -5,6 +5,7 @@
 //! | [`github`] | GitHub: its REST interface, its web hooks, the people who use it; over real bare git repositories |
 //! | [`ssh`] | GitHub's git over SSH: a real OpenSSH server for those repositories |
 //! | [`moto`] | AWS |
+//! | [`aws_proxy`] | the way to AWS, with trouble on it |
 //! | [`index`] | a Python package index, with wheels made in code |
 //! | [`demo`] | people: it tells the whole story once and checks every claim it makes |
 //! | [`bot`] | nothing: it starts the real executable and waits for it |
@@ -20,6 +21,7 @@
 // The `json!` texts of whole GitHub objects are long.
 #![recursion_limit = "256"]
 
+pub mod aws_proxy;
 pub mod bot;
 pub mod demo;
 pub mod github;

@@ -184,6 +184,11 @@ impl GitServer {
         self.server = None;
     }
 
+    /// Listens again, on the same port and with the same keys, after [`stop`](Self::stop).
+    pub fn start_again(&mut self) {
+        self.listen();
+    }
+
     fn listen(&mut self) {
         let sshd = crate::tools::sshd().unwrap_or_else(|missing| panic!("{missing}"));
         let log = fs::File::create(self.folder.path().join("log"))
