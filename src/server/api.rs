@@ -4,7 +4,7 @@
 //! slash at the end, and with two at the start: so do Klayers' published links, and people change only their host.
 
 use super::AppState;
-use crate::model::{BuildRecord, LayerVersion, Region, Target};
+use crate::model::{BuildRecord, LayerState, LayerVersion, Region, Target};
 use crate::tables::{ApiLayer, api_history, api_latest, api_latest_csv, api_latest_html};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -106,11 +106,20 @@ async fn builds(
     let Ok(target) = target.parse::<Target>() else {
         return Ok(Json(Vec::<ApiBuild>::new()).into_response());
     };
-    let all = state.store.builds().await?;
+    let (all, versions) = (state.store.builds().await?, versions(&state).await?);
+    // The time of a build has whole seconds: of two in one second, the one that is live is the later one.
+    let age = |build: &BuildRecord| {
+        let is_live = versions.iter().any(|version| {
+            version.state == LayerState::Live
+                && (&version.key.layer, version.key.target) == (&build.layer, target)
+                && version.key.digest == build.artifact.digest
+        });
+        (build.built_at, is_live)
+    };
     let mut latest: BTreeMap<&str, &BuildRecord> = BTreeMap::new();
     for build in all.iter().filter(|build| build.target == target) {
         let known = latest.entry(build.layer.as_str()).or_insert(build);
-        if build.built_at > known.built_at {
+        if age(build) > age(known) {
             *known = build;
         }
     }
