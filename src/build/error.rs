@@ -89,7 +89,7 @@ impl BuildError {
             Self::Fetch {
                 transient: true,
                 ..
-            }
+            } | Self::Io { .. }
         )
     }
 

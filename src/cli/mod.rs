@@ -18,6 +18,7 @@ use crate::gitrepo::CatalogRepository;
 use crate::model::RepositoryName;
 use crate::pipeline::{Bot, Workshop};
 use crate::settings::Settings;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
 pub use output::Output;
@@ -141,9 +142,26 @@ enum Ended {
     BadInput,
 }
 
+/// The value name of every setting that is a secret or says where one is.
+const SECRET: &str = "<SECRET>";
+
+/// The same error, not repeating the value of a setting that may be a secret.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let about_secret = error
+        .get(ContextKind::InvalidArg)
+        .is_some_and(|argument| argument.to_string().contains(SECRET));
+    if about_secret {
+        error.insert(
+            ContextKind::InvalidValue,
+            ContextValue::String("***".to_owned()),
+        );
+    }
+    error
+}
+
 /// Reads the command line and carries out the command.
 pub async fn run(backends: Backends) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     if let Err(error) = output::start_logging(&cli.settings) {
         let mut command = Cli::command();
         command

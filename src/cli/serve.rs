@@ -35,8 +35,7 @@ pub(super) async fn run(
             repository,
             webhook_secrets,
         } = (backends.served)(settings).await?;
-        let patience = Duration::from_secs(options.listen.patience.max(1));
-        let engine = LocalEngine::new(bot.clone(), retries(patience), patience);
+        let engine = LocalEngine::new(bot.clone(), retries(options.listen.patience));
         let resumed = engine.resume().await?;
         tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
         let engine: Arc<dyn Engine> = Arc::new(engine);
@@ -87,12 +86,12 @@ fn app_state(
 }
 
 /// From half a second to a minute, as long as they are within the patience together.
-fn retries(patience: Duration) -> ExponentialBuilder {
+fn retries(patience: u64) -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(60))
         .without_max_times()
-        .with_total_delay(Some(patience))
+        .with_total_delay(Some(Duration::from_secs(patience)))
         .with_jitter()
 }
 

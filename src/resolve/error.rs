@@ -55,7 +55,10 @@ impl ResolveError {
     /// Whether the same request may succeed later with nothing changed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::TimedOut(_) | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::UvMissing | Self::TimedOut(_) | Self::Unreachable { .. }
+        )
     }
 
     /// The one package that is to blame (normalised name), where one is.

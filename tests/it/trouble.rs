@@ -141,7 +141,7 @@ async fn while_github_is_away_nothing_is_forgotten() {
     world.settled().await;
     assert_planned(&world, number);
 
-    // Neither the work can be done nor can anybody be told: the run stays open.
+    // Neither the work can be done nor can anybody be told: the log is what there is, and the run has failed.
     for path in ["/compare/", "/check-runs", "/comments"] {
         let part = Matcher::new("", path);
         world.github.fail_next(part, status(503), 10_000);
@@ -149,15 +149,20 @@ async fn while_github_is_away_nothing_is_forgotten() {
     let number = world.branch("partly", &[("layers/app.yaml", CORE)]).await;
     world
         .until("the run ends without anybody being told", |world| {
-            world.log().contains("nobody could be told")
+            world.log().contains("could not be said")
         })
         .await;
+    world.settled().await;
     assert!(world.github.comments(number).is_empty());
+    let (_, metrics) = world.get("/metrics").await;
+    assert!(
+        metrics.contains("layersmith_runs{state=\"failed\"} 1"),
+        "{metrics}"
+    );
     world.github.end_faults();
     world
-        .until("the pull request is answered", |world| {
-            answered(world, number)
-        })
+        .github
+        .comment(number, AUTHOR, "/layersmith plan")
         .await;
     world.settled().await;
     assert_planned(&world, number);

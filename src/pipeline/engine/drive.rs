@@ -1,6 +1,6 @@
 //! Drives one run to its end: tries again what may pass, and says so when it does not.
 
-use crate::github::{GithubError, render};
+use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::{check_report, say};
 use crate::pipeline::{Bot, StepFailure, apply, pull_request};
@@ -54,8 +54,7 @@ pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
     Ok(stored.unwrap_or_else(|| run.clone()))
 }
 
-/// Writes down how a run ended; the failure of an apply is told first. That of a plan was told before, see
-/// [`tell_failure`].
+/// Writes down how a run ended; a failure is said on the pull request first.
 pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
     let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
     let (state, detail) = match &outcome {
@@ -64,9 +63,7 @@ pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) 
     };
     if let Err(failure) = &outcome {
         tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
-        if run.kind == RunKind::Apply {
-            tell_failure(bot, run, failure).await;
-        }
+        tell_failure(bot, run, failure).await;
     }
     match bot.workshop.store.end_run(&run.id, state, detail).await {
         Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
@@ -76,29 +73,19 @@ pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) 
     }
 }
 
-/// Check run first, comment last, each as well as it can be had. Whether somebody was told, or there is nobody to tell.
-pub(super) async fn tell_failure(bot: &Bot, run: &Run, failure: &StepFailure) -> bool {
+/// Check run first, comment last, each as well as it can be had.
+async fn tell_failure(bot: &Bot, run: &Run, failure: &StepFailure) {
     let number = run.pull_request.unwrap_or_default();
     let marker = render::marker("pull_request", number);
     let doing = format!("run {} was under way", run.id);
     let rendered = render::render_failed(&marker, &run.head_sha, &doing, &failure.message);
     let report = check_report(run, &run.head_sha, &rendered);
-    let checked = bot.github.put_check(&report).await;
-    if let Err(error) = &checked {
+    if let Err(error) = bot.github.put_check(&report).await {
         tracing::error!(run = %run.id, "the check run for run {} could not be concluded: {error}", run.id);
     }
-    // A commit that GitHub does not know, or no more, has nobody who waits for an answer.
-    let mut told = matches!(
-        checked,
-        Ok(()) | Err(GithubError::NotFound { .. } | GithubError::Validation { .. })
-    );
-    if run.pull_request.is_some() {
-        match say(bot, number, &marker, &rendered.comment).await {
-            Ok(()) => told = true,
-            Err(error) => {
-                tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
-            }
-        }
+    if run.pull_request.is_some()
+        && let Err(error) = say(bot, number, &marker, &rendered.comment).await
+    {
+        tracing::error!(run = %run.id, "the failure of run {} could not be said: {error}", run.id);
     }
-    told
 }

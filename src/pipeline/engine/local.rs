@@ -1,7 +1,7 @@
 //! The engine of one machine: runs are tasks of this process, the journal is in the store.
 
 use super::Engine;
-use super::drive::{current, drive, end, tell_failure};
+use super::drive::{current, drive, end};
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::check_report;
@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -22,8 +21,6 @@ pub struct LocalEngine {
     bot: Bot,
     /// Waits between the tries of a run whose step failed for a reason that may pass.
     retries: ExponentialBuilder,
-    /// The wait before a plan whose failure nobody could be told of is tried again.
-    pause: Duration,
     /// Runs under way or waiting for their turn; those that can be stopped have a handle.
     under_way: Mutex<BTreeMap<String, Option<AbortHandle>>>,
     applies: UnboundedSender<Run>,
@@ -32,12 +29,11 @@ pub struct LocalEngine {
 impl LocalEngine {
     /// An engine with nothing under way; see [`Self::resume`]. Needs a running tokio runtime.
     #[must_use]
-    pub fn new(bot: Bot, retries: ExponentialBuilder, pause: Duration) -> Arc<Self> {
+    pub fn new(bot: Bot, retries: ExponentialBuilder) -> Arc<Self> {
         let (applies, queue) = unbounded_channel();
         let engine = Arc::new(Self {
             bot,
             retries,
-            pause,
             under_way: Mutex::default(),
             applies,
         });
@@ -81,17 +77,15 @@ impl LocalEngine {
 
     /// Brings a run to its end, whatever happens: one that panics has failed, and the others go on.
     async fn carry(self: &Arc<Self>, run: &Run) {
-        let mut outcome = self.attempt(run).await;
-        while let Err(failure) = &outcome
-            && run.kind == RunKind::Plan
-            && !tell_failure(&self.bot, run, failure).await
-        {
-            // A sweep finds what an apply left undone; of a plan that ended unsaid nobody would ever know.
-            let pause = self.pause;
-            tracing::error!(run = %run.id, "nobody could be told: run {} begins again in {pause:?}", run.id);
-            tokio::time::sleep(pause).await;
-            outcome = self.attempt(run).await;
-        }
+        let guard = StopWithMe(tokio::spawn({
+            let (bot, run, retries) = (self.bot.clone(), run.clone(), self.retries);
+            async move { drive(&bot, &run, retries).await }
+        }));
+        let outcome = guard.wait().await.unwrap_or_else(|| {
+            Err(StepFailure::lasting(
+                "the program met a case it was not made for; its log says more",
+            ))
+        });
         // Before its end is written down, so that whoever wants it started again from now on is heard.
         self.under_way
             .lock()
@@ -110,18 +104,6 @@ impl LocalEngine {
             Err(failure) => Err(failure),
         };
         end(&self.bot, run, outcome).await;
-    }
-
-    async fn attempt(&self, run: &Run) -> Result<Run, StepFailure> {
-        let guard = StopWithMe(tokio::spawn({
-            let (bot, run, retries) = (self.bot.clone(), run.clone(), self.retries);
-            async move { drive(&bot, &run, retries).await }
-        }));
-        guard.wait().await.unwrap_or_else(|| {
-            Err(StepFailure::lasting(
-                "the program met a case it was not made for; its log says more",
-            ))
-        })
     }
 
     fn queue(&self, run: &Run) {
