@@ -86,13 +86,13 @@ async fn without_uv_nothing_is_published_and_the_way_to_get_it_is_told() {
     desk.options.set("LAYERSMITH_UV", "/no/such/uv");
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 1, "{said:#?}");
-    insta::assert_snapshot!(said.stdout, @"
+    insta::assert_snapshot!(said.stdout, @r#"
     demo
-      p3.13        NOT DONE  blocked   uv, which resolves packages, is missing where Layersmith runs. Whoever runs it can install it with `pip install uv` or `pipx install uv`, or set `LAYERSMITH_UV` to its path.
+      p3.13        NOT DONE  not now   uv, which resolves packages, is missing where Layersmith runs. Whoever runs it can install it with `pip install uv` or `pipx install uv`, or set `LAYERSMITH_UV` to its path.
 
     Nothing was published: 1 build missing.
     Tables in [HERE]/catalog/layers/arns: 1 file written, 0 removed.
-    ");
+    "#);
     assert!(desk.published().is_empty());
 }
 
