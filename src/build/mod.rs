@@ -13,6 +13,7 @@ mod assemble;
 mod builder;
 mod cache;
 mod contents;
+mod elf;
 mod error;
 mod exclude;
 mod fetch;
