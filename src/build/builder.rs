@@ -6,7 +6,7 @@ use super::cache::WheelCache;
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
-use crate::model::{Artifact, Digest, Lock, LockedPackage, WheelFile};
+use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -181,6 +181,7 @@ impl Builder {
             unzipped_size: assembled.unzipped_size,
             files: assembled.files,
             pins: assembled.pins,
+            report: BuildReport::default(),
         })
     }
 

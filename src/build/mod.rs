@@ -20,6 +20,7 @@ mod fetch;
 mod layout;
 mod member_name;
 mod metadata;
+mod overlay;
 mod record;
 mod wheel;
 mod zip_reader;

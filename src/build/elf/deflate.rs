@@ -1,13 +1,13 @@
 //! Deflate at two threads' speed, with bytes that depend on nothing but the input.
 //!
 //! The input is cut into pieces of one fixed size; each is compressed on its own and ends on a whole byte (a sync flush),
-//! so that the streams together are one. `miniz_oxide` gives the same bytes on every processor.
+//! so that the streams together are one.
 
 use super::stripped::Stripped;
+use crate::build::overlay::{Compressed, compressor};
+use crate::model::Hasher;
 use flate2::Crc;
-use miniz_oxide::deflate::core::{
-    CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params,
-};
+use miniz_oxide::deflate::core::{TDEFLFlush, TDEFLStatus, compress};
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -17,18 +17,6 @@ const PIECE: u64 = 2 * 1024 * 1024;
 const THREADS: u64 = 2;
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
-/// The compression level of most zip files.
-const LEVEL: i32 = 6;
-/// No zlib header: zip entries hold the bare stream.
-const RAW: i32 = -15;
-
-/// What became of an input.
-pub(super) struct Deflated {
-    pub(super) crc32: u32,
-    pub(super) compressed_size: u64,
-    pub(super) size: u64,
-}
-
 /// One compressed piece.
 struct DeflatedPiece {
     bytes: Vec<u8>,
@@ -39,10 +27,11 @@ struct DeflatedPiece {
 ///
 /// # Errors
 /// What the system says when reading or writing fails.
-pub(super) fn deflate(input: &Stripped<'_>, out: &mut impl Write) -> io::Result<Deflated> {
+pub(super) fn deflate(input: &Stripped<'_>, out: &mut impl Write) -> io::Result<Compressed> {
     let size = input.length();
     let pieces = size.div_ceil(PIECE).max(1);
     let mut crc = Crc::new();
+    let mut hasher = Hasher::default();
     let mut compressed_size = 0;
     std::thread::scope(|scope| {
         let threads: Vec<Receiver<io::Result<DeflatedPiece>>> = (0..THREADS)
@@ -64,6 +53,7 @@ pub(super) fn deflate(input: &Stripped<'_>, out: &mut impl Write) -> io::Result<
             })
             .collect();
         for piece in 0..pieces {
+            hash_piece(input, piece, &mut hasher)?;
             let thread = usize::try_from(piece % THREADS).unwrap_or_default();
             let deflated = threads[thread]
                 .recv()
@@ -72,26 +62,57 @@ pub(super) fn deflate(input: &Stripped<'_>, out: &mut impl Write) -> io::Result<
             compressed_size += deflated.bytes.len() as u64;
             crc.combine(&deflated.crc);
         }
-        Ok(Deflated {
+        Ok(Compressed {
             crc32: crc.sum(),
+            digest: hasher.finish(),
             compressed_size,
             size,
         })
     })
 }
 
+/// Where a piece begins and ends in the input.
+fn range(input: &Stripped<'_>, piece: u64) -> (u64, u64) {
+    let start = piece * PIECE;
+    (start, (start + PIECE).min(input.length()))
+}
+
+/// Digests have no pieces that could be put together, so they are made while the threads compress.
+fn hash_piece(input: &Stripped<'_>, piece: u64, hasher: &mut Hasher) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let (mut position, end) = range(input, piece);
+    while position < end {
+        let read = read_before(input, &mut buffer, position, end)?;
+        hasher.update(&buffer[..read]);
+        position += read as u64;
+    }
+    Ok(())
+}
+
+/// Reads from `position` what fits into the buffer, up to `end`.
+fn read_before(
+    input: &Stripped<'_>,
+    buffer: &mut [u8],
+    position: u64,
+    end: u64,
+) -> io::Result<usize> {
+    let wanted = usize::try_from(end - position).map_or(buffer.len(), |left| left.min(buffer.len()));
+    let read = input.read_at(&mut buffer[..wanted], position)?;
+    if read == 0 && wanted > 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(read)
+}
+
 fn deflate_piece(input: &Stripped<'_>, piece: u64, is_last: bool) -> io::Result<DeflatedPiece> {
-    let flags = create_comp_flags_from_zip_params(LEVEL, RAW, 0);
-    let mut compressor = Box::new(CompressorOxide::new(flags));
+    let mut compressor = compressor();
     let mut bytes = Vec::new();
     let mut crc = Crc::new();
     let mut buffer = vec![0; BUFFER];
     let mut output = vec![0; BUFFER];
-    let (mut position, end) = (piece * PIECE, (piece + 1) * PIECE);
-    let end = end.min(input.length());
+    let (mut position, end) = range(input, piece);
     loop {
-        let wanted = usize::try_from(end - position).map_or(BUFFER, |left| left.min(BUFFER));
-        let read = input.read_at(&mut buffer[..wanted], position)?;
+        let read = read_before(input, &mut buffer, position, end)?;
         position += read as u64;
         crc.update(&buffer[..read]);
         let is_end = position == end;

@@ -1,13 +1,12 @@
-//! The shared objects of a wheel without their debug sections, as a zip of its own that replaces them.
+//! The shared objects of a wheel without their debug sections, as an overlay of it.
 
-use super::deflate::{self, Deflated};
+use super::deflate;
 use super::member_file::Scratch;
 use super::stripped::Stripped;
 use super::wheel_facts::WheelFacts;
 use crate::build::error::BuildError;
+use crate::build::overlay::OverlayWriter;
 use crate::build::wheel::{Content, Wheel, named};
-use crate::build::zip_reader::Method;
-use crate::build::zip_writer::{FileHeader, ZipWriter};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -51,7 +50,7 @@ impl StripReport {
     }
 }
 
-/// Writes a zip to `out` that holds those shared objects of a wheel that become smaller without debug and symbol
+/// Writes an overlay (see `build/overlay.rs`) to `out` that holds those shared objects of a wheel that become smaller without debug and symbol
 /// sections, under their paths in the layer (relative to `python/`), sorted. The bytes depend on the wheel's alone.
 ///
 /// `facts` are those of the same wheel; files in which they find too little to remove are not looked at again.
@@ -71,7 +70,7 @@ pub(crate) fn strip_wheel<R: Read + Seek, W: Write>(
         .map(|elf| (elf.path.as_str(), elf.size))
         .collect();
     let mut report = StripReport::default();
-    let mut writer = ZipWriter::new(out);
+    let mut writer = OverlayWriter::new(out);
     let writing = || BuildError::io("stripping a shared object");
     let mut files: Vec<_> = wheel.files.iter().collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -94,32 +93,20 @@ pub(crate) fn strip_wheel<R: Read + Seek, W: Write>(
             }
         };
         let mut compressed = tempfile::tempfile_in(scratch).map_err(writing())?;
-        let Deflated {
-            crc32,
-            compressed_size,
-            size,
-        } = deflate::deflate(&stripped, &mut compressed).map_err(writing())?;
-        if compressed_size >= member.compressed_size || size > member.size {
+        let entry = deflate::deflate(&stripped, &mut compressed).map_err(writing())?;
+        if entry.compressed_size >= member.compressed_size || entry.size > member.size {
             let reason = "compressed again it would not be smaller";
             report.left.push((file.path.clone(), reason));
             continue;
         }
-        let header = FileHeader {
-            path: &file.path,
-            is_executable: file.is_executable,
-            method: Method::Deflated,
-            crc32,
-            compressed_size,
-            size,
-        };
         compressed
             .seek(SeekFrom::Start(0))
-            .and_then(|_| writer.add(&header, &mut compressed))
+            .and_then(|_| writer.put(&file.path, file.is_executable, &entry, &mut compressed))
             .map_err(writing())?;
         report.stripped.push(StrippedFile {
             path: file.path.clone(),
-            size: (member.size, size),
-            compressed_size: (member.compressed_size, compressed_size),
+            size: (member.size, entry.size),
+            compressed_size: (member.compressed_size, entry.compressed_size),
         });
     }
     let out = writer.finish().map_err(writing())?;
