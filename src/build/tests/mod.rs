@@ -3,4 +3,6 @@
 mod assembling;
 mod building;
 mod hostile;
+mod shared_objects;
+mod stripping;
 mod wheel_maker;
