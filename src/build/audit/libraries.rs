@@ -19,6 +19,13 @@ enum Found {
     No,
 }
 
+/// The files that need a library, and the other packages that bring it.
+#[derive(Default)]
+struct Elsewhere<'a> {
+    files: Vec<&'a str>,
+    packages: BTreeSet<String>,
+}
+
 /// The libraries of a layer.
 struct Libraries<'a> {
     /// Every native file, by path.
@@ -99,7 +106,7 @@ fn resolve(folder: &str, elf_path: &str) -> Option<String> {
 pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
     let libraries = Libraries::of(layer);
     let mut missing: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    let mut elsewhere: BTreeMap<(&str, &str), (Vec<&str>, BTreeSet<String>)> = BTreeMap::new();
+    let mut elsewhere: BTreeMap<(&str, &str), Elsewhere<'_>> = BTreeMap::new();
     for (package, elf) in layer.native_elf() {
         for library in &elf.needed {
             if has(layer.target, library) {
@@ -109,8 +116,8 @@ pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
                 Found::Yes => {}
                 Found::Elsewhere(packages) => {
                     let entry = elsewhere.entry((package, library)).or_default();
-                    entry.0.push(&elf.path);
-                    entry.1.extend(packages);
+                    entry.files.push(&elf.path);
+                    entry.packages.extend(packages);
                 }
                 Found::No => missing
                     .entry((package, library))
@@ -126,7 +133,7 @@ pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
             missing_message(package, library, &files),
         )
     });
-    let elsewhere = elsewhere.into_iter().map(|((package, library), (files, packages))| {
+    let elsewhere = elsewhere.into_iter().map(|((package, library), Elsewhere { files, packages })| {
         let packages: Vec<String> = packages.iter().map(|package| code(package)).collect();
         about(
             Severity::Note,

@@ -5,7 +5,7 @@ use super::{Audited, about};
 use crate::build::elf::{ElfFacts, ElfKind, ExtensionModule};
 use crate::model::{Architecture, Finding, Severity};
 
-/// `e_machine` of an architecture (System V ABI supplements for AMD64 and AArch64).
+/// `e_machine` of an architecture (System V ABI, the processors' supplements).
 fn machine_of(architecture: Architecture) -> u16 {
     match architecture {
         Architecture::X86_64 => 62,
@@ -43,13 +43,13 @@ pub(super) fn is_native(elf: &ElfFacts, architecture: Architecture) -> bool {
 pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
     let architecture = layer.target.architecture;
     let mut findings = Vec::new();
-    for package in layer.packages.keys() {
-        let own = || layer.elf().filter(|(owner, _)| owner == package);
-        let has_native = own().any(|(_, elf)| is_native(elf, architecture));
+    for (package, facts) in &layer.packages {
+        let own = || layer.elf_of(package, facts);
+        let has_native = own().any(|elf| is_native(elf, architecture));
         let foreign: Vec<(&ElfFacts, &str)> = own()
-            .filter(|(_, elf)| matches!(elf.kind, ElfKind::Shared | ElfKind::Executable))
-            .filter(|(_, elf)| !is_native(elf, architecture))
-            .filter_map(|(_, elf)| Some((elf, name_of(elf)?)))
+            .filter(|elf| matches!(elf.kind, ElfKind::Shared | ElfKind::Executable))
+            .filter(|elf| !is_native(elf, architecture))
+            .filter_map(|elf| Some((elf, name_of(elf)?)))
             .collect();
         let module = foreign
             .iter()

@@ -5,7 +5,7 @@
 //! path (that is `contents`).
 #![cfg_attr(
     not(test),
-    expect(dead_code, unused_imports, reason = "the builder does not ask for it")
+    expect(dead_code, reason = "the builder does not ask for it")
 )]
 
 mod abi_tags;
@@ -14,7 +14,7 @@ mod machine;
 mod requires_python;
 mod runtime_dates;
 mod runtime_libraries;
-mod sizes;
+pub(crate) mod sizes;
 mod stack;
 mod symbol_versions;
 #[cfg(test)]
@@ -23,8 +23,6 @@ mod text;
 mod top_level;
 mod unreadable;
 mod yanked;
-
-pub(crate) use sizes::size_findings;
 
 use super::elf::{ElfFacts, WheelFacts};
 use crate::model::{Finding, Severity, Target, Timestamp};
@@ -48,20 +46,25 @@ pub(crate) struct Audited<'a> {
 }
 
 impl<'a> Audited<'a> {
-    /// The shared objects and programs of the layer, package by package.
-    fn elf(&self) -> impl Iterator<Item = (&'a str, &'a ElfFacts)> {
-        let packages = self.packages.iter();
-        packages.flat_map(|(package, facts)| {
-            let there = |elf: &&ElfFacts| self.brings(package, &elf.path);
-            facts.elf.iter().filter(there).map(|elf| (*package, elf))
-        })
+    /// The shared objects and programs that a package brings to the layer.
+    fn elf_of(
+        &self,
+        package: &'a str,
+        facts: &'a WheelFacts,
+    ) -> impl Iterator<Item = &'a ElfFacts> {
+        let files = facts.elf.iter();
+        files.filter(move |elf| self.brings(package, &elf.path))
     }
 
-    /// Those of them that the processor can run or load.
+    /// All shared objects and programs of the layer that the processor can run or load, package by package.
     fn native_elf(&self) -> impl Iterator<Item = (&'a str, &'a ElfFacts)> {
         let architecture = self.target.architecture;
-        self.elf()
-            .filter(move |(_, elf)| machine::is_native(elf, architecture))
+        let packages = self.packages.iter();
+        packages.flat_map(move |(package, facts)| {
+            let elf = self.elf_of(package, facts);
+            elf.filter(move |elf| machine::is_native(elf, architecture))
+                .map(|elf| (*package, elf))
+        })
     }
 
     /// Whether the layer has a package's file, and not another's in its place.
@@ -96,5 +99,40 @@ fn about(severity: Severity, package: &str, message: String) -> Finding {
         severity,
         package: Some(package.to_owned()),
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_layer::{TestLayer, elf};
+    use super::*;
+
+    #[test]
+    fn the_gravest_findings_come_first() {
+        let mut layer = TestLayer::new("p3.10");
+        layer.now = "2026-11-22T00:00:00Z".parse().unwrap();
+        layer.requested = vec!["stub".to_owned()];
+        layer
+            .packages
+            .insert("stub".to_owned(), WheelFacts::default());
+        let mut fine = elf("fine/a.cpython-310-x86_64-linux-gnu.so");
+        fine.needed.push("libc.so.6".to_owned());
+        layer.add("fine", fine);
+        let mut wrong = elf("wrong/a.abi3.so");
+        wrong.machine = 183;
+        layer.add("wrong", wrong);
+        let told: Vec<(Severity, Option<String>)> = layer
+            .check(audit)
+            .into_iter()
+            .map(|finding| (finding.severity, finding.package))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (Severity::Error, Some("wrong".to_owned())),
+                (Severity::Warning, None),
+                (Severity::Warning, Some("stub".to_owned())),
+            ]
+        );
     }
 }

@@ -12,38 +12,44 @@ const NAMED: usize = 3;
 /// told elsewhere. Sizes are in bytes.
 #[must_use]
 pub(crate) fn size_findings(zipped: u64, unzipped: u64, weights: &[Weight]) -> Vec<Finding> {
-    let kinds: [(&str, &str, u64, u64, fn(&Weight) -> u64); 2] = [
-        (
-            "zipped",
-            "AWS Lambda takes 50 MiB in a direct upload",
-            zipped,
-            ZIPPED_LIMIT,
-            |weight| weight.zipped,
-        ),
-        (
-            "unzipped",
-            "AWS Lambda allows a function and all its layers 250 MiB together",
-            unzipped,
-            UNZIPPED_LIMIT,
-            |weight| weight.unzipped,
-        ),
-    ];
-    let mut findings = Vec::new();
-    for (kind, rule, size, limit, weight_of) in kinds {
-        if size > limit || size < limit / 100 * NEAR_PERCENT {
-            continue;
-        }
-        findings.push(Finding {
+    let zipped = Limit {
+        kind: "zipped",
+        rule: "AWS Lambda takes 50 MiB in a direct upload",
+        size: zipped,
+        limit: ZIPPED_LIMIT,
+        weight_of: |weight| weight.zipped,
+    };
+    let unzipped = Limit {
+        kind: "unzipped",
+        rule: "AWS Lambda allows a function and all its layers 250 MiB together",
+        size: unzipped,
+        limit: UNZIPPED_LIMIT,
+        weight_of: |weight| weight.unzipped,
+    };
+    let limits = [zipped, unzipped].into_iter();
+    limits
+        .filter(|limit| limit.size <= limit.limit && limit.size >= limit.limit / 100 * NEAR_PERCENT)
+        .map(|limit| Finding {
             severity: Severity::Warning,
             package: None,
             message: format!(
-                "{kind} it takes {:.1} MiB; {rule}. What weighs most: {}.",
-                mebibytes(size),
-                heaviest(weights, weight_of)
+                "{} it takes {:.1} MiB; {}. What weighs most: {}.",
+                limit.kind,
+                mebibytes(limit.size),
+                limit.rule,
+                heaviest(weights, limit.weight_of)
             ),
-        });
-    }
-    findings
+        })
+        .collect()
+}
+
+/// One of the limits, and how a layer stands to it.
+struct Limit {
+    kind: &'static str,
+    rule: &'static str,
+    size: u64,
+    limit: u64,
+    weight_of: fn(&Weight) -> u64,
 }
 
 /// The heaviest packages, heaviest first, equal ones by name.

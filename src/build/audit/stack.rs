@@ -1,5 +1,6 @@
 //! Shared objects that want a stack from which code can be run.
 
+use super::machine::is_native;
 use super::text::{code, first_of};
 use super::{Audited, about};
 use crate::model::{Finding, Severity};
@@ -8,11 +9,12 @@ use crate::model::{Finding, Severity};
 /// glibc refuses from 2.41 on.
 pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for package in layer.packages.keys() {
+    let architecture = layer.target.architecture;
+    for (package, facts) in &layer.packages {
         let mut files = layer
-            .native_elf()
-            .filter(|(owner, elf)| owner == package && elf.has_executable_stack)
-            .map(|(_, elf)| elf.path.as_str())
+            .elf_of(package, facts)
+            .filter(|elf| elf.has_executable_stack && is_native(elf, architecture))
+            .map(|elf| elf.path.as_str())
             .peekable();
         if files.peek().is_none() {
             continue;
