@@ -6,7 +6,8 @@ use super::cache::WheelCache;
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
-use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, WheelFile};
+use super::selection::{BytecodeChoice, Selection};
+use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, SlimKind, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -58,6 +59,8 @@ impl BuilderSettings {
 pub struct BuildOptions<'a> {
     /// Glob patterns of files left out, relative to the layer's `python/`; see [`Exclude`].
     pub exclude: &'a [String],
+    /// Kinds of files left out where that is safe.
+    pub slim: &'a [SlimKind],
 }
 
 /// How far a build is, for a progress bar.
@@ -171,17 +174,22 @@ impl Builder {
             .try_collect()
             .await?;
         on_progress(BuildProgress::Assembling);
-        let inner = Arc::clone(&self.inner);
+        let (inner, slim) = (Arc::clone(&self.inner), options.slim.to_vec());
         let (assembled, digest, size) =
-            blocking(move || write(&inner.artifacts, sources, &exclude)).await?;
-        tracing::debug!(artifact = %digest, size, files = assembled.files, "built the layer {digest}");
+            blocking(move || write(&inner.artifacts, sources, &exclude, &slim)).await?;
+        let files = assembled.files.len() as u64;
+        tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
         Ok(Artifact {
             digest,
             size,
             unzipped_size: assembled.unzipped_size,
-            files: assembled.files,
+            files,
             pins: assembled.pins,
-            report: BuildReport::default(),
+            report: BuildReport {
+                slimmed: assembled.slimmed,
+                weights: assembled.weights,
+                ..BuildReport::default()
+            },
         })
     }
 
@@ -239,11 +247,17 @@ fn write(
     artifacts: &ArtifactDirectory,
     sources: Vec<WheelSource<File>>,
     exclude: &Exclude,
+    slim: &[SlimKind],
 ) -> Result<(Assembled, Digest, u64), BuildError> {
     let mut artifact = artifacts.create()?;
     // Headers are small: gathered, so that each is not a call to the system.
     let buffered = BufWriter::with_capacity(256 * 1024, &mut artifact);
-    let assembled = assemble(sources, exclude, buffered)?;
+    let selection = Selection {
+        exclude,
+        slim,
+        bytecode: BytecodeChoice::None,
+    };
+    let assembled = assemble(sources, &selection, buffered)?;
     let (digest, size) = artifact.store()?;
     Ok((assembled, digest, size))
 }

@@ -21,6 +21,8 @@ mod member_name;
 mod metadata;
 mod overlay;
 mod record;
+mod selection;
+mod slim;
 mod wheel;
 mod zip_reader;
 mod zip_writer;
@@ -29,7 +31,8 @@ mod zip_writer;
 mod tests;
 
 pub use artifacts::ArtifactDirectory;
-pub use assemble::{Assembled, WheelSource, assemble};
+pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
 pub use builder::{BuildOptions, BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
+pub use selection::{BytecodeChoice, Selection};

@@ -56,6 +56,7 @@ async fn build_one(
         })?;
     let options = BuildOptions {
         exclude: &request.exclude,
+        slim: &request.slim,
     };
     let artifact = workshop
         .builder

@@ -168,6 +168,7 @@ async fn read_zip(
     tracing::warn!(layer = %build.layer, target = %build.target, "building {} {} again: {lost}", build.layer, build.target);
     let options = BuildOptions {
         exclude: layer.map_or(&[], |layer| &layer.exclude),
+        slim: layer.map_or(&[], |layer| &layer.slim),
     };
     workshop
         .builder

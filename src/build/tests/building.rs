@@ -146,7 +146,10 @@ async fn options_change_the_artifact() {
     let lock = lock(&wheels, &bench.base);
     let all = bench.build(&lock).await.unwrap();
     let exclude = ["beta.py".to_owned()];
-    let options = BuildOptions { exclude: &exclude };
+    let options = BuildOptions {
+        exclude: &exclude,
+        ..BuildOptions::default()
+    };
     let fewer = bench
         .builder()
         .build(&lock, &options, &|_| {})
