@@ -16,6 +16,7 @@ mod contents;
 mod error;
 mod exclude;
 mod fetch;
+mod hashing;
 mod layout;
 mod member_name;
 mod metadata;
