@@ -20,6 +20,7 @@ mod hashing;
 mod layout;
 mod member_name;
 mod metadata;
+mod options;
 mod overlay;
 mod record;
 mod selection;
@@ -33,7 +34,8 @@ mod tests;
 
 pub use artifacts::ArtifactDirectory;
 pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
-pub use builder::{BuildOptions, BuildProgress, Builder, BuilderSettings};
+pub use builder::{BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
+pub use options::BuildOptions;
 pub use selection::{BytecodeChoice, Selection};
