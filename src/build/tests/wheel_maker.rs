@@ -197,6 +197,7 @@ impl TestWheel {
                 sha256: Digest::of(&bytes),
                 size: Some(bytes.len() as u64),
             },
+            yanked: None,
         }
     }
 }
