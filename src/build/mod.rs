@@ -20,7 +20,10 @@ mod layout;
 mod member_name;
 mod metadata;
 mod record;
+mod verify;
 mod wheel;
+mod zip_directory;
+mod zip_end;
 mod zip_reader;
 mod zip_writer;
 
@@ -32,3 +35,4 @@ pub use assemble::{Assembled, WheelSource, assemble};
 pub use builder::{BuildOptions, BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
+pub use verify::verify;
