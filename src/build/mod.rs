@@ -27,7 +27,10 @@ mod overlay;
 mod record;
 mod selection;
 mod slim;
+mod verify;
 mod wheel;
+mod zip_directory;
+mod zip_end;
 mod zip_reader;
 mod zip_writer;
 
@@ -41,3 +44,4 @@ pub use error::BuildError;
 pub use exclude::Exclude;
 pub use options::BuildOptions;
 pub use selection::{BytecodeChoice, Selection};
+pub use verify::verify;

@@ -3,4 +3,5 @@
 mod assembling;
 mod building;
 mod hostile;
+mod property;
 mod wheel_maker;
