@@ -14,6 +14,7 @@ mod builder;
 mod cache;
 mod contents;
 mod derived;
+mod elf;
 mod error;
 mod eviction;
 mod exclude;
