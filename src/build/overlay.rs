@@ -178,16 +178,27 @@ fn compress(
 /// A file of an overlay.
 #[derive(Debug)]
 pub(crate) struct OverlayFile {
+    /// Its entry; the name is the path relative to the layer's `python/`.
     pub(crate) member: Member,
     /// Of the unpacked bytes.
     pub(crate) digest: Digest,
 }
 
+/// What the entries of an overlay do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OverlayKind {
+    /// They are compiled modules, added to those of the wheel.
+    Bytecode,
+    /// They stand in for files of the wheel.
+    Stripped,
+}
+
 /// An overlay, opened.
 pub(crate) struct Overlay<R> {
+    pub(crate) kind: OverlayKind,
     pub(crate) reader: R,
-    /// Its files by path relative to the layer's `python/`.
-    pub(crate) files: BTreeMap<String, OverlayFile>,
+    /// Its files, sorted by path.
+    pub(crate) files: Vec<OverlayFile>,
 }
 
 impl<R: Read + Seek> Overlay<R> {
@@ -195,7 +206,11 @@ impl<R: Read + Seek> Overlay<R> {
     ///
     /// # Errors
     /// [`BuildError::BadWheel`] when it is no overlay, [`BuildError::Io`].
-    pub(crate) fn open(mut reader: R, filename: &str) -> Result<Self, BuildError> {
+    pub(crate) fn open(
+        kind: OverlayKind,
+        mut reader: R,
+        filename: &str,
+    ) -> Result<Self, BuildError> {
         let fail = |error| named(filename, error);
         let members = zip_reader::members(&mut reader).map_err(fail)?;
         let mut record = BTreeMap::new();
@@ -203,7 +218,7 @@ impl<R: Read + Seek> Overlay<R> {
             let bytes = zip_reader::read_member(&mut reader, member, RECORD_LIMIT).map_err(fail)?;
             record = record::read(&String::from_utf8_lossy(&bytes));
         }
-        let mut files = BTreeMap::new();
+        let mut files = Vec::with_capacity(members.len());
         for member in members {
             if member.name == RECORD {
                 continue;
@@ -215,9 +230,21 @@ impl<R: Read + Seek> Overlay<R> {
                 ));
             };
             let digest = recorded.digest;
-            files.insert(member.name.clone(), OverlayFile { member, digest });
+            files.push(OverlayFile { member, digest });
         }
-        Ok(Self { reader, files })
+        files.sort_by(|a, b| a.member.name.cmp(&b.member.name));
+        Ok(Self {
+            kind,
+            reader,
+            files,
+        })
+    }
+
+    /// The file at a path.
+    pub(crate) fn position(&self, path: &str) -> Option<usize> {
+        self.files
+            .binary_search_by(|file| file.member.name.as_str().cmp(path))
+            .ok()
     }
 }
 
@@ -245,16 +272,22 @@ mod tests {
         let bytes = writer.finish().unwrap();
         assert!(bytes.len() < 300_000, "compressed: {}", bytes.len());
 
-        let mut overlay = Overlay::open(Cursor::new(bytes), "x.whl").unwrap();
-        let names: Vec<&str> = overlay.files.keys().map(String::as_str).collect();
+        let mut overlay =
+            Overlay::open(OverlayKind::Bytecode, Cursor::new(bytes), "x.whl").unwrap();
+        let names: Vec<&str> = overlay
+            .files
+            .iter()
+            .map(|file| file.member.name.as_str())
+            .collect();
         assert_eq!(names, ["a/__pycache__/b.pyc", "a/c.so", "empty"]);
         for (path, expected) in [("a/__pycache__/b.pyc", &small), ("a/c.so", &large)] {
-            let file = &overlay.files[path];
+            let file = &overlay.files[overlay.position(path).unwrap()];
             let read = zip_reader::read_member(&mut overlay.reader, &file.member, 1 << 20).unwrap();
             assert!(read == *expected, "{path}");
             assert_eq!(file.digest, Digest::of(expected));
         }
-        assert!(overlay.files["a/c.so"].member.is_executable);
+        assert!(overlay.files[1].member.is_executable);
+        assert_eq!(overlay.position("a/c"), None);
     }
 
     #[test]
@@ -264,8 +297,9 @@ mod tests {
             writer.add("first", false, first).unwrap();
             writer.add("second", false, &pattern(100_000)).unwrap();
             let bytes = writer.finish().unwrap();
-            let mut overlay = Overlay::open(Cursor::new(bytes), "x.whl").unwrap();
-            let member = overlay.files["second"].member.clone();
+            let mut overlay =
+                Overlay::open(OverlayKind::Bytecode, Cursor::new(bytes), "x.whl").unwrap();
+            let member = overlay.files[1].member.clone();
             overlay.reader.seek(SeekFrom::Start(member.start)).unwrap();
             let mut raw = vec![0; usize::try_from(member.compressed_size).unwrap()];
             overlay.reader.read_exact(&mut raw).unwrap();

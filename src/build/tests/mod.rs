@@ -5,4 +5,5 @@ mod building;
 mod hostile;
 mod shared_objects;
 mod stripping;
+mod property;
 mod wheel_maker;
