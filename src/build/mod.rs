@@ -23,6 +23,7 @@ mod metadata;
 mod options;
 mod overlay;
 mod record;
+mod sandbox;
 mod selection;
 mod slim;
 mod wheel;
@@ -38,4 +39,8 @@ pub use builder::{BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use options::BuildOptions;
+pub use sandbox::{
+    BuildSystem, BuiltWheel, ImportTested, Interpreter, NoSandbox, Sandbox, SourceBuildError,
+    SourceDistribution, build_system, build_wheel, test_import,
+};
 pub use selection::{BytecodeChoice, Selection};
