@@ -1,10 +1,12 @@
 //! The processes of a sandbox as the kernel lists them, seen from outside.
 //!
 //! Limits of a process do not bound all processes together, and that on their number does not hold for root, so both are
-//! watched. Source of the fields: proc(5), `/proc/pid/stat`.
+//! watched. Source of the fields: proc(5), `/proc/pid/stat` and `/proc/pid/status`.
 
+use rustix::process::{Pid, Signal};
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// A process below another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,18 +14,21 @@ struct Process {
     pid: u32,
     parent: u32,
     threads: u64,
-    resident_pages: u64,
+    state: char,
 }
+
+/// The longest a process is waited for to stop.
+const STOP_WAIT: Duration = Duration::from_millis(100);
 
 /// What runs below a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Census {
     /// Its one direct child, the first process of the namespace, when there is one.
-    pub(crate) first: Option<u32>,
+    first: Option<u32>,
     /// Threads of all of them.
     pub(crate) threads: u64,
-    /// Memory they hold in pages; what they share is counted for each.
-    pub(crate) resident_pages: u64,
+    /// Bytes of memory they hold; what they share is counted for each.
+    pub(crate) resident: u64,
 }
 
 /// Counts the processes below one, and offers each to the kernel as the first to be killed when memory runs out.
@@ -60,14 +65,38 @@ pub(crate) fn census_below(root: u32) -> Census {
             census.first = Some(process.pid);
         }
         census.threads += process.threads;
-        census.resident_pages += process.resident_pages;
+        census.resident += resident(process.pid).unwrap_or(0);
     }
     census
 }
 
-/// Whether a process is there and the child of another.
-pub(crate) fn is_child_of(pid: u32, parent: u32) -> bool {
-    read(pid).is_some_and(|process| process.parent == parent)
+/// Stops bubblewrap and kills the first process of the namespace it made, with which all others in it end.
+///
+/// Killing bubblewrap alone is not enough: while it sets up the inside, its child does not yet end with it, and would wait
+/// for it forever. Stopped first, it cannot start that child after it was looked for.
+pub(crate) fn kill_inside(root: u32) {
+    signal(root, Signal::STOP);
+    let begun = Instant::now();
+    while read(root).is_some_and(|process| !matches!(process.state, 'T' | 'Z'))
+        && begun.elapsed() < STOP_WAIT
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if let Some(first) = census_below(root).first {
+        signal(first, Signal::KILL);
+    }
+}
+
+/// Lets a stopped process go on.
+pub(crate) fn resume(root: u32) {
+    signal(root, Signal::CONT);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // It may just have ended by itself.
+        rustix::process::kill_process(pid, signal).ok();
+    }
 }
 
 fn read(pid: u32) -> Option<Process> {
@@ -82,10 +111,20 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
     let field = |number: usize| fields.get(number - 3).copied();
     Some(Process {
         pid,
+        state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
-        resident_pages: field(24)?.parse().unwrap_or(0),
     })
+}
+
+/// `VmRSS` in bytes; absent for a process that has ended.
+fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 fn prefer_to_kill(pid: u32) {
@@ -106,23 +145,30 @@ mod tests {
                 pid: 7,
                 parent: 42,
                 threads: 5,
-                resident_pages: 99
+                state: 'S'
             })
         );
         assert_eq!(parse(7, "7 (cut) R 1"), None);
     }
 
     #[test]
-    fn this_process_is_found_with_its_children() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
+    fn the_processes_below_one_are_counted_and_killed() {
+        use std::io::Read as _;
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 600 & echo begun; wait"])
+            .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let census = census_below(std::process::id());
-        assert!(is_child_of(child.id(), std::process::id()));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(census.threads >= 1 && census.resident_pages >= 1);
-        assert!(!is_child_of(child.id(), std::process::id()));
+        let mut stdout = shell.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 6]).unwrap();
+        let census = census_below(shell.id());
+        assert!(census.first.is_some() && census.threads == 1);
+        assert!(census.resident > 100_000);
+        kill_inside(shell.id());
+        resume(shell.id());
+        // The sleep holds standard output as well: both are gone when it ends.
+        assert_eq!(stdout.read(&mut [0; 6]).unwrap(), 0);
+        shell.wait().unwrap();
+        assert_eq!(census_below(shell.id()), Census::default());
     }
 }

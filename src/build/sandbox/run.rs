@@ -1,6 +1,7 @@
 //! One run from its start to its end: limits, what comes out, and that nothing is left.
 
-use super::processes::{Census, census_below, is_child_of};
+use super::processes::{Census, census_below, kill_inside, resume};
+use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -20,8 +21,6 @@ const WORDS_KEPT: usize = 64 * 1024;
 const WORDS_LIMIT: u64 = 64 * 1024 * 1024;
 /// The first line of every answer, written by `confine.py` when the limits are set.
 const BEGUN: &[u8] = b"begun\n";
-/// Bytes of a page of memory. Where pages are larger, processes may hold that much more than the limit says.
-const PAGE: u64 = 4096;
 /// What bubblewrap exits with when a signal ended the program: this and the signal's number, as shells do.
 const BY_SIGNAL: i32 = 128;
 
@@ -141,14 +140,19 @@ pub(crate) async fn supervise(mut command: Command, limits: &Limits) -> io::Resu
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // With bubblewrap's `--die-with-parent`, that is the end of everything inside.
+        // With bubblewrap's `--die-with-parent`, that is the end of everything inside. The parent is the thread that calls
+        // this: a worker of the runtime, which lives as long as the bot.
         .kill_on_drop(true)
         .spawn()?;
+    // Made after the child, so dropped before it.
+    let running = Running {
+        root: Cell::new(child.id()),
+    };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let too_much = Notify::new();
     let answer_file = tempfile::tempfile()?;
     let (ending, answer, words) = tokio::join!(
-        ending(&mut child, limits, &too_much),
+        ending(&mut child, &running, limits, &too_much),
         keep_answer(stdout, answer_file, limits.answer, &too_much),
         keep_words(stderr, &too_much),
     );
@@ -167,16 +171,25 @@ pub(crate) async fn supervise(mut command: Command, limits: &Limits) -> io::Resu
 }
 
 /// Waits for the end, or brings it about.
-async fn ending(child: &mut Child, limits: &Limits, too_much: &Notify) -> io::Result<Ending> {
+async fn ending(
+    child: &mut Child,
+    running: &Running,
+    limits: &Limits,
+    too_much: &Notify,
+) -> io::Result<Ending> {
     let root = child.id();
-    let forced = tokio::select! {
-        status = child.wait() => return Ok(read_status(status?)),
+    let ending = tokio::select! {
+        status = child.wait() => read_status(status?),
         () = tokio::time::sleep(limits.time) => Ending::TimedOut(limits.time),
         () = too_much.notified() => Ending::Output,
         ending = watch(root, limits) => ending,
     };
-    kill(child).await?;
-    Ok(forced)
+    if child.id().is_some() {
+        kill(child).await?;
+    }
+    // Its number may be another's from here on.
+    running.root.set(None);
+    Ok(ending)
 }
 
 async fn watch(root: Option<u32>, limits: &Limits) -> Ending {
@@ -188,7 +201,7 @@ async fn watch(root: Option<u32>, limits: &Limits) -> Ending {
         if census.threads > limits.threads {
             return Ending::Threads(limits.threads);
         }
-        if census.resident_pages.saturating_mul(PAGE) > limits.memory {
+        if census.resident > limits.memory {
             return Ending::Memory(limits.memory);
         }
         tokio::time::sleep(TICK).await;
@@ -201,24 +214,35 @@ async fn census(root: u32) -> Census {
         .unwrap_or_default()
 }
 
-/// Kills the first process of the namespace and waits for bubblewrap. The kernel ends a namespace's first process only
-/// when all others of it have ended, so nothing is left after that.
+/// Kills everything inside and waits for bubblewrap. The kernel ends a namespace's first process only when all others of
+/// it have ended, and bubblewrap ends after that one, so nothing is left.
 async fn kill(child: &mut Child) -> io::Result<()> {
     if let Some(root) = child.id() {
-        let first = census(root).await.first;
-        if let Some(first) = first.filter(|first| is_child_of(*first, root))
-            && let Some(pid) = i32::try_from(first)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-        {
-            // It may just have ended by itself.
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
-            if let Ok(status) = tokio::time::timeout(KILL_WAIT, child.wait()).await {
-                return status.map(|_| ());
-            }
+        tokio::task::spawn_blocking(move || {
+            kill_inside(root);
+            resume(root);
+        })
+        .await
+        .map_err(io::Error::other)?;
+        if let Ok(status) = tokio::time::timeout(KILL_WAIT, child.wait()).await {
+            return status.map(|_| ());
         }
     }
     child.kill().await
+}
+
+/// A bubblewrap that is running; when the run is given up, everything inside is killed.
+struct Running {
+    /// Its process, until it has ended.
+    root: Cell<Option<u32>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(root) = self.root.get() {
+            kill_inside(root);
+        }
+    }
 }
 
 fn read_status(status: ExitStatus) -> Ending {
