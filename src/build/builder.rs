@@ -6,6 +6,7 @@ use super::cache::WheelCache;
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
+use super::options::BuildOptions;
 use super::selection::{BytecodeChoice, Selection};
 use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, SlimKind, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -52,15 +53,6 @@ impl BuilderSettings {
             retry_delay: Duration::from_millis(500),
         }
     }
-}
-
-/// What of a request decides a layer's bytes besides its lock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BuildOptions<'a> {
-    /// Glob patterns of files left out, relative to the layer's `python/`; see [`Exclude`].
-    pub exclude: &'a [String],
-    /// Kinds of files left out where that is safe.
-    pub slim: &'a [SlimKind],
 }
 
 /// How far a build is, for a progress bar.
@@ -124,7 +116,7 @@ impl Builder {
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: WheelCache::new(settings.cache_dir.join("wheels")),
+                cache: WheelCache::new(settings.cache_dir.join("verified-wheels")),
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
                 concurrency,
@@ -156,17 +148,17 @@ impl Builder {
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
-        for package in &lock.packages {
+        let (packages, runtimes) = options.packages_of(lock);
+        for package in &packages {
             check_announced_size(&package.wheel)?;
         }
         on_progress(BuildProgress::Fetching {
-            wheels: lock.packages.len(),
-            bytes: lock.packages.iter().map(|package| package.wheel.size).sum(),
+            wheels: packages.len(),
+            bytes: packages.iter().map(|package| package.wheel.size).sum(),
         });
         // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
-        let wheels: Vec<_> = lock
-            .packages
-            .iter()
+        let wheels: Vec<_> = packages
+            .into_iter()
             .map(|package| self.source(package, on_progress))
             .collect();
         let sources: Vec<WheelSource<File>> = stream::iter(wheels)
@@ -186,7 +178,7 @@ impl Builder {
             files,
             pins: assembled.pins,
             report: BuildReport {
-                slimmed: assembled.slimmed,
+                slimmed: assembled.slimmed.into_iter().chain(runtimes).collect(),
                 weights: assembled.weights,
                 ..BuildReport::default()
             },

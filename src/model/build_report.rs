@@ -123,7 +123,7 @@ pub enum LeftOut {
 pub struct Slimmed {
     /// Why.
     pub why: LeftOut,
-    /// How many files; of debug sections, how many files became smaller.
+    /// How many files; of debug sections, how many files became smaller; of the runtime, how many packages.
     pub files: u64,
     /// Bytes spared, unzipped. Zero where it is not known: packages of the runtime are not even fetched.
     pub unzipped: u64,

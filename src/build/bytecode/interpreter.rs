@@ -16,7 +16,12 @@ const SEARCH_TIME: Duration = Duration::from_secs(40);
 /// The most of an answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 16 * 1024;
 /// Where interpreters are besides the search path; the last is that of AWS Lambda's runtimes.
-const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt/python/bin", "/var/lang/bin"];
+const FOLDERS: [&str; 4] = [
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/python/bin",
+    "/var/lang/bin",
+];
 /// What a candidate is asked. It must have all that the compiler needs, and be a release: bytecode of others may be of
 /// another format.
 const QUESTION: &str = "import sys, os, marshal, resource, importlib.util

@@ -15,16 +15,19 @@ mod tests;
 
 pub use interpreter::InterpreterSettings;
 pub(crate) use interpreter::{Interpreter, Interpreters};
+#[cfg(test)]
+pub(in crate::build) use tests::here;
 pub(crate) use wheel::{BytecodeSummary, compile_wheel};
 
-use super::cache::{DerivedCache, derived_key};
+use super::derived::{Derived, DerivedCache};
 use super::error::BuildError;
 use super::wheel::Wheel;
 use crate::model::{Digest, PythonVersion};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
-use tokio::sync::{Semaphore, oneshot};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 
 /// To be raised whenever the same wheel and interpreter come to give other bytes.
 const REVISION: &str = "1";
@@ -33,7 +36,9 @@ const REVISION: &str = "1";
 #[derive(Debug)]
 pub(crate) struct BytecodeMaker {
     interpreters: Interpreters,
-    cache: Arc<DerivedCache>,
+    cache: DerivedCache,
+    /// A lock for each thing being made: two builds often need the same.
+    being_made: Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
     /// A permit for each process that may run, over all wheels.
     processes: Arc<Semaphore>,
     most: usize,
@@ -42,8 +47,15 @@ pub(crate) struct BytecodeMaker {
 /// The bytecode of a wheel, or why there is none.
 #[derive(Debug)]
 pub(crate) enum WheelBytecode {
-    /// An overlay, open at its start, and what it holds.
-    Ready(File, BytecodeSummary),
+    /// There is an overlay, open at its start.
+    Ready {
+        /// The overlay.
+        overlay: File,
+        /// What is in it.
+        summary: BytecodeSummary,
+        /// Bytes that were added to the cache.
+        kept: u64,
+    },
     /// There is no CPython of this minor version here.
     NoInterpreter,
     /// The interpreter crashed or hung on too many of the wheel's files, or all of them took too long.
@@ -54,13 +66,14 @@ impl BytecodeMaker {
     /// A maker that keeps what it made in `cache` and runs so many processes at once (at least 1).
     pub(crate) fn new(
         interpreters: InterpreterSettings,
-        cache: Arc<DerivedCache>,
+        cache: DerivedCache,
         processes: usize,
     ) -> Self {
         let most = processes.max(1);
         Self {
             interpreters: Interpreters::new(interpreters),
             cache,
+            being_made: Mutex::default(),
             processes: Arc::new(Semaphore::new(most)),
             most,
         }
@@ -86,13 +99,21 @@ impl BytecodeMaker {
         let Some(interpreter) = self.interpreters.find(python).await else {
             return Ok(WheelBytecode::NoInterpreter);
         };
-        let key = derived_key(&["bytecode", REVISION, &interpreter.version], wheel);
-        let _lock = self.cache.lock(&key).await;
-        let cache = Arc::clone(&self.cache);
-        let cached = tokio::task::spawn_blocking(move || cache.open(&key)).await;
+        let parts = ["bytecode", REVISION, &interpreter.version];
+        let key = DerivedCache::key(&[&parts[..], &[&wheel.to_string()]].concat());
+        let _lock = self.lock(&key).await;
+        let cache = self.cache.clone();
+        let cached = tokio::task::spawn_blocking(move || cache.get(&key)).await;
         let cached = cached.map_err(io::Error::other).and_then(|cached| cached);
-        if let Some((file, summary)) = cached.map_err(BuildError::io("reading cached bytecode"))? {
-            return Ok(WheelBytecode::Ready(file, summary));
+        let cached = cached.map_err(BuildError::io("reading cached bytecode"))?;
+        if let Some(Derived { note, blob }) = cached
+            && let (Ok(summary), Some(overlay)) = (serde_json::from_str(&note), blob)
+        {
+            return Ok(WheelBytecode::Ready {
+                overlay,
+                summary,
+                kept: 0,
+            });
         }
 
         // The first permit is waited for, further ones are taken if they are free.
@@ -107,7 +128,7 @@ impl BytecodeMaker {
         {
             permit.merge(more);
         }
-        let cache = Arc::clone(&self.cache);
+        let cache = self.cache.clone();
         let runtime = tokio::runtime::Handle::current();
         // Dropped with this future, and then the work on the other thread ends.
         let (_alive, gone) = oneshot::channel::<()>();
@@ -125,17 +146,50 @@ impl BytecodeMaker {
                 return Ok(WheelBytecode::GaveUp);
             };
             // What a crash left out may be there next time: such bytecode is used, and not kept.
-            let file = if summary.died == 0 {
-                cache.store(&key, file, &summary)
-            } else {
-                file.reopen()
-            };
-            let file = file.map_err(BuildError::io(MAKING))?;
-            Ok(WheelBytecode::Ready(file, summary))
+            if summary.died > 0 {
+                let overlay = file.reopen().map_err(BuildError::io(MAKING))?;
+                return Ok(WheelBytecode::Ready {
+                    overlay,
+                    summary,
+                    kept: 0,
+                });
+            }
+            let note = serde_json::to_string(&summary).map_err(io::Error::other);
+            let (overlay, kept) = note
+                .and_then(|note| cache.put(&key, &note, Some(file)))
+                .map_err(BuildError::io(MAKING))?;
+            let overlay = overlay
+                .ok_or_else(|| io::Error::other("what was kept is not given back"))
+                .map_err(BuildError::io(MAKING))?;
+            Ok(WheelBytecode::Ready {
+                overlay,
+                summary,
+                kept,
+            })
         });
         work.await
             .map_err(io::Error::other)
             .map_err(BuildError::io(MAKING))?
+    }
+
+    /// Waits until nobody else makes what belongs to the key.
+    async fn lock(&self, key: &Digest) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self
+                .being_made
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| lock.strong_count() > 0);
+            match locks.get(key).and_then(Weak::upgrade) {
+                Some(lock) => lock,
+                None => {
+                    let lock = Arc::default();
+                    locks.insert(*key, Arc::downgrade(&lock));
+                    lock
+                }
+            }
+        };
+        lock.lock_owned().await
     }
 }
 

@@ -1,0 +1,107 @@
+//! Wheels on disk, found by digest and believed only after hashing.
+
+use super::artifacts::{persist, readable_by_all};
+use super::verify::VerifiedWheel;
+use crate::model::{Digest, Hasher};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tempfile::NamedTempFile;
+use tokio::sync::OwnedMutexGuard;
+
+/// A folder of wheels named by their digest. Several processes may share it: a wheel appears under its name only when
+/// it is whole and verified, and an altered one is thrown away by whoever finds it.
+#[derive(Debug)]
+pub(crate) struct WheelCache {
+    root: PathBuf,
+    being_fetched: Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl WheelCache {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            being_fetched: Mutex::default(),
+        }
+    }
+
+    fn path_of(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join(&name[..2]).join(format!("{name}.whl"))
+    }
+
+    /// A cached wheel, open at its start, once its bytes are known to be right; `None` when there is none.
+    pub(crate) fn open(&self, digest: &Digest) -> io::Result<Option<File>> {
+        let path = self.path_of(digest);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if hash(&mut file)? == *digest {
+            file.seek(SeekFrom::Start(0))?;
+            return Ok(Some(file));
+        }
+        tracing::warn!(wheel = %digest, "the cached wheel {digest} was altered: fetching it again");
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// A temporary file next to where wheels are kept.
+    pub(crate) fn create(&self) -> io::Result<NamedTempFile> {
+        let folder = self.root.join("tmp");
+        std::fs::create_dir_all(&folder)?;
+        tempfile::Builder::new()
+            .permissions(readable_by_all())
+            .tempfile_in(folder)
+    }
+
+    /// Keeps a wheel whose bytes were hashed while they were written; gives it back, open at its start.
+    pub(crate) fn store(&self, wheel: VerifiedWheel, digest: &Digest) -> io::Result<File> {
+        let file = wheel.into_file();
+        let path = self.path_of(digest);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut open = file.as_file().try_clone()?;
+        persist(file, &path)?;
+        open.seek(SeekFrom::Start(0))?;
+        Ok(open)
+    }
+
+    /// Waits until nobody else in this process fetches the same wheel: two targets often share one.
+    pub(crate) async fn lock(&self, digest: &Digest) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self
+                .being_fetched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| lock.strong_count() > 0);
+            match locks.get(digest).and_then(Weak::upgrade) {
+                Some(lock) => lock,
+                None => {
+                    let lock = Arc::default();
+                    locks.insert(*digest, Arc::downgrade(&lock));
+                    lock
+                }
+            }
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// The digest of a file from where it stands to its end.
+pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
