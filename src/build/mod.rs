@@ -11,6 +11,7 @@
 mod artifacts;
 mod assemble;
 mod builder;
+mod bytecode;
 mod cache;
 mod contents;
 mod derived;

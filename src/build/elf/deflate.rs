@@ -96,7 +96,8 @@ fn read_before(
     position: u64,
     end: u64,
 ) -> io::Result<usize> {
-    let wanted = usize::try_from(end - position).map_or(buffer.len(), |left| left.min(buffer.len()));
+    let wanted =
+        usize::try_from(end - position).map_or(buffer.len(), |left| left.min(buffer.len()));
     let read = input.read_at(&mut buffer[..wanted], position)?;
     if read == 0 && wanted > 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
