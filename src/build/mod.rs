@@ -12,6 +12,7 @@ mod artifacts;
 mod assemble;
 mod audit;
 mod builder;
+mod bytecode;
 mod cache;
 mod contents;
 mod derived;
@@ -27,6 +28,7 @@ mod metadata;
 mod options;
 mod overlay;
 mod record;
+mod sandbox;
 mod selection;
 mod slim;
 mod verify;
@@ -45,5 +47,9 @@ pub use builder::{BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use options::BuildOptions;
+pub use sandbox::{
+    BuildSystem, BuiltWheel, ImportTested, Interpreter, NoSandbox, Sandbox, SourceBuildError,
+    SourceDistribution, build_system, build_wheel, test_import,
+};
 pub use selection::{BytecodeChoice, Selection};
 pub use verify::verify;

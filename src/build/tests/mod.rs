@@ -2,6 +2,7 @@
 
 mod assembling;
 mod building;
+mod bytecode;
 mod hostile;
 mod shared_objects;
 mod stripping;

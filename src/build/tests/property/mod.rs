@@ -4,7 +4,7 @@ mod generator;
 
 use self::generator::{Group, groups};
 use super::assembling::source;
-use crate::build::{Exclude, assemble, verify};
+use crate::build::{Exclude, Selection, assemble, verify};
 use layersmith_testbed::tools;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ fn layer(group: &Group) -> Vec<u8> {
             sources.reverse();
         }
         let mut zip = Vec::new();
-        let assembled = assemble(sources, &exclude, &mut zip);
+        let assembled = assemble(sources, &Selection::all_but(&exclude), &mut zip);
         (
             assembled.unwrap_or_else(|error| panic!("{}: {error}", group.token)),
             zip,
