@@ -4,7 +4,7 @@ mod assembling;
 mod building;
 mod bytecode;
 mod hostile;
+mod property;
 mod shared_objects;
 mod stripping;
-mod property;
 mod wheel_maker;

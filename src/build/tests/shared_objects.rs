@@ -21,10 +21,10 @@ pub(super) fn compile(folder: &Path, name: &str, code: &str, arguments: &[&str])
     std::fs::read(folder.join(name)).unwrap()
 }
 
-/// Opens a wheel as the builder does, with nothing left out.
+/// Opens a wheel as the builder does.
 pub(super) fn open(wheel: &TestWheel) -> Wheel<Cursor<Vec<u8>>> {
     let reader = Cursor::new(wheel.bytes());
-    Wheel::open(reader, wheel.filename(), &wheel.name, |_| false)
+    Wheel::open(reader, wheel.filename(), &wheel.name, &wheel.version)
         .unwrap_or_else(|error| panic!("{error}"))
 }
 

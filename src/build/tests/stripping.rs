@@ -3,7 +3,7 @@
 use super::shared_objects::{compile, facts_of, open};
 use super::wheel_maker::{TestEntry, TestWheel};
 use crate::build::elf::{StripReport, read, strip_wheel};
-use crate::build::overlay::Overlay;
+use crate::build::overlay::{Overlay, OverlayKind};
 use crate::build::zip_reader;
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -26,10 +26,10 @@ fn strip(wheel: &TestWheel) -> (StripReport, BTreeMap<String, Vec<u8>>) {
         (report.clone(), zip.clone()),
         "the same wheel gave other bytes"
     );
-    let mut overlay = Overlay::open(Cursor::new(zip), "pack.whl").unwrap();
+    let mut overlay = Overlay::open(OverlayKind::Stripped, Cursor::new(zip), "pack.whl").unwrap();
     let members: Vec<_> = overlay
         .files
-        .values()
+        .iter()
         .map(|file| file.member.clone())
         .collect();
     let files = members.iter().map(|member| {
@@ -324,18 +324,17 @@ fn real_packages_are_imported_after_stripping() {
 fn strip_file(path: &Path, scratch: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = std::fs::File::open(path).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let version = name.split('-').nth(1).unwrap().to_owned();
     let open = || {
-        crate::build::wheel::Wheel::open(file.try_clone().unwrap(), name.clone(), "numpy", |_| {
-            false
-        })
-        .unwrap_or_else(|error| panic!("{error}"))
+        crate::build::wheel::Wheel::open(file.try_clone().unwrap(), name.clone(), "numpy", &version)
+            .unwrap_or_else(|error| panic!("{error}"))
     };
     let facts = crate::build::elf::inspect_wheel(&mut open(), scratch).unwrap();
     let (_, zip) = strip_wheel(&mut open(), &facts, scratch, Vec::new()).unwrap();
-    let mut overlay = Overlay::open(Cursor::new(zip), &name).unwrap();
+    let mut overlay = Overlay::open(OverlayKind::Stripped, Cursor::new(zip), &name).unwrap();
     let members: Vec<_> = overlay
         .files
-        .values()
+        .iter()
         .map(|file| file.member.clone())
         .collect();
     members
