@@ -3,7 +3,7 @@
 use crate::model::PythonVersion;
 use std::path::PathBuf;
 
-/// A CPython of this machine.
+/// A `CPython` of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreter {
     /// The executable.
