@@ -116,7 +116,7 @@ impl Builder {
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: WheelCache::new(settings.cache_dir.join("wheels")),
+                cache: WheelCache::new(settings.cache_dir.join("verified-wheels")),
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
                 concurrency,

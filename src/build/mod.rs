@@ -11,9 +11,13 @@
 mod artifacts;
 mod assemble;
 mod builder;
+mod bytecode;
 mod cache;
 mod contents;
+mod derived;
+mod elf;
 mod error;
+mod eviction;
 mod exclude;
 mod fetch;
 mod hashing;
@@ -26,7 +30,10 @@ mod record;
 mod sandbox;
 mod selection;
 mod slim;
+mod verify;
 mod wheel;
+mod zip_directory;
+mod zip_end;
 mod zip_reader;
 mod zip_writer;
 
@@ -44,3 +51,4 @@ pub use sandbox::{
     SourceDistribution, build_system, build_wheel, test_import,
 };
 pub use selection::{BytecodeChoice, Selection};
+pub use verify::verify;
