@@ -10,6 +10,7 @@
 
 mod artifacts;
 mod assemble;
+mod audit;
 mod builder;
 mod bytecode;
 mod cache;

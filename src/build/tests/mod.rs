@@ -5,4 +5,6 @@ mod building;
 mod bytecode;
 mod hostile;
 mod property;
+mod shared_objects;
+mod stripping;
 mod wheel_maker;
