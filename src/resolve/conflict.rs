@@ -1,7 +1,7 @@
 //! Requirements that cannot be met: the fewest of them that already cannot, and why.
 
 use super::compile::{Compiled, Kind};
-use super::error::{ResolveError, in_words};
+use super::error::ResolveError;
 use super::explain::{all_named, clean, first_named};
 use super::plain::{not_found, only_reason, plain, without_wheel};
 use super::requirements;
@@ -130,9 +130,8 @@ impl Resolver {
                 plain(reason)
             )),
             _ => no_solution(format!(
-                "no version of `{}` that meets `{line}` can be used for {}:\n{}",
+                "no version of `{}` that meets `{line}` can be used for this target:\n{}",
                 asked.name,
-                in_words(request.target),
                 plain(cleaned)
             )),
         }
