@@ -117,7 +117,7 @@ impl Resolver {
                 blamed: (!own).then(|| asked.name.clone()),
                 package,
                 target: request.target,
-                alternatives,
+                alternatives: Box::new(alternatives),
             };
         }
         match only_reason(cleaned) {
@@ -129,11 +129,16 @@ impl Resolver {
                 asked.name,
                 plain(reason)
             )),
-            _ => no_solution(format!(
-                "no version of `{}` that meets `{line}` can be used for this target:\n{}",
-                asked.name,
-                plain(cleaned)
-            )),
+            _ => {
+                let restricted = requirements::any_version(line)
+                    .map(|_| format!(" that meets `{line}`"))
+                    .unwrap_or_default();
+                no_solution(format!(
+                    "no version of `{}`{restricted} can be used for this target:\n{}",
+                    asked.name,
+                    plain(cleaned)
+                ))
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ pub enum ResolveError {
         /// What a wheel was looked for.
         target: Target,
         /// What can be had instead.
-        alternatives: Alternatives,
+        alternatives: Box<Alternatives>,
     },
     /// What the index offers for a package cannot be used safely, or the request asks for something that cannot.
     #[error("{package}: {reason}")]

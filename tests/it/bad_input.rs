@@ -234,9 +234,9 @@ async fn what_cannot_be_resolved_is_told_at_the_package() {
     let number = ask(&world, "mistakes", files).await;
     insta::assert_snapshot!(annotations(&world, number), @"
         failure: 4 mistakes to mend first
-        layers/conflict.yaml:3:5 failure conflict is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: `demo-app` and `only-old-core` cannot go together:
-        Because all versions of only-old-core depend on demo-core<1 and all versions of demo-app depend on demo-core>=1, all versions of demo-app and all versions of only-old-core are incompatible.
-        And because the layer asks for demo-app and only-old-core, there are no versions that fit.
+        layers/conflict.yaml:3:5 failure conflict is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: no version of `only-old-core` can be used for this target:
+        Because only demo-core==1.0.0 is available and all versions of only-old-core depend on demo-core<1, all versions of only-old-core cannot be used.
+        And because the layer asks for only-old-core, there are no versions that fit.
         layers/missing.yaml:3:5 failure missing is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: there is no package `no-such-package` on the package index.
         layers/no-version.yaml:2:5 failure no-version is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: no version of `demo-core` meets `demo-core>=7`: only demo-core==1.0.0 is available.
         layers/one-target.yaml:3:5 failure one-target is not possible for p3.12, p3.12-arm64, p3.13-arm64: `only-x86` has no wheel for this target. What can be done: leave this target out: there is one for Python 3.13 on x86_64.

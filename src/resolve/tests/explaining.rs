@@ -82,7 +82,7 @@ async fn one_that_cannot_be_met_is_told_alone() {
     good>=7: no version of `good` meets `good>=7`: only good==1.0 is available.
     good==7: no version of `good` meets `good==7`.
     bad: `bad` needs `absent`, which is not on the package index.
-    torn: no version of `torn` that meets `torn` can be used for this target:
+    torn: no version of `torn` can be used for this target:
     Because only good==1.0 is available and all versions of torn depend on good<1, all versions of torn cannot be used.
     And because the layer asks for torn, there are no versions that fit.
     ");

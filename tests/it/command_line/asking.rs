@@ -26,9 +26,9 @@ async fn a_plan_shows_everything_and_publishes_nothing() {
       p3.13-arm64  new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
                              same packages as p3.12
     old
-      p3.13        blocked   `demo-app` and `only-old-core` cannot go together:
-                             Because all versions of only-old-core depend on demo-core<1 and all versions of demo-app depend on demo-core>=1, all versions of demo-app and all versions of only-old-core are incompatible.
-                             And because the layer asks for demo-app and only-old-core, there are no versions that fit.
+      p3.13        blocked   no version of `only-old-core` can be used for this target:
+                             Because only demo-core==1.0.0 is available and all versions of only-old-core depend on demo-core<1, all versions of only-old-core cannot be used.
+                             And because the layer asks for only-old-core, there are no versions that fit.
 
     1 mistake to mend first.
     Apart from that, 1 layer × 4 targets would be published to 2 regions.
