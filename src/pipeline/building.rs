@@ -2,7 +2,7 @@
 
 use super::Workshop;
 use crate::build::BuildOptions;
-use crate::model::{BuildRecord, LayerRequest, Policy};
+use crate::model::{BuildRecord, LayerRequest, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::ResolveRequest;
 use std::time::Duration;
@@ -54,9 +54,8 @@ async fn build_one(
             package: error.package().map(str::to_owned),
             transient: error.is_transient(),
         })?;
-    let options = BuildOptions {
-        exclude: &request.exclude,
-    };
+    let packages = names(request);
+    let options = options(request, &packages, wanted.target, now);
     let artifact = workshop
         .builder
         .build(&lock, &options, &|_| {})
@@ -86,6 +85,30 @@ async fn build_one(
         artifact,
         built_at: now,
     })
+}
+
+/// The names of the packages that a request asks for.
+pub(super) fn names(request: &LayerRequest) -> Vec<String> {
+    let names = request.packages.iter();
+    names.map(|package| package.name.clone()).collect()
+}
+
+/// How a request wants its layer built for a target; `packages` are its [`names`].
+pub(super) fn options<'a>(
+    request: &'a LayerRequest,
+    packages: &'a [String],
+    target: Target,
+    today: Timestamp,
+) -> BuildOptions<'a> {
+    BuildOptions {
+        target,
+        packages,
+        exclude: &request.exclude,
+        slim: &request.slim,
+        exclude_runtime: request.exclude_runtime,
+        bytecode: request.bytecode,
+        today,
+    }
 }
 
 /// Notes what came of building: a failure is shown at the line of the package to blame.

@@ -2,7 +2,7 @@
 
 use super::assembling::source;
 use super::wheel_maker::{TestEntry, TestWheel};
-use crate::build::{BuildError, Exclude, assemble};
+use crate::build::{BuildError, Exclude, Selection, assemble};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 fn refusal_of(wheel: &TestWheel, bytes: Vec<u8>) -> String {
     let result = assemble(
         vec![source(wheel, bytes)],
-        &Exclude::new(&[]).unwrap(),
+        &Selection::all_but(&Exclude::new(&[]).unwrap()),
         Vec::new(),
     );
     match result {

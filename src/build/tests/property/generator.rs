@@ -12,6 +12,9 @@ pub(super) struct Group {
     pub(super) left_out: Vec<LeftOut>,
 }
 
+/// How long a group's token is: `g`, five digits, `q`.
+pub(super) const TOKEN: usize = 7;
+
 /// What a pattern leaves out, and a second way to say it.
 #[derive(Debug, Clone)]
 pub(super) enum LeftOut {

@@ -2,9 +2,9 @@
 
 mod generator;
 
-use self::generator::{Group, groups};
+use self::generator::{Group, TOKEN, groups};
 use super::assembling::source;
-use crate::build::{Exclude, assemble, verify};
+use crate::build::{Assembled, Exclude, Selection, assemble, verify};
 use layersmith_testbed::tools;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -49,25 +49,26 @@ fn compare(folder: &Path, groups: &[Group]) {
     let (wheels, layers) = (folder.join("wheels"), folder.join("layers"));
     fs::create_dir_all(&wheels).unwrap();
     fs::create_dir_all(&layers).unwrap();
+    let mut tellings = Vec::new();
     for group in groups {
         for (wheel, bytes) in &group.wheels {
             fs::write(wheels.join(wheel.filename()), bytes).unwrap();
         }
-        fs::write(layers.join(format!("{}.zip", group.token)), layer(group)).unwrap();
+        let (assembled, zip) = layer(group);
+        fs::write(layers.join(format!("{}.zip", group.token)), zip).unwrap();
+        tellings.push(told(&assembled));
     }
     unzip(&layers);
     let read = read_by_python(&layers, groups);
-    let mut installed = installed_by_pip(folder, &wheels, groups);
-    for group in groups {
-        let mut expected = BTreeMap::new();
-        let of_group = |path: &str| path.to_lowercase().contains(&group.token);
-        installed.retain(|path, file| {
-            if of_group(path) {
-                expected.insert(path.clone(), file.clone());
-            }
-            !of_group(path)
-        });
+    let mut installed: BTreeMap<String, Files> = BTreeMap::new();
+    for (path, file) in installed_by_pip(folder, &wheels, groups) {
+        let of_group = installed.entry(token_in(&path)).or_default();
+        of_group.insert(path, file);
+    }
+    for (group, told) in groups.iter().zip(tellings) {
+        let mut expected = installed.remove(&group.token).unwrap();
         let mut layer = read[&group.token].clone();
+        assert_eq!(layer, told, "{}", group.token);
         expected.retain(|path, _| is_expected(path, group));
         // Installers need not make scripts executable (PEP 427); here they are, whatever tool made the wheel.
         expected
@@ -82,6 +83,14 @@ fn compare(folder: &Path, groups: &[Group]) {
         );
     }
     assert!(installed.is_empty(), "of no group: {installed:?}");
+}
+
+/// The word in a path that says which group it is of.
+fn token_in(path: &str) -> String {
+    let path = path.to_lowercase();
+    let is_token = |word: &&[u8]| matches!(word, [b'g', digits @ .., b'q'] if digits.iter().all(u8::is_ascii_digit));
+    let token = path.as_bytes().windows(TOKEN).find(is_token);
+    String::from_utf8(token.unwrap_or_default().to_vec()).unwrap()
 }
 
 /// What pip installed, less what the options leave out and what an installer writes of itself.
@@ -104,7 +113,7 @@ fn is_of_the_installer(path: &str) -> bool {
 }
 
 /// The group's layer, which must not depend on the order of the wheels, nor on how often it is made.
-fn layer(group: &Group) -> Vec<u8> {
+fn layer(group: &Group) -> (Assembled, Vec<u8>) {
     let patterns: Vec<String> = group
         .left_out
         .iter()
@@ -121,7 +130,7 @@ fn layer(group: &Group) -> Vec<u8> {
             sources.reverse();
         }
         let mut zip = Vec::new();
-        let assembled = assemble(sources, &exclude, &mut zip);
+        let assembled = assemble(sources, &Selection::all_but(&exclude), &mut zip);
         (
             assembled.unwrap_or_else(|error| panic!("{}: {error}", group.token)),
             zip,
@@ -130,17 +139,23 @@ fn layer(group: &Group) -> Vec<u8> {
     for (wheel, bytes) in &group.wheels {
         verify(&mut Cursor::new(bytes), &wheel.filename()).unwrap();
     }
-    let (assembled, zip) = {
-        let (first, second) = (assembled(false), assembled(true));
-        assert!(
-            first == second,
-            "{}: the layer depends on the order of its wheels",
-            group.token
-        );
-        first
-    };
-    assert_eq!(assembled.pins.len(), group.wheels.len());
-    zip
+    let (first, second) = (assembled(false), assembled(true));
+    assert!(
+        first == second,
+        "{}: the layer depends on the order of its wheels",
+        group.token
+    );
+    assert_eq!(first.0.pins.len(), group.wheels.len());
+    first
+}
+
+/// What we say ourselves of a layer's files.
+fn told(assembled: &Assembled) -> Files {
+    let files = assembled.files.iter().map(|file| {
+        let told = (file.is_executable, file.digest.to_string(), file.size);
+        (file.path.clone(), told)
+    });
+    files.collect()
 }
 
 fn unzip(layers: &Path) {
