@@ -227,6 +227,7 @@ fn path(random: &mut Rng) -> String {
 
 fn contents(random: &mut Rng, path: &str) -> Vec<u8> {
     if path.contains(".data/scripts/") {
+        // A first line has an end: pip adds one where there is none.
         let line: &[u8] = one(
             random,
             &[
@@ -235,13 +236,9 @@ fn contents(random: &mut Rng, path: &str) -> Vec<u8> {
                 b"#!python -E\n",
                 b"#!/bin/sh\n",
                 b"",
-                b"#!python",
             ],
         );
-        if line.ends_with(b"\n") {
-            return [line, &text(random)].concat();
-        }
-        return line.to_vec();
+        return [line, &text(random)].concat();
     }
     if path.ends_with("entry_points.txt") {
         return b"[some.group]\nname = module:thing\n".to_vec();

@@ -68,7 +68,7 @@ fn compare(folder: &Path, groups: &[Group]) {
     for (group, told) in groups.iter().zip(tellings) {
         let mut expected = installed.remove(&group.token).unwrap();
         let mut layer = read[&group.token].clone();
-        assert_eq!(layer, told, "{}", group.token);
+        assert_same(&layer, &told, group);
         expected.retain(|path, _| is_expected(path, group));
         // Installers need not make scripts executable (PEP 427); here they are, whatever tool made the wheel.
         expected
@@ -76,13 +76,28 @@ fn compare(folder: &Path, groups: &[Group]) {
             .filter(|(path, _)| path.starts_with("bin/"))
             .for_each(|(_, file)| file.0 = true);
         layer.retain(|path, _| !is_of_the_installer(path));
-        assert_eq!(
-            layer, expected,
-            "{} without {:?}",
-            group.token, group.left_out
-        );
+        assert_same(&layer, &expected, group);
     }
     assert!(installed.is_empty(), "of no group: {installed:?}");
+}
+
+/// Fails with the files in which the two differ.
+fn assert_same(layer: &Files, expected: &Files, group: &Group) {
+    let differing = |these: &Files, those: &Files| -> Files {
+        let only = these
+            .iter()
+            .filter(|(path, file)| those.get(*path) != Some(file));
+        only.map(|(path, file)| (path.clone(), file.clone()))
+            .collect()
+    };
+    assert!(
+        layer == expected,
+        "{} without {:?}: the layer has {:#?} and should have {:#?}",
+        group.token,
+        group.left_out,
+        differing(layer, expected),
+        differing(expected, layer)
+    );
 }
 
 /// The word in a path that says which group it is of.
@@ -194,16 +209,23 @@ fn installed_by_pip(folder: &Path, wheels: &Path, groups: &[Group]) -> Files {
     let alone = folder.join("alone");
     fs::create_dir(&alone).unwrap();
     std::os::unix::fs::symlink(pip(), alone.join("pip")).unwrap();
-    let paths: Vec<PathBuf> = groups
-        .iter()
-        .flat_map(|group| &group.wheels)
-        .map(|(wheel, _)| wheels.join(wheel.filename()))
-        .collect();
-    let jobs: Vec<(PathBuf, &[PathBuf])> = paths
-        .chunks(BATCH)
-        .enumerate()
-        .map(|(number, batch)| (folder.join(format!("target{number}")), batch))
-        .collect();
+    let mut jobs: Vec<(PathBuf, Vec<PathBuf>)> = Vec::new();
+    for group in groups {
+        // A group's wheels share files: they go into one folder.
+        if jobs
+            .last()
+            .is_none_or(|(_, batch)| batch.len() + group.wheels.len() > BATCH)
+        {
+            jobs.push((folder.join(format!("target{}", jobs.len())), Vec::new()));
+        }
+        if let Some((_, batch)) = jobs.last_mut() {
+            let paths = group
+                .wheels
+                .iter()
+                .map(|(wheel, _)| wheels.join(wheel.filename()));
+            batch.extend(paths);
+        }
+    }
     let mut command = Command::new(python());
     command
         .args(["-I", "-S", "-c", include_str!("installed.py")])
