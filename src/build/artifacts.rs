@@ -1,7 +1,8 @@
 //! The folder of finished layer zips, each under its digest.
 
 use super::error::BuildError;
-use crate::model::{Digest, Hasher};
+use super::hashing::BackgroundHasher;
+use crate::model::Digest;
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl ArtifactDirectory {
         Ok(NewArtifact {
             directory: self,
             file,
-            hasher: Hasher::default(),
+            hasher: BackgroundHasher::start().map_err(BuildError::io("starting to hash"))?,
             size: 0,
         })
     }
@@ -79,14 +80,17 @@ impl ArtifactDirectory {
 pub(crate) struct NewArtifact<'a> {
     directory: &'a ArtifactDirectory,
     file: NamedTempFile,
-    hasher: Hasher,
+    hasher: BackgroundHasher,
     size: u64,
 }
 
 impl NewArtifact<'_> {
     /// Puts it in its place; gives digest and size.
     pub(crate) fn store(self) -> Result<(Digest, u64), BuildError> {
-        let digest = self.hasher.finish();
+        let digest = self
+            .hasher
+            .finish()
+            .map_err(BuildError::io("hashing an artifact"))?;
         let path = self.directory.path_of(&digest);
         persist(self.file, &path).map_err(BuildError::io("storing an artifact"))?;
         Ok((digest, self.size))
@@ -96,7 +100,7 @@ impl NewArtifact<'_> {
 impl Write for NewArtifact<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
+        self.hasher.update(&bytes[..written])?;
         self.size += written as u64;
         Ok(written)
     }

@@ -6,7 +6,9 @@ use super::cache::WheelCache;
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
-use crate::model::{Artifact, Digest, Lock, LockedPackage, WheelFile};
+use super::options::BuildOptions;
+use super::selection::{BytecodeChoice, Selection};
+use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, SlimKind, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -51,13 +53,6 @@ impl BuilderSettings {
             retry_delay: Duration::from_millis(500),
         }
     }
-}
-
-/// What of a request decides a layer's bytes besides its lock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BuildOptions<'a> {
-    /// Glob patterns of files left out, relative to the layer's `python/`; see [`Exclude`].
-    pub exclude: &'a [String],
 }
 
 /// How far a build is, for a progress bar.
@@ -121,7 +116,7 @@ impl Builder {
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: WheelCache::new(settings.cache_dir.join("wheels")),
+                cache: WheelCache::new(settings.cache_dir.join("verified-wheels")),
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
                 concurrency,
@@ -153,17 +148,17 @@ impl Builder {
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
-        for package in &lock.packages {
+        let (packages, runtimes) = options.packages_of(lock);
+        for package in &packages {
             check_announced_size(&package.wheel)?;
         }
         on_progress(BuildProgress::Fetching {
-            wheels: lock.packages.len(),
-            bytes: lock.packages.iter().map(|package| package.wheel.size).sum(),
+            wheels: packages.len(),
+            bytes: packages.iter().map(|package| package.wheel.size).sum(),
         });
         // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
-        let wheels: Vec<_> = lock
-            .packages
-            .iter()
+        let wheels: Vec<_> = packages
+            .into_iter()
             .map(|package| self.source(package, on_progress))
             .collect();
         let sources: Vec<WheelSource<File>> = stream::iter(wheels)
@@ -171,16 +166,22 @@ impl Builder {
             .try_collect()
             .await?;
         on_progress(BuildProgress::Assembling);
-        let inner = Arc::clone(&self.inner);
+        let (inner, slim) = (Arc::clone(&self.inner), options.slim.to_vec());
         let (assembled, digest, size) =
-            blocking(move || write(&inner.artifacts, sources, &exclude)).await?;
-        tracing::debug!(artifact = %digest, size, files = assembled.files, "built the layer {digest}");
+            blocking(move || write(&inner.artifacts, sources, &exclude, &slim)).await?;
+        let files = assembled.files.len() as u64;
+        tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
         Ok(Artifact {
             digest,
             size,
             unzipped_size: assembled.unzipped_size,
-            files: assembled.files,
+            files,
             pins: assembled.pins,
+            report: BuildReport {
+                slimmed: assembled.slimmed.into_iter().chain(runtimes).collect(),
+                weights: assembled.weights,
+                ..BuildReport::default()
+            },
         })
     }
 
@@ -238,11 +239,17 @@ fn write(
     artifacts: &ArtifactDirectory,
     sources: Vec<WheelSource<File>>,
     exclude: &Exclude,
+    slim: &[SlimKind],
 ) -> Result<(Assembled, Digest, u64), BuildError> {
     let mut artifact = artifacts.create()?;
     // Headers are small: gathered, so that each is not a call to the system.
     let buffered = BufWriter::with_capacity(256 * 1024, &mut artifact);
-    let assembled = assemble(sources, exclude, buffered)?;
+    let selection = Selection {
+        exclude,
+        slim,
+        bytecode: BytecodeChoice::None,
+    };
+    let assembled = assemble(sources, &selection, buffered)?;
     let (digest, size) = artifact.store()?;
     Ok((assembled, digest, size))
 }

@@ -2,7 +2,8 @@
 
 use super::error::BuildError;
 use super::record;
-use super::wheel::{Content, File, Wheel};
+use super::selection::{Left, Selection};
+use super::wheel::{Content, Wheel, digest_of, named};
 use super::zip_reader::DECLARED_LIMIT;
 use super::zip_writer::FILES_LIMIT;
 use crate::model::Digest;
@@ -13,40 +14,59 @@ use std::io::{Read, Seek};
 /// What `INSTALLER` says (PEP 376).
 const INSTALLER: &[u8] = b"layersmith\n";
 
-/// A file of the layer and the wheel (by its place in the list) that brings it.
-pub(crate) struct Item {
-    pub(crate) wheel: usize,
-    pub(crate) content: Content,
-    pub(crate) is_executable: bool,
-    pub(crate) size: u64,
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From the wheel: the file's place in [`Wheel::files`].
+    Wheel(usize),
+    /// From one of the wheel's overlays: its place in [`Wheel::overlays`] and the file's in the overlay.
+    Overlay { overlay: usize, file: usize },
+    /// Made here.
+    Made(Vec<u8>),
 }
 
-/// Every file of the layer by its path relative to `python/`.
-pub(crate) type Contents = BTreeMap<String, Item>;
+/// A file of the layer and the wheel (by its place in the list) that brings it.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) wheel: usize,
+    pub(crate) origin: Origin,
+    pub(crate) is_executable: bool,
+    /// Of the unpacked bytes.
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) compressed_size: u64,
+}
 
-/// Brings the files of some wheels together, with the `RECORD` and `INSTALLER` of each. A path that several wheels hold
-/// with the same bytes is taken once, from the first of them.
+/// Everything that goes into a layer, and what does not.
+pub(crate) struct Contents {
+    /// Every file by its path relative to `python/`.
+    pub(crate) files: BTreeMap<String, Item>,
+    /// Bytes of all files once unpacked.
+    pub(crate) unzipped_size: u64,
+    /// What was left out.
+    pub(crate) left: Left,
+}
+
+/// Brings the selected files of some wheels together, with the `RECORD` and `INSTALLER` of each. A path that several
+/// wheels hold with the same bytes is taken once, from the first of them.
 ///
 /// # Errors
 /// [`BuildError::Conflict`] for paths that cannot stand beside each other, [`BuildError::BadWheel`] when one wheel is
 /// at odds with itself, [`BuildError::TooLarge`] and [`BuildError::TooManyFiles`].
-pub(crate) fn merge<R: Read + Seek>(wheels: &mut [Wheel<R>]) -> Result<Contents, BuildError> {
-    let mut contents = Contents::new();
-    let mut size: u64 = 0;
+pub(crate) fn merge<R: Read + Seek>(
+    wheels: &mut [Wheel<R>],
+    selection: &Selection<'_>,
+) -> Result<Contents, BuildError> {
+    let mut files = BTreeMap::new();
+    let mut left = Left::default();
+    let mut unzipped_size: u64 = 0;
     for index in 0..wheels.len() {
-        let mut files = std::mem::take(&mut wheels[index].files);
-        files.extend(installer_files(&wheels[index].dist_info, &files));
-        for file in files {
-            let path = file.path;
-            let item = Item {
-                wheel: index,
-                content: file.content,
-                is_executable: file.is_executable,
-                size: file.size,
-            };
-            match contents.entry(path) {
+        let mut chosen = selection.files_of(index, &wheels[index], &mut left);
+        chosen.extend(installer_files(index, &wheels[index].dist_info, &chosen));
+        for (path, item) in chosen {
+            match files.entry(path) {
                 Entry::Vacant(vacant) => {
-                    size = size.saturating_add(item.size);
+                    unzipped_size = unzipped_size.saturating_add(item.size);
                     vacant.insert(item);
                 }
                 Entry::Occupied(there) => {
@@ -61,40 +81,48 @@ pub(crate) fn merge<R: Read + Seek>(wheels: &mut [Wheel<R>]) -> Result<Contents,
                     }
                 }
             }
-            if size > DECLARED_LIMIT {
+            if unzipped_size > DECLARED_LIMIT {
                 return Err(BuildError::TooLarge {
-                    size,
+                    size: unzipped_size,
                     limit: DECLARED_LIMIT,
                 });
             }
         }
     }
-    if contents.len() > FILES_LIMIT {
+    if files.len() > FILES_LIMIT {
         return Err(BuildError::TooManyFiles {
-            files: contents.len(),
+            files: files.len(),
             limit: FILES_LIMIT,
         });
     }
-    check_folders(wheels, &contents)?;
-    check_case(wheels, &contents)?;
-    Ok(contents)
+    check_folders(wheels, &files)?;
+    check_case(wheels, &files)?;
+    Ok(Contents {
+        files,
+        unzipped_size,
+        left,
+    })
 }
 
 /// `INSTALLER` and `RECORD` for the files of a wheel.
-fn installer_files(dist_info: &str, files: &[File]) -> [File; 2] {
-    let made = |name: &str, bytes: Vec<u8>| File {
-        path: format!("{dist_info}/{name}"),
-        is_executable: false,
-        digest: Digest::of(&bytes),
-        size: bytes.len() as u64,
-        content: Content::Made(bytes),
+fn installer_files(wheel: usize, dist_info: &str, files: &[(String, Item)]) -> [(String, Item); 2] {
+    let made = |name: &str, bytes: Vec<u8>| {
+        let item = Item {
+            wheel,
+            is_executable: false,
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+            compressed_size: bytes.len() as u64,
+            origin: Origin::Made(bytes),
+        };
+        (format!("{dist_info}/{name}"), item)
     };
     let installer = made("INSTALLER", INSTALLER.to_vec());
     let record_path = format!("{dist_info}/RECORD");
     let mut lines: BTreeMap<&str, Option<(Digest, u64)>> = files
         .iter()
         .chain([&installer])
-        .map(|file| (file.path.as_str(), Some((file.digest, file.size))))
+        .map(|(path, item)| (path.as_str(), Some((item.digest, item.size))))
         .collect();
     lines.insert(&record_path, None);
     let text: String = lines
@@ -115,16 +143,34 @@ fn is_same<R: Read + Seek>(
     if one.wheel == other.wheel || one.size != other.size {
         return Ok(false);
     }
-    let digest = wheels[one.wheel].actual_digest(&one.content)?;
-    Ok(digest == wheels[other.wheel].actual_digest(&other.content)?)
+    Ok(actual_digest(wheels, one)? == actual_digest(wheels, other)?)
+}
+
+fn actual_digest<R: Read + Seek>(
+    wheels: &mut [Wheel<R>],
+    item: &Item,
+) -> Result<Digest, BuildError> {
+    let wheel = &mut wheels[item.wheel];
+    let (reader, member) = match &item.origin {
+        Origin::Made(_) => return Ok(item.digest),
+        Origin::Wheel(file) => match &wheel.files[*file].content {
+            Content::Made(_) => return Ok(item.digest),
+            Content::Copied(member) => (&mut wheel.reader, member),
+        },
+        Origin::Overlay { overlay, file } => {
+            let overlay = &mut wheel.overlays[*overlay];
+            (&mut overlay.reader, &overlay.files[*file].member)
+        }
+    };
+    digest_of(reader, member).map_err(|error| named(&wheel.filename, error))
 }
 
 /// No path may be a file for one and a folder for another.
-fn check_folders<R>(wheels: &[Wheel<R>], contents: &Contents) -> Result<(), BuildError> {
-    for (path, item) in contents {
+fn check_folders<R>(wheels: &[Wheel<R>], files: &BTreeMap<String, Item>) -> Result<(), BuildError> {
+    for (path, item) in files {
         let ancestors = path.match_indices('/').map(|(end, _)| &path[..end]);
         for ancestor in ancestors {
-            if let Some(file) = contents.get(ancestor) {
+            if let Some(file) = files.get(ancestor) {
                 let pair = [file.wheel, item.wheel];
                 return Err(clash(
                     wheels,
@@ -140,9 +186,9 @@ fn check_folders<R>(wheels: &[Wheel<R>], contents: &Contents) -> Result<(), Buil
 
 /// Two wheels may not hold paths that differ only in case: unpacked on a Mac or on Windows, one would hide the other.
 /// Within one wheel it is the package's own affair.
-fn check_case<R>(wheels: &[Wheel<R>], contents: &Contents) -> Result<(), BuildError> {
+fn check_case<R>(wheels: &[Wheel<R>], files: &BTreeMap<String, Item>) -> Result<(), BuildError> {
     let mut folded: BTreeMap<String, usize> = BTreeMap::new();
-    for (path, item) in contents {
+    for (path, item) in files {
         let other = *folded.entry(path.to_lowercase()).or_insert(item.wheel);
         if other != item.wheel {
             return Err(clash(

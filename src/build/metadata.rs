@@ -10,12 +10,15 @@ pub(crate) struct Metadata {
     pub(crate) name: Option<String>,
     /// One line: the SPDX expression (PEP 639), else the classifiers, else a short `License` field.
     pub(crate) license: Option<String>,
+    /// The Python versions it is for: a specifier of PEP 440, not checked.
+    pub(crate) requires_python: Option<String>,
 }
 
 /// Reads the headers of a `METADATA` file (core metadata specification: the format of e-mail headers). The
 /// description after the first empty line is not looked at; what cannot be understood is passed over.
 pub(crate) fn read(text: &str) -> Metadata {
     let mut name = None;
+    let mut requires_python = None;
     let mut expression = None;
     let mut field: Option<String> = None;
     let mut classifiers: Vec<&str> = Vec::new();
@@ -33,6 +36,7 @@ pub(crate) fn read(text: &str) -> Metadata {
             .is_some_and(|next| next.starts_with([' ', '\t']));
         match key.to_ascii_lowercase().as_str() {
             "name" => name = Some(value.to_owned()),
+            "requires-python" => requires_python = one_line(value),
             "license-expression" => expression = one_line(value),
             "license" if !is_folded && value.chars().count() <= LICENSE_LINE_LIMIT => {
                 field = one_line(value).filter(|license| license != "UNKNOWN");
@@ -53,6 +57,7 @@ pub(crate) fn read(text: &str) -> Metadata {
     Metadata {
         name,
         license: expression.or(classified).or(field),
+        requires_python,
     }
 }
 

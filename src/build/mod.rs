@@ -11,16 +11,29 @@
 mod artifacts;
 mod assemble;
 mod builder;
+mod bytecode;
 mod cache;
 mod contents;
+mod derived;
+mod elf;
 mod error;
+mod eviction;
 mod exclude;
 mod fetch;
+mod hashing;
 mod layout;
 mod member_name;
 mod metadata;
+mod options;
+mod overlay;
 mod record;
+mod sandbox;
+mod selection;
+mod slim;
+mod verify;
 mod wheel;
+mod zip_directory;
+mod zip_end;
 mod zip_reader;
 mod zip_writer;
 
@@ -28,7 +41,14 @@ mod zip_writer;
 mod tests;
 
 pub use artifacts::ArtifactDirectory;
-pub use assemble::{Assembled, WheelSource, assemble};
-pub use builder::{BuildOptions, BuildProgress, Builder, BuilderSettings};
+pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
+pub use builder::{BuildProgress, Builder, BuilderSettings};
 pub use error::BuildError;
 pub use exclude::Exclude;
+pub use options::BuildOptions;
+pub use sandbox::{
+    BuildSystem, BuiltWheel, ImportTested, Interpreter, NoSandbox, Sandbox, SourceBuildError,
+    SourceDistribution, build_system, build_wheel, test_import,
+};
+pub use selection::{BytecodeChoice, Selection};
+pub use verify::verify;

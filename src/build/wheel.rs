@@ -1,6 +1,9 @@
 //! A wheel, opened and understood: which files it brings, where they go, what it says of itself.
 
 use super::error::BuildError;
+use super::metadata::Metadata;
+use super::overlay::Overlay;
+use super::slim::UsedKinds;
 use super::zip_reader::{self, Member, ReadError};
 use super::{layout, metadata, record};
 use crate::model::{Digest, Hasher};
@@ -40,16 +43,24 @@ pub(crate) struct File {
 pub(crate) struct Wheel<R> {
     pub(crate) reader: R,
     pub(crate) filename: String,
+    /// The package's normalised name (PEP 503).
+    pub(crate) package: String,
+    /// Its version (PEP 440).
+    pub(crate) version: String,
     /// Relative to the layer's `python/`, without a slash at the end.
     pub(crate) dist_info: String,
     pub(crate) files: Vec<File>,
-    /// What its metadata says of its licence.
-    pub(crate) license: Option<String>,
+    /// What it says of itself.
+    pub(crate) metadata: Metadata,
+    /// What was derived from it.
+    pub(crate) overlays: Vec<Overlay<R>>,
+    /// Which of the files that layers can do without its code uses.
+    pub(crate) used: UsedKinds,
 }
 
 impl<R: Read + Seek> Wheel<R> {
-    /// Opens a wheel and lists what goes into a layer, without what `leaves_out` says and without the files that
-    /// installers write.
+    /// Opens a wheel and lists its files, without those that installers write. There are no overlays yet, and nothing
+    /// is known to be used.
     ///
     /// Digests are taken from the wheel's own `RECORD` where it has one of the right size, and computed otherwise: the
     /// wheel's bytes, `RECORD` with them, are known to be the locked ones.
@@ -60,7 +71,7 @@ impl<R: Read + Seek> Wheel<R> {
         mut reader: R,
         filename: String,
         package: &str,
-        leaves_out: impl Fn(&str) -> bool,
+        version: &str,
     ) -> Result<Self, BuildError> {
         let bad = |reason: String| BuildError::bad_wheel(&filename, reason);
         let members = zip_reader::members(&mut reader).map_err(|error| named(&filename, error))?;
@@ -97,9 +108,6 @@ impl<R: Read + Seek> Wheel<R> {
                 continue;
             }
             let place = layout::place(&member.name, package).map_err(bad)?;
-            if leaves_out(&place.path) {
-                continue;
-            }
             if place.is_script
                 && let Some(script) =
                     adapted_script(&mut reader, &member).map_err(|error| named(&filename, error))?
@@ -128,20 +136,14 @@ impl<R: Read + Seek> Wheel<R> {
         Ok(Self {
             reader,
             filename,
+            package: package.to_owned(),
+            version: version.to_owned(),
             dist_info,
             files,
-            license: metadata.license,
+            metadata,
+            overlays: Vec::new(),
+            used: UsedKinds::default(),
         })
-    }
-
-    /// The digest of a file's bytes as they are, whatever the wheel's `RECORD` says.
-    pub(crate) fn actual_digest(&mut self, content: &Content) -> Result<Digest, BuildError> {
-        match content {
-            Content::Made(bytes) => Ok(Digest::of(bytes)),
-            Content::Copied(member) => {
-                digest_of(&mut self.reader, member).map_err(|error| named(&self.filename, error))
-            }
-        }
     }
 }
 
@@ -172,7 +174,11 @@ fn check_wheel_version(text: &str) -> Result<(), String> {
     }
 }
 
-fn digest_of<R: Read + Seek>(reader: &mut R, member: &Member) -> Result<Digest, ReadError> {
+/// The digest of an entry's bytes as they are, whatever a `RECORD` says.
+pub(crate) fn digest_of<R: Read + Seek>(
+    reader: &mut R,
+    member: &Member,
+) -> Result<Digest, ReadError> {
     let mut hasher = Hasher::default();
     zip_reader::inflate(reader, member, |chunk| hasher.update(chunk))?;
     Ok(hasher.finish())

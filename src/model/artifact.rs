@@ -1,6 +1,6 @@
 //! A built layer zip and where it came from.
 
-use super::{Digest, LayerName, Lock, Target, Timestamp};
+use super::{BuildReport, Digest, LayerName, Lock, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A package inside a layer.
@@ -27,6 +27,9 @@ pub struct Artifact {
     pub files: u64,
     /// What is inside, sorted by name.
     pub pins: Vec<Pin>,
+    /// How it was built and what was found in it.
+    #[serde(default)]
+    pub report: BuildReport,
 }
 
 /// One build of a layer for a target.

@@ -1,6 +1,6 @@
 //! A layer somebody asked for: one `layers/NAME.yaml`, validated, the policy's defaults filled in.
 
-use super::{Digest, Hasher, InvalidValue, LayerName, Location, Policy, Region, Target};
+use super::{Digest, Hasher, InvalidValue, LayerName, Location, Policy, Region, SlimKind, Target};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -89,6 +89,10 @@ pub struct LayerRequest {
     pub license: Option<String>,
     /// Glob patterns of files left out, relative to the layer's `python/`.
     pub exclude: Vec<String>,
+    /// Kinds of files left out wherever that is safe; sorted.
+    pub slim: Vec<SlimKind>,
+    /// Whether packages that the Lambda runtime brings are left out, unless they are asked for by name.
+    pub exclude_runtime: bool,
     /// Which bytecode is shipped.
     pub bytecode: Bytecode,
     /// Packages (normalised names) whose source distributions may be built.
@@ -106,7 +110,7 @@ impl LayerRequest {
     #[must_use]
     pub fn fingerprint(&self, target: Target, policy: &Policy) -> Digest {
         // Raised whenever the builder would give other bytes for the same lock.
-        const BUILDER_REVISION: u32 = 1;
+        const BUILDER_REVISION: u32 = 2;
         let mut hasher = Hasher::default();
         let mut field = |name: &str, value: &str| {
             hasher.update(format!("{name}:{}:{value}\n", value.len()).as_bytes());
@@ -115,6 +119,10 @@ impl LayerRequest {
         field("target", &target.to_string());
         field("index", policy.index_url.as_deref().unwrap_or_default());
         field("bytecode", &format!("{:?}", self.bytecode));
+        field("exclude_runtime", &self.exclude_runtime.to_string());
+        self.slim
+            .iter()
+            .for_each(|kind| field("slim", kind.as_str()));
         self.packages
             .iter()
             .for_each(|package| field("package", &package.text));

@@ -6,6 +6,7 @@
 
 mod arn;
 mod artifact;
+mod build_report;
 mod digest;
 mod layer_request;
 mod layer_version;
@@ -22,6 +23,9 @@ mod timestamp;
 
 pub use arn::LayerArn;
 pub use artifact::{Artifact, BuildRecord, Pin, UNZIPPED_LIMIT, ZIPPED_LIMIT};
+pub use build_report::{
+    BuildReport, BytecodeReport, Finding, ImportTest, LeftOut, Severity, SlimKind, Slimmed, Weight,
+};
 pub use digest::{Digest, Hasher};
 pub use layer_request::{Bytecode, LayerRequest, Requirement, Schedule};
 pub use layer_version::{LayerState, LayerVersion, SlotKey};

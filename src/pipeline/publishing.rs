@@ -4,6 +4,7 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
+use super::building::{names, options};
 use super::{Desired, StepFailure, Workshop};
 use crate::build::BuildOptions;
 use crate::model::{
@@ -166,8 +167,11 @@ async fn read_zip(
         Err(error) => return Err(unreadable(error)),
     };
     tracing::warn!(layer = %build.layer, target = %build.target, "building {} {} again: {lost}", build.layer, build.target);
-    let options = BuildOptions {
-        exclude: layer.map_or(&[], |layer| &layer.exclude),
+    let packages = layer.map(names).unwrap_or_default();
+    let today = workshop.now();
+    let options = match layer {
+        Some(layer) => options(layer, &packages, build.target, today),
+        None => BuildOptions::plain(build.target, today),
     };
     workshop
         .builder

@@ -1,7 +1,9 @@
 //! One `check` per situation: what is wanted, what is live, and the plan that follows.
 
 use super::*;
-use crate::model::{Artifact, Hasher, LayerArn, Lock, Pin, Requirement, SlotKey, Timestamp};
+use crate::model::{
+    Artifact, BuildReport, Hasher, LayerArn, Lock, Pin, Requirement, SlotKey, Timestamp,
+};
 
 fn region(name: &str) -> Region {
     name.parse().unwrap()
@@ -25,6 +27,8 @@ fn request(name: &str) -> LayerRequest {
         description: None,
         license: None,
         exclude: vec![],
+        slim: vec![],
+        exclude_runtime: false,
         bytecode: Default::default(),
         allow_build: vec![],
         keep: vec![],
@@ -51,6 +55,7 @@ fn build(request: &LayerRequest, version: &str) -> BuildRecord {
                 version: version.to_owned(),
                 license: None,
             }],
+            report: BuildReport::default(),
         },
         built_at: Timestamp::from_unix(0),
     }

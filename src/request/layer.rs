@@ -1,14 +1,14 @@
 //! `layers/NAME.yaml` → a validated request for a layer.
 
 use super::choices::{Regions, architectures, pythons, regions};
-use super::fields::{Fields, Key, distinct, list, wrong_kind};
+use super::fields::{Fields, Key, distinct, list};
 use super::report::{Report, shown};
 use super::requirement::requirement;
 use super::tree::{Node, Value};
-use super::{document, words};
+use super::{build_choices, document, words};
 use crate::model::{
-    Architecture, Bytecode, LayerName, LayerRequest, Location, Policy, Problem, Region,
-    Requirement, Target,
+    Architecture, LayerName, LayerRequest, Location, Policy, Problem, Region, Requirement,
+    SlimKind, Target,
 };
 use std::collections::BTreeMap;
 
@@ -25,11 +25,13 @@ const REGIONS: Key = key("regions", "regions: [us-east-1, eu-west-1]");
 const DESCRIPTION: Key = key("description", "description: Data frames");
 const LICENSE: Key = key("license", "license: BSD-3-Clause");
 const EXCLUDE: Key = key("exclude", "exclude: [\"**/tests/**\"]");
+const SLIM: Key = key("slim", "slim: [tests, headers]");
+const EXCLUDE_RUNTIME: Key = key("exclude_runtime", "exclude_runtime: true");
 const BYTECODE: Key = key("bytecode", "bytecode: imported");
 const ALLOW_BUILD: Key = key("allow_build", "allow_build: [pandasql]");
 const KEEP: Key = key("keep", "keep: [\"2.2\"]");
 const OWNERS: Key = key("owners", "owners: [\"octocat\"]");
-const KEYS: [Key; 11] = [
+const KEYS: [Key; 13] = [
     PACKAGES,
     PYTHON,
     ARCHITECTURES,
@@ -37,6 +39,8 @@ const KEYS: [Key; 11] = [
     DESCRIPTION,
     LICENSE,
     EXCLUDE,
+    SLIM,
+    EXCLUDE_RUNTIME,
     BYTECODE,
     ALLOW_BUILD,
     KEEP,
@@ -178,7 +182,13 @@ fn validate(
         .and_then(|node| words::line(&node, LICENSE, LICENSE_LIMIT, report));
     let bytecode = fields
         .take(BYTECODE, report)
-        .and_then(|node| bytecode(&node, report));
+        .and_then(|node| build_choices::bytecode(&node, BYTECODE, report));
+    let slim = fields
+        .take(SLIM, report)
+        .and_then(|node| build_choices::slim(node, SLIM, report));
+    let exclude_runtime = fields
+        .take(EXCLUDE_RUNTIME, report)
+        .and_then(|node| build_choices::truth(&node, EXCLUDE_RUNTIME, report));
     let mut words = |key, parse: fn(&str, Location, &mut Report<'_>) -> Option<String>| {
         let node = fields.take(key, report)?;
         distinct(node, key, report, parse)
@@ -200,6 +210,8 @@ fn validate(
         description,
         license,
         exclude: sorted(exclude),
+        slim: slim.unwrap_or_else(|| SlimKind::ALL.to_vec()),
+        exclude_runtime: exclude_runtime.unwrap_or_default(),
         bytecode: bytecode.unwrap_or_default(),
         allow_build: sorted(allow_build),
         keep: sorted(keep),
@@ -290,34 +302,4 @@ fn layer_regions(node: Node, policy: &Policy, report: &mut Report<'_>) -> Option
         );
     }
     Some(named.into_iter().map(|(region, _)| region).collect())
-}
-
-fn bytecode(node: &Node, report: &mut Report<'_>) -> Option<Bytecode> {
-    match &node.value {
-        Value::Truth(true) => Some(Bytecode::All),
-        Value::Truth(false) => Some(Bytecode::None),
-        Value::Text(text) => match text.text.as_str() {
-            "imported" => Some(Bytecode::Imported),
-            other => {
-                report.error(
-                    node.location,
-                    format!("`bytecode` cannot be `{}`", shown(other)),
-                    match other.to_ascii_lowercase().as_str() {
-                        "true" | "yes" | "on" | "all" => {
-                            "did you mean `true`, without quotes?".to_owned()
-                        }
-                        "false" | "no" | "off" | "none" => {
-                            "did you mean `false`, without quotes?".to_owned()
-                        }
-                        other => super::report::suggestion(other, &["true", "false", "imported"]),
-                    },
-                );
-                None
-            }
-        },
-        _ => {
-            wrong_kind(node, BYTECODE, "`true`, `false` or `imported`", report);
-            None
-        }
-    }
 }

@@ -6,6 +6,7 @@
 //! exists is the resolver's to say), and what is published already.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod build_choices;
 mod choices;
 mod document;
 mod fields;

@@ -1,7 +1,7 @@
 //! What a layer comes to hold.
 
 use super::wheel_maker::{TestEntry, TestWheel};
-use crate::build::{Assembled, BuildError, Exclude, WheelSource, assemble};
+use crate::build::{Assembled, BuildError, Exclude, Selection, WheelSource, assemble};
 use crate::model::{Digest, normalize_package_name};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write as _};
@@ -26,7 +26,11 @@ fn layer_without(
         .collect();
     let exclude: Vec<String> = exclude.iter().map(|text| (*text).to_owned()).collect();
     let mut zip = Vec::new();
-    let assembled = assemble(sources, &Exclude::new(&exclude).unwrap(), &mut zip)?;
+    let assembled = assemble(
+        sources,
+        &Selection::all_but(&Exclude::new(&exclude).unwrap()),
+        &mut zip,
+    )?;
     Ok((zip, assembled))
 }
 
@@ -127,7 +131,7 @@ fn files_go_where_an_installer_puts_them() {
         "layersmith\n"
     );
     assert_eq!(text("python/Some_Tool/données.txt"), "été");
-    assert_eq!(assembled.files, texts.len() as u64);
+    assert_eq!(assembled.files.len(), texts.len());
     let size: usize = texts.values().map(|(_, text)| text.len()).sum();
     assert_eq!(assembled.unzipped_size, size as u64);
     assert_eq!(assembled.pins[0].license.as_deref(), Some("MIT"));
@@ -196,7 +200,7 @@ fn a_record_that_is_missing_or_short_is_made_up_for() {
         let mut zip = Vec::new();
         assemble(
             vec![source(&wheel, bytes)],
-            &Exclude::new(&[]).unwrap(),
+            &Selection::all_but(&Exclude::new(&[]).unwrap()),
             &mut zip,
         )
         .unwrap();
@@ -258,7 +262,12 @@ fn a_record_that_lies_does_not_pass_one_file_off_as_another() {
         source(&honest, honest.bytes()),
         source(&liar, liar.bytes_with_record(&lie)),
     ];
-    let error = assemble(sources, &Exclude::new(&[]).unwrap(), Vec::new()).unwrap_err();
+    let error = assemble(
+        sources,
+        &Selection::all_but(&Exclude::new(&[]).unwrap()),
+        Vec::new(),
+    )
+    .unwrap_err();
     assert!(matches!(error, BuildError::Conflict { .. }), "{error}");
 }
 

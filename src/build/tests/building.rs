@@ -4,7 +4,7 @@ use super::wheel_maker::{TestWheel, lock};
 use crate::build::{
     ArtifactDirectory, BuildError, BuildOptions, BuildProgress, Builder, BuilderSettings,
 };
-use crate::model::{Digest, Lock};
+use crate::model::{Digest, Lock, Timestamp};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -49,6 +49,11 @@ async fn serve_wheel(State(shelf): State<Shelf>, Path(name): Path<String>) -> Re
     }
 }
 
+/// Nothing asked for.
+fn plain() -> BuildOptions<'static> {
+    BuildOptions::plain("p3.13".parse().unwrap(), Timestamp::from_unix(0))
+}
+
 struct Bench {
     shelf: Shelf,
     base: String,
@@ -91,9 +96,7 @@ impl Bench {
     }
 
     async fn build(&self, lock: &Lock) -> Result<crate::model::Artifact, BuildError> {
-        self.builder()
-            .build(lock, &BuildOptions::default(), &|_| {})
-            .await
+        self.builder().build(lock, &plain(), &|_| {}).await
     }
 
     fn served(&self) -> usize {
@@ -102,7 +105,11 @@ impl Bench {
 
     fn cached(&self, digest: &Digest) -> std::path::PathBuf {
         let name = digest.to_string();
-        let folder = self.folder.path().join("cache/wheels").join(&name[..2]);
+        let folder = self
+            .folder
+            .path()
+            .join("cache/verified-wheels")
+            .join(&name[..2]);
         folder.join(format!("{name}.whl"))
     }
 }
@@ -146,7 +153,10 @@ async fn options_change_the_artifact() {
     let lock = lock(&wheels, &bench.base);
     let all = bench.build(&lock).await.unwrap();
     let exclude = ["beta.py".to_owned()];
-    let options = BuildOptions { exclude: &exclude };
+    let options = BuildOptions {
+        exclude: &exclude,
+        ..plain()
+    };
     let fewer = bench
         .builder()
         .build(&lock, &options, &|_| {})
@@ -165,7 +175,7 @@ async fn progress_says_what_comes_from_where() {
     let seen = Mutex::new(Vec::new());
     let on_progress = |progress| seen.lock().unwrap().push(progress);
     for _ in 0..2 {
-        let options = BuildOptions::default();
+        let options = plain();
         builder.build(&lock, &options, &on_progress).await.unwrap();
     }
     let seen = seen.into_inner().unwrap();
@@ -196,7 +206,7 @@ async fn builds_at_once_fetch_a_wheel_once() {
     let bench = Bench::start(&wheels).await;
     let lock = lock(&wheels, &bench.base);
     let builder = bench.builder();
-    let options = BuildOptions::default();
+    let options = plain();
     let builds = (0..6).map(|_| builder.build(&lock, &options, &|_| {}));
     let built = futures::future::join_all(builds).await;
     assert!(built.into_iter().all(|artifact| artifact.is_ok()));

@@ -2,5 +2,7 @@
 
 mod assembling;
 mod building;
+mod bytecode;
 mod hostile;
+mod property;
 mod wheel_maker;

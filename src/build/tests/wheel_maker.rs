@@ -12,6 +12,8 @@ pub(super) struct TestEntry {
     pub(super) data: Vec<u8>,
     pub(super) mode: u32,
     pub(super) deflated: bool,
+    /// How hard the encoder tries, 1 to 9.
+    pub(super) level: u32,
     pub(super) descriptor: bool,
     pub(super) flags: u16,
     pub(super) method: Option<u16>,
@@ -29,6 +31,7 @@ impl TestEntry {
             data: data.to_vec(),
             mode: 0o100_644,
             deflated: true,
+            level: 6,
             descriptor: false,
             flags: if name.is_ascii() { 0 } else { 1 << 11 },
             method: None,
@@ -46,7 +49,7 @@ pub(super) fn zip(entries: &[TestEntry]) -> Vec<u8> {
     let mut directory = Vec::new();
     for entry in entries {
         let compressed = if entry.deflated {
-            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(entry.level));
             encoder.write_all(&entry.data).unwrap();
             encoder.finish().unwrap()
         } else {
@@ -144,6 +147,11 @@ impl TestWheel {
         format!("{}-{}.dist-info", self.name, self.version)
     }
 
+    /// The folder of files that go elsewhere than beside the package.
+    pub(super) fn data(&self) -> String {
+        format!("{}-{}.data", self.name, self.version)
+    }
+
     /// The wheel's bytes, with a `RECORD` that is right.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let record: String = self
@@ -197,6 +205,7 @@ impl TestWheel {
                 sha256: Digest::of(&bytes),
                 size: Some(bytes.len() as u64),
             },
+            yanked: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files without mistakes, one for each feature.
 
 use super::*;
-use crate::model::{Bytecode, LayerRequest, PlanFrom, Schedule, TableFormat, Visibility};
+use crate::model::{Bytecode, LayerRequest, PlanFrom, Schedule, SlimKind, TableFormat, Visibility};
 
 fn good(text: &str) -> LayerRequest {
     let (value, problems) = parse_layer("layers/a.yaml", text.as_bytes(), &Policy::default());
@@ -221,4 +221,19 @@ fn an_index_on_this_machine_may_be_unencrypted() {
         policy.index_url.as_deref(),
         Some("http://127.0.0.1:8000/simple")
     );
+}
+
+#[test]
+fn what_is_left_out_is_all_none_or_a_list() {
+    let slim = |line: &str| good(&format!("packages: [a]\n{line}\n")).slim;
+    assert_eq!(slim(""), SlimKind::ALL);
+    assert_eq!(slim("slim: true"), SlimKind::ALL);
+    assert_eq!(slim("slim: false"), []);
+    assert_eq!(
+        slim("slim: [docs, tests]"),
+        [SlimKind::Tests, SlimKind::Docs]
+    );
+    let runtime = |line: &str| good(&format!("packages: [a]\n{line}\n")).exclude_runtime;
+    assert!(!runtime(""));
+    assert!(runtime("exclude_runtime: true"));
 }

@@ -96,11 +96,11 @@ fn long_texts() {
     ");
     insta::assert_snapshot!(layer(&format!("{}: 1\n", "k".repeat(900))), @r#"
     layers/a.yaml:1:1: error: the key `packages` is missing: write for example `packages: [pandas, "pyarrow>=15"]`
-    layers/a.yaml:1:1: error: unknown key `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `bytecode`, `allow_build`, `keep` or `owners`
+    layers/a.yaml:1:1: error: unknown key `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `slim`, `exclude_runtime`, `bytecode`, `allow_build`, `keep` or `owners`
     "#);
     insta::assert_snapshot!(layer(&format!("? {}\n: 1\n", "k".repeat(60_000))), @r#"
     layers/a.yaml:1:1: error: the key `packages` is missing: write for example `packages: [pandas, "pyarrow>=15"]`
-    layers/a.yaml:1:3: error: unknown key `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `bytecode`, `allow_build`, `keep` or `owners`
+    layers/a.yaml:1:3: error: unknown key `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `slim`, `exclude_runtime`, `bytecode`, `allow_build`, `keep` or `owners`
     "#);
 }
 

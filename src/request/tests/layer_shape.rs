@@ -45,11 +45,11 @@ foo: 1
 ? [a]
 : b
 <<: {a: b}
-"#), @r"
+"#), @"
     layers/a.yaml:1:1: error: unknown key `pakages`: did you mean `packages`?
     layers/a.yaml:3:1: error: unknown key `Regions`: did you mean `regions`?
-    layers/a.yaml:4:1: error: unknown key `foo`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `bytecode`, `allow_build`, `keep` or `owners`
-    layers/a.yaml:5:1: error: unknown key `3`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `bytecode`, `allow_build`, `keep` or `owners`
+    layers/a.yaml:4:1: error: unknown key `foo`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `slim`, `exclude_runtime`, `bytecode`, `allow_build`, `keep` or `owners`
+    layers/a.yaml:5:1: error: unknown key `3`: use `packages`, `python`, `architectures`, `regions`, `description`, `license`, `exclude`, `slim`, `exclude_runtime`, `bytecode`, `allow_build`, `keep` or `owners`
     layers/a.yaml:6:3: error: a key must be text, found a list: use text such as `packages`
     layers/a.yaml:8:1: error: unknown key `<<`: merge keys are not supported; write the keys out
     ");
@@ -216,6 +216,18 @@ fn bytecode_in_another_shape() {
     insta::assert_snapshot!(layer("packages: [a]\nbytecode: 'true'\n"), @"layers/a.yaml:2:11: error: `bytecode` cannot be `true`: did you mean `true`, without quotes?");
     insta::assert_snapshot!(layer("packages: [a]\nbytecode: yes\n"), @"layers/a.yaml:2:11: error: `bytecode` cannot be `yes`: did you mean `true`, without quotes?");
     insta::assert_snapshot!(layer("packages: [a]\nbytecode: [true]\n"), @"layers/a.yaml:2:11: error: `bytecode` must be `true`, `false` or `imported`, found a list: write for example `bytecode: imported`");
+}
+
+#[test]
+fn slim_in_another_shape() {
+    insta::assert_snapshot!(layer("packages: [a]\nslim: 'true'\n"), @"layers/a.yaml:2:7: error: `slim` cannot be `true`: use `true`, `false` or a list such as `[tests, headers]`");
+    insta::assert_snapshot!(layer("packages: [a]\nslim: [test, pyc]\n"), @"
+    layers/a.yaml:2:8: error: `slim` knows no `test`: did you mean `tests`?
+    layers/a.yaml:2:14: error: `slim` knows no `pyc`: use `tests`, `headers`, `stubs`, `docs` or `debug`
+    ");
+    insta::assert_snapshot!(layer("packages: [a]\nslim: 3\n"), @"layers/a.yaml:2:7: error: `slim` must be `true`, `false` or a list, found a number: write for example `slim: [tests, headers]`");
+    insta::assert_snapshot!(layer("packages: [a]\nslim: []\n"), @"layers/a.yaml:2:7: error: `slim` is an empty list: write for example `slim: [tests, headers]`");
+    insta::assert_snapshot!(layer("packages: [a]\nexclude_runtime: 'true'\n"), @"layers/a.yaml:2:18: error: `exclude_runtime` must be `true` or `false`, found text: write for example `exclude_runtime: true`");
 }
 
 #[test]

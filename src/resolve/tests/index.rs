@@ -1,6 +1,6 @@
 //! A package index of the simple API (PEP 503, PEP 691) with metadata beside the wheels (PEP 658), and a resolver that uses it.
 
-use crate::model::{Digest, Location, Lock, Requirement, Timestamp};
+use crate::model::{Digest, Location, Lock, Requirement};
 use crate::resolve::{ResolveError, ResolveRequest, Resolver, ResolverSettings};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -132,6 +132,7 @@ impl Bench {
             cache_dir: folder.path().join("cache"),
             time_limit: Duration::from_secs(60),
             python: None,
+            max_age: Duration::ZERO,
         };
         Self {
             index_url: index_url.to_owned(),
@@ -145,25 +146,49 @@ impl Bench {
         packages: &[&str],
         target: &str,
     ) -> Result<Lock, ResolveError> {
-        self.resolve_until(packages, target, None).await
+        self.resolve_cooled(packages, target, NOW, 0).await
     }
 
-    pub(super) async fn resolve_until(
+    /// Without the releases of the last days before a moment.
+    pub(super) async fn resolve_cooled(
         &self,
         packages: &[&str],
         target: &str,
-        exclude_newer: Option<Timestamp>,
+        now: &str,
+        cooldown_days: u32,
     ) -> Result<Lock, ResolveError> {
-        let packages: Vec<Requirement> = packages.iter().map(|text| requirement(text)).collect();
+        let packages = requirements(packages);
         let request = ResolveRequest {
-            packages: &packages,
-            target: target.parse().unwrap(),
-            index_url: Some(&self.index_url),
-            exclude_newer,
-            time_limit: Duration::from_secs(60),
+            now: now.parse().unwrap(),
+            cooldown_days,
+            ..self.request(&packages, target)
         };
         Resolver::new(self.settings.clone()).resolve(&request).await
     }
+
+    pub(super) fn request<'a>(
+        &'a self,
+        packages: &'a [Requirement],
+        target: &str,
+    ) -> ResolveRequest<'a> {
+        ResolveRequest {
+            packages,
+            target: target.parse().unwrap(),
+            other_targets: &[],
+            index_url: Some(&self.index_url),
+            now: NOW.parse().unwrap(),
+            cooldown_days: 0,
+            built: &[],
+            time_limit: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Long after everything on the index.
+pub(super) const NOW: &str = "2026-01-01T00:00:00Z";
+
+pub(super) fn requirements(texts: &[&str]) -> Vec<Requirement> {
+    texts.iter().map(|text| requirement(text)).collect()
 }
 
 pub(super) fn requirement(text: &str) -> Requirement {

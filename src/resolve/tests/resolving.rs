@@ -64,9 +64,8 @@ async fn releases_after_the_cooldown_are_not_considered() {
         listed_at("six-2.0-py3-none-any", &[], "2024-03-01T00:00:00Z"),
     ])
     .await;
-    let february = Some("2024-02-01T00:00:00Z".parse().unwrap());
     let lock = bench
-        .resolve_until(&["six"], "p3.13", february)
+        .resolve_cooled(&["six"], "p3.13", "2024-03-02T00:00:00Z", 3)
         .await
         .unwrap();
     assert_eq!(lock.version_of("six"), Some("1.0"));

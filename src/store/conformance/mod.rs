@@ -9,8 +9,8 @@ pub(crate) use publications::{
 
 use super::{Recorded, Store};
 use crate::model::{
-    Artifact, BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, Lock, Run, RunKind,
-    RunState, SlotKey, StepRecord, StepState, Timestamp,
+    Artifact, BuildRecord, BuildReport, Conversation, Delivery, Digest, Event, LayerArn, Lock, Run,
+    RunKind, RunState, SlotKey, StepRecord, StepState, Timestamp,
 };
 use publications::publish;
 use serde_json::json;
@@ -113,6 +113,7 @@ fn build(fingerprint: &str, zip: &str, seconds: i64) -> BuildRecord {
             unzipped_size: 20,
             files: 1,
             pins: Vec::new(),
+            report: BuildReport::default(),
         },
         built_at: at(seconds),
     }

@@ -6,8 +6,9 @@ mod pages;
 
 use super::{TablesInput, render};
 use crate::model::{
-    Artifact, BuildRecord, Bytecode, Digest, LayerArn, LayerName, LayerRequest, LayerState,
-    LayerVersion, Location, Lock, Pin, Policy, Region, Requirement, SlotKey, Target, Timestamp,
+    Artifact, BuildRecord, BuildReport, Bytecode, Digest, LayerArn, LayerName, LayerRequest,
+    LayerState, LayerVersion, Location, Lock, Pin, Policy, Region, Requirement, SlotKey, Target,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -76,6 +77,7 @@ fn build(version: &LayerVersion, pins: &[(&str, &str, Option<&str>)]) -> BuildRe
             unzipped_size: 97_100_000,
             files: 1234,
             pins: pins.iter().map(pin).collect(),
+            report: BuildReport::default(),
         },
         built_at: at("2026-11-20"),
     }
@@ -96,6 +98,8 @@ fn request(name: &str, description: Option<&str>, packages: &[&str]) -> LayerReq
         description: description.map(str::to_owned),
         license: None,
         exclude: Vec::new(),
+        slim: Vec::new(),
+        exclude_runtime: false,
         bytecode: Bytecode::All,
         allow_build: Vec::new(),
         keep: Vec::new(),
