@@ -1,5 +1,6 @@
 //! What a person reads, situation by situation.
 
+mod audit;
 mod limits;
 mod mistakes;
 mod outcome;
