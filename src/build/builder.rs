@@ -2,6 +2,7 @@
 
 use super::artifacts::ArtifactDirectory;
 use super::cache::WheelCache;
+use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
@@ -107,6 +108,7 @@ impl Builder {
             wheels: packages.len(),
             bytes: packages.iter().map(|package| package.wheel.size).sum(),
         });
+        let locked: Vec<LockedPackage> = packages.iter().copied().cloned().collect();
         // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
         let wheels: Vec<_> = packages
             .iter()
@@ -156,7 +158,7 @@ impl Builder {
         let findings: Vec<Finding> = notes.collect();
         let files = assembled.files.len() as u64;
         tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
-        Ok(Artifact {
+        let artifact = Artifact {
             digest,
             size,
             unzipped_size: assembled.unzipped_size,
@@ -169,7 +171,20 @@ impl Builder {
                 findings,
                 import_test: tested.outcome,
             },
+        };
+        let about = Documented {
+            artifact,
+            choices: documents::Choices::of(options),
+            locked,
+            metadata: assembled.metadata,
+            files: assembled.files,
+        };
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            documents::write(&inner.artifacts, &about)?;
+            Ok(about.artifact)
         })
+        .await
     }
 
     /// A package's wheel with everything that is derived from it.
