@@ -27,7 +27,7 @@ pub use build_report::{
     BuildReport, BytecodeReport, Finding, ImportTest, LeftOut, Severity, SlimKind, Slimmed, Weight,
 };
 pub use digest::{Digest, Hasher};
-pub use layer_request::{Bytecode, LayerRequest, Requirement, Schedule};
+pub use layer_request::{BUILDER_REVISION, Bytecode, LayerRequest, Requirement, Schedule};
 pub use layer_version::{LayerState, LayerVersion, SlotKey};
 pub use lock::{Lock, LockedPackage, WheelFile, normalize_package_name};
 pub use name::{LayerName, LayerPrefix, layer_description, published_layer_name};
