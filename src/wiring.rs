@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 /// The longest that one exchange with the git server may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// Layers × targets resolved and assembled at once: most of that is waiting for the package index.
+/// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
 const CONCURRENT_BUILDS: usize = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -53,6 +53,7 @@ fn resolver(settings: &Settings) -> Resolver {
         cache_dir: settings.data.join("cache").join("uv"),
         time_limit: RESOLVE_TIMEOUT,
         python: settings.python.clone(),
+        max_age: Duration::from_secs(settings.lock_max_age),
     })
 }
 
@@ -262,6 +263,10 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
             resolver(settings)
                 .uv_version()
                 .await
+                .map(|version| match settings.lock_max_age {
+                    0 => format!("{version}, asked every time"),
+                    seconds => format!("{version}, its answers are used for {seconds} seconds"),
+                })
                 .map_err(|error| error.for_people()),
         ),
         finding(

@@ -1,6 +1,7 @@
 //! Wheels on disk, found by digest and believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
+use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +12,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 
 /// A folder of wheels named by their digest. Several processes may share it: a wheel appears under its name only when
-/// it is whole, and an altered one is thrown away by whoever finds it.
+/// it is whole and verified, and an altered one is thrown away by whoever finds it.
 #[derive(Debug)]
 pub(crate) struct WheelCache {
     root: PathBuf,
@@ -59,8 +60,9 @@ impl WheelCache {
             .tempfile_in(folder)
     }
 
-    /// Keeps a file whose bytes were verified while they were written; gives it back, open at its start.
-    pub(crate) fn store(&self, file: NamedTempFile, digest: &Digest) -> io::Result<File> {
+    /// Keeps a wheel whose bytes were hashed while they were written; gives it back, open at its start.
+    pub(crate) fn store(&self, wheel: VerifiedWheel, digest: &Digest) -> io::Result<File> {
+        let file = wheel.into_file();
         let path = self.path_of(digest);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -92,7 +94,8 @@ impl WheelCache {
     }
 }
 
-fn hash(file: &mut File) -> io::Result<Digest> {
+/// The digest of a file from where it stands to its end.
+pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 * 1024];
     loop {

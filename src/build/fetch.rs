@@ -2,6 +2,7 @@
 
 use super::cache::WheelCache;
 use super::error::BuildError;
+use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher, WheelFile};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Client, StatusCode};
@@ -42,7 +43,7 @@ fn too_large(wheel: &WheelFile) -> BuildError {
 ///
 /// # Errors
 /// [`BuildError::Fetch`] after the last try, [`BuildError::HashMismatch`] at once, [`BuildError::BadWheel`] when it is
-/// too large, [`BuildError::Io`].
+/// too large or not what it says of itself, [`BuildError::Io`].
 pub(crate) async fn fetch(
     client: &Client,
     cache: &WheelCache,
@@ -60,8 +61,14 @@ pub(crate) async fn fetch(
             tracing::info!(wheel = wheel.filename, "{error}; trying again in {delay:?}");
         })
         .await?;
+    let filename = wheel.filename.clone();
+    // Unpacking takes long enough to hold up others.
+    let verified = tokio::task::spawn_blocking(move || VerifiedWheel::new(file, &filename))
+        .await
+        .map_err(io::Error::other)
+        .map_err(BuildError::io("waiting for a build thread"))??;
     cache
-        .store(file, &wheel.sha256)
+        .store(verified, &wheel.sha256)
         .map_err(BuildError::io("storing a wheel"))
 }
 

@@ -1,31 +1,24 @@
 //! The table of contents of a zip that may be hostile: every entry checked before one byte of it is used.
 //!
-//! The central directory is read by the `zip` crate; what it leaves to its callers is checked here: the end record
-//! first (so that memory stays bounded), then each local header against the central one, then that no two entries
-//! share a byte. Section numbers are those of APPNOTE.TXT 6.3.10.
+//! `zip_end` finds the central directory and `zip_directory` reads it; here each local header is held against it, and no
+//! two entries may share a byte. Nothing is read by a general library, because those go on where a doubt is left: with
+//! another end record, another name, another place. Section numbers are those of APPNOTE.TXT 6.3.10.
 
-use super::member_name;
+use super::zip_directory::{self, Entry, FLAGS_ENCRYPTED};
+use super::zip_end;
 use crate::model::UNZIPPED_LIMIT;
-use flate2::Crc;
-use flate2::read::DeflateDecoder;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use zip::{CompressionMethod, ZipArchive};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use std::io::{self, Read, Seek, SeekFrom};
 
 /// What all entries of one archive, or of one layer, may declare to be unpacked: far past what AWS Lambda takes, so that
 /// a plan can still say by how much a layer is too large.
 pub(crate) const DECLARED_LIMIT: u64 = 4 * UNZIPPED_LIMIT;
-/// The largest central directory read: 65,535 entries with names of some 200 bytes.
-const DIRECTORY_LIMIT: u64 = 16 * 1024 * 1024;
-/// Deflate writes at most 258 bytes for two bits (RFC 1951), and a few bytes more for an empty stream.
-const DEFLATE_LIMIT: u64 = 1032;
+/// Bytes unpacked at once.
+const BUFFER: usize = 64 * 1024;
 
-const END_SIGNATURE: &[u8] = b"PK\x05\x06";
-const END_LENGTH: usize = 22;
 const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
 const LOCAL_LENGTH: usize = 30;
-const FLAG_ENCRYPTED: u16 = 1;
 const FLAG_DATA_DESCRIPTOR: u16 = 1 << 3;
-const FLAG_UTF8: u16 = 1 << 11;
 
 /// How an entry's bytes are stored; other methods are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +61,16 @@ impl From<io::Error> for ReadError {
     }
 }
 
-fn malformed(reason: impl Into<String>) -> ReadError {
+/// The archive is wrong: what is, as a sentence without its subject.
+pub(crate) fn malformed(reason: impl Into<String>) -> ReadError {
     ReadError::Malformed(reason.into())
 }
 
 /// Every file of an archive, in the order of its central directory; folders are checked and left out.
 pub(crate) fn members<R: Read + Seek>(reader: &mut R) -> Result<Vec<Member>, ReadError> {
-    let end = read_end(reader)?;
+    let end = zip_end::read(reader)?;
     let directory_start = end.directory_start;
-    let entries = central_entries(reader, &end)?;
+    let entries = zip_directory::entries(reader, &end)?;
     let mut members = Vec::with_capacity(entries.len());
     let mut ranges = Vec::with_capacity(entries.len());
     let mut declared: u64 = 0;
@@ -127,177 +121,111 @@ pub(crate) fn read_member<R: Read + Seek>(
     Ok(bytes)
 }
 
-/// Unpacks a member piece by piece and checks its size and CRC.
+/// Unpacks a member piece by piece; see [`Inflater::inflate`].
 pub(crate) fn inflate<R: Read + Seek>(
     reader: &mut R,
     member: &Member,
-    mut take: impl FnMut(&[u8]),
+    take: impl FnMut(&[u8]),
 ) -> Result<(), ReadError> {
-    reader.seek(SeekFrom::Start(member.start))?;
-    let compressed = reader.by_ref().take(member.compressed_size);
-    let mut stream: Box<dyn Read + '_> = match member.method {
-        Method::Stored => Box::new(compressed),
-        Method::Deflated => Box::new(DeflateDecoder::new(compressed)),
-    };
-    let mut crc = Crc::new();
-    let mut buffer = vec![0; 64 * 1024];
-    let mut size: u64 = 0;
-    loop {
-        let read = stream.read(&mut buffer)?;
-        if read == 0 {
-            break;
+    Inflater::new().inflate(reader, member, take)
+}
+
+/// Unpacks members one after the other, with the same buffers.
+pub(crate) struct Inflater {
+    state: Decompress,
+    packed: Vec<u8>,
+    unpacked: Vec<u8>,
+}
+
+impl Inflater {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Decompress::new(false),
+            packed: vec![0; BUFFER],
+            unpacked: vec![0; BUFFER],
         }
-        size += read as u64;
-        if size > member.size {
-            break;
-        }
-        crc.update(&buffer[..read]);
-        take(&buffer[..read]);
     }
-    if size == member.size && crc.sum() == member.crc32 {
-        Ok(())
-    } else {
-        Err(malformed(format!(
-            "its `{}` is not what its entry says",
-            member.name
-        )))
-    }
-}
 
-struct End {
-    entries: usize,
-    directory_start: u64,
-}
-
-/// Reads the end record (4.3.16), which must be the last thing in the file and say nothing that needs zip64.
-fn read_end<R: Read + Seek>(reader: &mut R) -> Result<End, ReadError> {
-    let length = reader.seek(SeekFrom::End(0))?;
-    let tail_length = length.min((END_LENGTH + usize::from(u16::MAX)) as u64);
-    let tail_start = length - tail_length;
-    reader.seek(SeekFrom::Start(tail_start))?;
-    let mut tail = Vec::new();
-    reader.by_ref().take(tail_length).read_to_end(&mut tail)?;
-    let position = tail
-        .windows(END_SIGNATURE.len())
-        .rposition(|window| window == END_SIGNATURE)
-        .ok_or_else(|| malformed("it is not a zip file, or is cut off"))?;
-    let record = &tail[position..];
-    let comment = read_u16(record, 20).map(usize::from);
-    if comment.map(|comment| END_LENGTH + comment) != Some(record.len()) {
-        return Err(malformed("something follows the end of the zip file"));
-    }
-    let fields = (
-        read_u16(record, 4),
-        read_u16(record, 6),
-        read_u16(record, 8),
-        read_u16(record, 10),
-        read_u32(record, 12),
-        read_u32(record, 16),
-    );
-    let (Some(0), Some(0), Some(here), Some(entries), Some(size), Some(start)) = fields else {
-        return Err(malformed("it is one part of several"));
-    };
-    if entries == u16::MAX || size == u32::MAX || start == u32::MAX {
-        return Err(malformed("it is in the zip64 format"));
-    }
-    let (size, start) = (u64::from(size), u64::from(start));
-    if here != entries || start + size != tail_start + position as u64 {
-        return Err(malformed("its end record does not fit its contents"));
-    }
-    if size > DIRECTORY_LIMIT {
-        return Err(malformed("its table of contents is too large"));
-    }
-    Ok(End {
-        entries: usize::from(entries),
-        directory_start: start,
-    })
-}
-
-/// An entry as the central directory has it; `member.start` is not known yet.
-struct Entry {
-    member: Member,
-    raw_name: Vec<u8>,
-    header_start: u64,
-}
-
-fn central_entries<R: Read + Seek>(reader: &mut R, end: &End) -> Result<Vec<Entry>, ReadError> {
-    let archive = ZipArchive::new(BufReader::new(reader)).map_err(unreadable)?;
-    if archive.offset() != 0 || archive.central_directory_start() != end.directory_start {
-        return Err(malformed("its end record does not fit its contents"));
-    }
-    if archive.has_duplicate_names() || archive.len() != end.entries {
-        return Err(malformed("it holds one name twice"));
-    }
-    (0..archive.len())
-        .map(|index| {
-            let entry = archive.by_index_data(index).map_err(unreadable)?;
-            let flags = entry.flags().as_u16();
-            let name = member_name::check(entry.name_raw(), flags & FLAG_UTF8 != 0)
-                .map_err(ReadError::Malformed)?;
-            let method = match entry.compression() {
-                CompressionMethod::Stored => Method::Stored,
-                CompressionMethod::Deflated => Method::Deflated,
-                other => {
-                    return Err(malformed(format!(
-                        "its `{name}` is compressed with {other}"
-                    )));
+    /// Unpacks a member piece by piece. Its size and CRC must be what its entry says, and its data must end where the
+    /// entry says: some unpackers take what follows for damage.
+    ///
+    /// # Errors
+    /// [`ReadError`], after pieces were given to `take` perhaps.
+    pub(crate) fn inflate<R: Read + Seek>(
+        &mut self,
+        reader: &mut R,
+        member: &Member,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), ReadError> {
+        reader.seek(SeekFrom::Start(member.start))?;
+        let mut packed = reader.by_ref().take(member.compressed_size);
+        let mut crc = Crc::new();
+        let mut size: u64 = 0;
+        let mut take = |piece: &[u8]| {
+            size += piece.len() as u64;
+            crc.update(piece);
+            take(piece);
+            size <= member.size
+        };
+        let is_whole = match member.method {
+            Method::Stored => loop {
+                let read = packed.read(&mut self.packed)?;
+                if read == 0 {
+                    break true;
                 }
-            };
-            if flags & FLAG_ENCRYPTED != 0 {
-                return Err(malformed(format!("its `{name}` is encrypted")));
-            }
-            let mode = entry.external_attributes() >> 16;
-            check_kind(name, mode)?;
-            let member = Member {
-                name: name.to_owned(),
-                method,
-                crc32: entry.crc32(),
-                compressed_size: entry.compressed_size(),
-                size: entry.size(),
-                start: 0,
-                is_executable: mode & 0o111 != 0,
-            };
-            check_sizes(&member)?;
-            Ok(Entry {
-                member,
-                raw_name: entry.name_raw().to_owned(),
-                header_start: entry.header_start(),
-            })
-        })
-        .collect()
-}
-
-/// Only files and folders, told by the file type in the upper half of the attributes, where it is set.
-fn check_kind(name: &str, mode: u32) -> Result<(), ReadError> {
-    const TYPE: u32 = 0o170_000;
-    let is_folder = name.ends_with('/');
-    match mode & TYPE {
-        0 => Ok(()),
-        0o100_000 if !is_folder => Ok(()),
-        0o040_000 if is_folder => Ok(()),
-        0o120_000 => Err(malformed(format!("its `{name}` is a symbolic link"))),
-        _ => Err(malformed(format!(
-            "its `{name}` is neither a file nor a folder"
-        ))),
-    }
-}
-
-fn check_sizes(member: &Member) -> Result<(), ReadError> {
-    let is_possible = match member.method {
-        Method::Stored => member.size == member.compressed_size,
-        Method::Deflated => {
-            member.size <= member.compressed_size.saturating_mul(DEFLATE_LIMIT)
-                && (member.compressed_size > 0 || member.size == 0)
+                if !take(&self.packed[..read]) {
+                    break false;
+                }
+            },
+            Method::Deflated => self.inflate_stream(&mut packed, take)?,
+        };
+        if is_whole && size == member.size && crc.sum() == member.crc32 {
+            Ok(())
+        } else {
+            Err(malformed(format!(
+                "its `{}` is not what its entry says",
+                member.name
+            )))
         }
-    };
-    let is_empty_folder = !member.name.ends_with('/') || member.size == 0;
-    if is_possible && is_empty_folder {
-        Ok(())
-    } else {
-        Err(malformed(format!(
-            "its `{}` has sizes that cannot be",
-            member.name
-        )))
+    }
+
+    /// Unpacks a deflate stream until `take` wants no more; whether it ended with its last byte.
+    fn inflate_stream(
+        &mut self,
+        packed: &mut impl Read,
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool, ReadError> {
+        self.state.reset(false);
+        let damaged = || malformed("its compressed data is damaged");
+        let mut waiting = 0..0;
+        loop {
+            if waiting.is_empty() {
+                waiting = 0..packed.read(&mut self.packed)?;
+            }
+            let is_last = waiting.is_empty();
+            let (read, written) = (self.state.total_in(), self.state.total_out());
+            let status = self
+                .state
+                .decompress(
+                    &self.packed[waiting.clone()],
+                    &mut self.unpacked,
+                    FlushDecompress::None,
+                )
+                .map_err(|_| damaged())?;
+            // Both are at most the length of a buffer.
+            waiting.start += (self.state.total_in() - read) as usize;
+            let written = (self.state.total_out() - written) as usize;
+            if !take(&self.unpacked[..written]) {
+                return Ok(false);
+            }
+            match status {
+                Status::StreamEnd => {
+                    return Ok(waiting.is_empty() && packed.read(&mut self.packed)? == 0);
+                }
+                _ if is_last && written == 0 => return Err(damaged()),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -311,7 +239,7 @@ fn check_local_header<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<u
         ))
     };
     reader.seek(SeekFrom::Start(entry.header_start))?;
-    let mut header = vec![0; LOCAL_LENGTH + entry.raw_name.len()];
+    let mut header = vec![0; LOCAL_LENGTH + member.name.len()];
     reader.read_exact(&mut header)?;
     let (fixed, name) = header.split_at(LOCAL_LENGTH);
     let short = |offset| read_u16(fixed, offset).unwrap_or_default();
@@ -322,10 +250,10 @@ fn check_local_header<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<u
         Method::Deflated => 8,
     };
     if !fixed.starts_with(LOCAL_SIGNATURE)
-        || name != entry.raw_name
-        || usize::from(short(26)) != entry.raw_name.len()
+        || name != member.name.as_bytes()
+        || usize::from(short(26)) != member.name.len()
         || short(8) != method
-        || flags & FLAG_ENCRYPTED != 0
+        || flags & FLAGS_ENCRYPTED != 0
     {
         return Err(differs());
     }
@@ -336,8 +264,10 @@ fn check_local_header<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<u
         if long(18) == u32::MAX || long(22) == u32::MAX {
             let mut extra = vec![0; extra_length];
             reader.read_exact(&mut extra)?;
-            let [large, large_compressed] = zip64_sizes(&extra).ok_or_else(differs)?;
-            (compressed_size, size) = (large_compressed, large);
+            // A local header's holds both sizes, the unpacked one first (4.5.3).
+            let large = zip_directory::zip64_body(&extra).ok_or_else(differs)?;
+            size = read_u64(large, 0).ok_or_else(differs)?;
+            compressed_size = read_u64(large, 8).ok_or_else(differs)?;
         }
         if long(14) != member.crc32
             || compressed_size != member.compressed_size
@@ -349,33 +279,20 @@ fn check_local_header<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<u
     Ok(entry.header_start + (header.len() + extra_length) as u64)
 }
 
-/// Original and compressed size from the zip64 extra field (4.5.3), which holds both in a local header.
-fn zip64_sizes(mut extra: &[u8]) -> Option<[u64; 2]> {
-    loop {
-        let (id, length) = (read_u16(extra, 0)?, usize::from(read_u16(extra, 2)?));
-        let body = extra.get(4..4 + length)?;
-        if id == 1 {
-            let size = u64::from_le_bytes(body.get(..8)?.try_into().ok()?);
-            let compressed_size = u64::from_le_bytes(body.get(8..16)?.try_into().ok()?);
-            return Some([size, compressed_size]);
-        }
-        extra = &extra[4 + length..];
-    }
-}
-
-fn unreadable(error: zip::result::ZipError) -> ReadError {
-    match error {
-        zip::result::ZipError::Io(error) => ReadError::from(error),
-        other => malformed(format!("its table of contents cannot be read: {other}")),
-    }
-}
-
-fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
+/// A number of two bytes, little-endian as all of the format; `None` past the end.
+pub(crate) fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
     let bytes = bytes.get(offset..offset + 2)?;
     Some(u16::from_le_bytes(bytes.try_into().ok()?))
 }
 
-fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
+/// The same with four.
+pub(crate) fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {
     let bytes = bytes.get(offset..offset + 4)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// The same with eight.
+pub(crate) fn read_u64(bytes: &[u8], offset: usize) -> Option<u64> {
+    let bytes = bytes.get(offset..offset + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }

@@ -37,7 +37,7 @@ pub use region::{COMMERCIAL_REGIONS, Region};
 pub use repository_name::RepositoryName;
 pub use run::{Conversation, Delivery, Event, Run, RunKind, RunState, StepRecord, StepState};
 pub use secret_reference::SecretReference;
-pub use target::{Architecture, PythonVersion, Target};
+pub use target::{Architecture, PythonVersion, RuntimeDates, Target};
 pub use timestamp::Timestamp;
 
 /// A value that does not have the shape its type asks for; the text repeats the input and says what is expected.

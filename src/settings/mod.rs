@@ -198,7 +198,18 @@ pub struct Settings {
     )]
     pub uv: Option<PathBuf>,
 
-    /// A Python interpreter for uv, any minor version; default: what uv finds
+    /// Seconds that a resolution answers the same request again; 0 resolves every time
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_LOCK_MAX_AGE",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
+    pub lock_max_age: u64,
+
+    /// A Python interpreter for uv, any minor version; default: the first on PATH
     #[arg(
         long,
         global = true,

@@ -105,7 +105,11 @@ impl Bench {
 
     fn cached(&self, digest: &Digest) -> std::path::PathBuf {
         let name = digest.to_string();
-        let folder = self.folder.path().join("cache/wheels").join(&name[..2]);
+        let folder = self
+            .folder
+            .path()
+            .join("cache/verified-wheels")
+            .join(&name[..2]);
         folder.join(format!("{name}.whl"))
     }
 }
