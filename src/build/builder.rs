@@ -7,13 +7,12 @@ use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
 use super::importer::{Importer, Tester};
+use super::judge;
 use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer};
 use super::settings::{BuildProgress, BuilderSettings};
-use crate::model::{
-    Artifact, BuildReport, Bytecode, Finding, Lock, LockedPackage, Severity, SlimKind, WheelFile,
-};
+use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, SlimKind, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -150,12 +149,7 @@ impl Builder {
         if made.bytecode.included != Bytecode::None {
             made.bytecode.compiler = compiler;
         }
-        let notes = tested.notes.into_iter().map(|message| Finding {
-            severity: Severity::Note,
-            package: None,
-            message,
-        });
-        let findings: Vec<Finding> = notes.collect();
+        let findings = judge::findings(&assembled, size, options, &facts, &locked, tested.notes);
         let files = assembled.files.len() as u64;
         tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
         let artifact = Artifact {

@@ -3,10 +3,6 @@
 //! Pure: values in, [`Finding`]s out. Each rule is a file of its own and looks at the same [`Audited`] layer.
 //! Deliberately absent: reading wheels (that is `elf`), and what stops a build anyway, such as two packages that write one
 //! path (that is `contents`).
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the builder does not ask for it")
-)]
 
 mod abi_tags;
 mod libraries;

@@ -17,6 +17,7 @@ fn package(name: &str, version: &str, url: &str) -> LockedPackage {
             sha256: Digest::of(name.as_bytes()),
             size: Some(1_000),
         },
+        yanked: None,
     }
 }
 
