@@ -88,9 +88,17 @@ async fn building_gives_a_zip_that_python_imports_from() {
     ]);
     assert_eq!(said.code, 0, "{said:#?}");
     insta::assert_snapshot!(said.stdout, @"
-    demo 1.1.0 p3.13-arm64: 2.7 KiB zipped, 1.2 KiB unzipped, 10 files, 2 packages
-      sha256:SHA
-      layer.zip
+    demo 1.1.0 p3.13-arm64
+      zipped     2.7 KiB, 1 % of 50 MiB
+      unzipped   1.2 KiB, 1 % of 250 MiB
+      holds      10 files, 2 packages
+      heaviest   demo-app 0.6 KiB, demo-base 0.6 KiB
+      licences   MIT: demo-app, demo-base
+      bytecode   none
+      import     not tested
+      audit      nothing found
+      sha256     SHA
+      path       layer.zip
     ");
     let zip = desk.path("layer.zip");
     let python = Command::new("python3")
