@@ -10,7 +10,6 @@
 
 mod build_system;
 mod import_test;
-mod interpreter;
 mod isolation;
 mod processes;
 mod run;
@@ -21,9 +20,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use super::bytecode::Interpreter;
 pub use build_system::BuildSystem;
 pub use import_test::{ImportTested, test_import};
-pub use interpreter::Interpreter;
 pub use isolation::{NoSandbox, Sandbox};
 pub use source_build::{
     BuiltWheel, SourceBuildError, SourceDistribution, build_system, build_wheel,

@@ -32,6 +32,8 @@ pub(crate) struct Bench<'a> {
     folder: PathBuf,
     catalog: Catalog,
     lock: Lock,
+    /// SHA-256 of our zip, by whether it has bytecode: it has to come out the same whatever was cached.
+    digests: BTreeMap<bool, String>,
 }
 
 impl<'a> Bench<'a> {
@@ -57,6 +59,7 @@ impl<'a> Bench<'a> {
             lock: Lock {
                 packages: Vec::new(),
             },
+            digests: BTreeMap::new(),
         };
         let built = bench.build(Contender::OursWarm, false).await?.1;
         let build = built.build.context("it was built")?;
@@ -107,6 +110,7 @@ impl<'a> Bench<'a> {
                 process::settle_disk().await?;
                 let (finished, built) = self.build_in(contender, &data, false).await?;
                 self.note(contender)?;
+                self.compare_digest(contender, &built)?;
                 Sample {
                     seconds: finished.seconds,
                     assembling: built.assembling(),
@@ -241,6 +245,21 @@ impl<'a> Bench<'a> {
         contents.check(&self.lock, contender.title())?;
         self.contents.insert(contender, contents.clone());
         Ok(contents)
+    }
+
+    fn compare_digest(&mut self, contender: Contender, built: &Built) -> anyhow::Result<()> {
+        let build = built.build.as_ref().context("it was built")?;
+        let digest = &build.artifact.digest;
+        let first = self.digests.entry(contender.compiles());
+        let first = first.or_insert_with(|| digest.clone());
+        if first != digest {
+            bail!(
+                "{}: {} came out as {digest}, and as {first} before",
+                contender.title(),
+                self.layer.name
+            );
+        }
+        Ok(())
     }
 
     fn constraints(&self) -> PathBuf {
