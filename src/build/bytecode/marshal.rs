@@ -48,6 +48,9 @@ enum Kind {
     BareNumber,
 }
 
+/// An element of a set: its bytes when nothing is referred to, and where it is in the list.
+type Element = (Vec<u8>, Range<u32>);
+
 /// A container whose parts are being read.
 struct Open {
     node: usize,
@@ -330,8 +333,8 @@ impl<'a> Parsed<'a> {
         out.extend_from_slice(rest);
     }
 
-    /// The elements of a set in the order of their bytes when nothing is referred to, with these bytes.
-    fn sorted(&self, set: u32) -> Result<Vec<(Vec<u8>, Range<u32>)>, Malformed> {
+    /// The elements of a set in the order of their bytes.
+    fn sorted(&self, set: u32) -> Result<Vec<Element>, Malformed> {
         let end = self.nodes[set as usize].next;
         let mut elements = Vec::new();
         let mut room = COMPARED_LIMIT;
