@@ -57,7 +57,7 @@ impl Builder {
             .map_err(BuildError::io("setting up HTTP"))?;
         let concurrency = settings.concurrency.max(1);
         let preparer = Preparer::new(
-            settings.cache_dir.clone(),
+            &settings.cache_dir,
             settings.cache_limit,
             settings.interpreters.clone(),
             settings.compilers,

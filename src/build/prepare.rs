@@ -15,7 +15,7 @@ use crate::model::{Digest, LockedPackage, PythonVersion};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -65,7 +65,7 @@ pub(crate) struct Preparer {
 impl Preparer {
     /// A preparer with its cache in a folder that holds so many bytes at most; `processes` compile at once.
     pub(crate) fn new(
-        cache_dir: PathBuf,
+        cache_dir: &Path,
         limit: u64,
         interpreters: InterpreterSettings,
         processes: usize,
