@@ -10,7 +10,7 @@ use super::importer::{Importer, Tester};
 use super::judge;
 use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
-use super::prepare::{Prepared, Preparer};
+use super::prepare::{Prepared, Preparer, WHEELS};
 use super::settings::{BuildProgress, BuilderSettings};
 use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -65,7 +65,7 @@ impl Builder {
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: Arc::new(WheelCache::new(settings.cache_dir.join("verified-wheels"))),
+                cache: Arc::new(WheelCache::new(settings.cache_dir.join(WHEELS))),
                 importer: Importer::new(&settings, &preparer),
                 preparer,
                 artifacts: settings.artifacts,

@@ -21,6 +21,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The folder of fetched wheels in that of the cache.
+pub(crate) const WHEELS: &str = "verified-wheels";
+/// The folder of what is derived from them.
+const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
 const FACTS_REVISION: &str = "1";
 /// To be raised whenever the same wheel is stripped to other bytes.
@@ -80,11 +84,12 @@ impl Preparer {
         interpreters: InterpreterSettings,
         processes: usize,
     ) -> Self {
-        let derived = DerivedCache::new(cache_dir.join("derived"));
+        let derived = DerivedCache::new(cache_dir.join(DERIVED));
         Self {
             bytecode: BytecodeMaker::new(interpreters, derived.clone(), processes),
             derived,
-            bounded: Bounded::new(cache_dir, limit),
+            // Not the whole folder: others, uv among them, keep theirs in it.
+            bounded: Bounded::new(vec![cache_dir.join(WHEELS), cache_dir.join(DERIVED)], limit),
         }
     }
 

@@ -8,6 +8,7 @@
 mod compiler;
 mod interpreter;
 mod marshal;
+mod reader;
 mod wheel;
 
 #[cfg(test)]

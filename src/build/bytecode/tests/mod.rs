@@ -1,5 +1,7 @@
 //! Real interpreters compile their own standard libraries: each is one that this machine has, of every minor there is.
 
+mod marshalled;
+
 use super::compiler::{Answer, Compiler};
 use super::{Interpreter, InterpreterSettings, Interpreters, marshal};
 use crate::model::PythonVersion;
@@ -120,7 +122,7 @@ fn normalize(interpreter: &Interpreter, pyc: &[u8]) -> Vec<u8> {
 /// How many pairs the interpreter found to be equal.
 fn compare(interpreter: &Interpreter, pairs: &[[&[u8]; 2]]) -> usize {
     let mut child = Command::new(&interpreter.path)
-        .args(["-I", "-S", "-B", "-c", COMPARE])
+        .args(["-I", "-S", "-B", "-Wignore", "-c", COMPARE])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
