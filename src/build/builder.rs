@@ -12,7 +12,7 @@ use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer, WHEELS};
 use super::settings::{BuildProgress, BuilderSettings};
-use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, SlimKind, WheelFile};
+use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,7 +33,7 @@ pub struct Builder {
 struct Inner {
     client: reqwest::Client,
     cache: Arc<WheelCache>,
-    preparer: Preparer,
+    preparer: Arc<Preparer>,
     importer: Importer,
     artifacts: ArtifactDirectory,
     fetching: Semaphore,
@@ -56,12 +56,12 @@ impl Builder {
             .map_err(io::Error::other)
             .map_err(BuildError::io("setting up HTTP"))?;
         let concurrency = settings.concurrency.max(1);
-        let preparer = Preparer::new(
+        let preparer = Arc::new(Preparer::new(
             &settings.cache_dir,
             settings.cache_limit,
             settings.interpreters.clone(),
             settings.compilers,
-        );
+        ));
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
@@ -127,7 +127,13 @@ impl Builder {
             facts.insert(prepared.wheel.package.clone(), prepared.facts);
             wheels.push(prepared.wheel);
         }
-        let making = Making::new(&self.inner.artifacts, options, wheels)?;
+        let facts = Arc::new(facts);
+        let Inner {
+            artifacts,
+            preparer,
+            ..
+        } = &*self.inner;
+        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?;
         let tester = Tester {
             importer: &self.inner.importer,
             options,
@@ -190,11 +196,10 @@ impl Builder {
     ) -> Result<Prepared, BuildError> {
         let file = self.wheel(package, on_progress).await?;
         let (inner, own) = (Arc::clone(&self.inner), package.clone());
-        let strip = options.slim.contains(&SlimKind::Debug);
         let mut prepared = {
             // Two targets often share a wheel, and the second finds what the first found out.
             let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
-            blocking(move || inner.preparer.open(file, &own, strip)).await?
+            blocking(move || inner.preparer.open(file, &own)).await?
         };
         if options.bytecode != Bytecode::None {
             let Inner {

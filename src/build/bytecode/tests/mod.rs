@@ -53,6 +53,7 @@ pub(in crate::build) fn here() -> InterpreterSettings {
         named: Vec::new(),
         search_path: std::env::var_os("PATH"),
         home: std::env::var_os("HOME").map(PathBuf::from),
+        only: None,
     }
 }
 
@@ -231,6 +232,7 @@ async fn an_interpreter_is_believed_only_when_it_answers_rightly() {
         named: vec!["/no/such/python".into(), wrong.join(&name)],
         search_path: Some(std::env::join_paths([&shims, &wrong, &right]).unwrap()),
         home: None,
+        only: None,
     };
     let found = Interpreters::new(settings.clone()).find(some.python).await;
     assert_eq!(found.as_ref(), Some(&some));
