@@ -12,10 +12,10 @@ export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
 FUZZ_SECONDS ?= 600
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test lint fuzz demo demo-aws
+.PHONY: help build test lint fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Builds the release executable, target/release/layersmith
 	@.ci/tools $(TOOLS) system
@@ -50,3 +50,15 @@ demo-aws: ## The same with moto in place of AWS: layers in 34 regions, secrets i
 	@.ci/tools $(TOOLS) system test
 	cargo build --workspace
 	@$(CARGO_TARGET_DIR)/debug/layersmith-demo --layersmith $(CARGO_TARGET_DIR)/debug/layersmith --aws
+
+bench: ## Measures the release executable; BENCH_ONLY, BENCH_ROWS, BENCH_RUNS, BENCH_CATALOG=0 choose
+	@.ci/tools $(TOOLS) system bench
+	cargo build --release --bin layersmith
+	cargo build --workspace --bin layersmith-bench
+	@$(CARGO_TARGET_DIR)/debug/layersmith-bench --layersmith $(CARGO_TARGET_DIR)/release/layersmith --out $(CARGO_TARGET_DIR)/bench speed
+
+bench-agree: ## Compares layers with what `uv pip install --target` puts in place; BENCH_ONLY chooses packages
+	@.ci/tools $(TOOLS) system bench
+	cargo build --release --bin layersmith
+	cargo build --workspace --bin layersmith-bench
+	@$(CARGO_TARGET_DIR)/debug/layersmith-bench --layersmith $(CARGO_TARGET_DIR)/release/layersmith --out $(CARGO_TARGET_DIR)/bench agree

@@ -1,6 +1,6 @@
 //! Settings → the running parts: the only file that names concrete backends.
 
-use crate::build::{ArtifactDirectory, Builder, BuilderSettings};
+use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
 use crate::cli::{Backends, Finding, FindingState, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 /// The longest that one exchange with the git server may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// Layers × targets resolved and assembled at once: most of that is waiting for the package index.
+/// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
 const CONCURRENT_BUILDS: usize = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -53,6 +53,7 @@ fn resolver(settings: &Settings) -> Resolver {
         cache_dir: settings.data.join("cache").join("uv"),
         time_limit: RESOLVE_TIMEOUT,
         python: settings.python.clone(),
+        max_age: Duration::from_secs(settings.lock_max_age),
     })
 }
 
@@ -88,13 +89,28 @@ fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     SqliteStore::open(&path)
 }
 
+fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
+    BuilderSettings {
+        cache_limit: settings.cache_limit.bytes(),
+        interpreters: InterpreterSettings {
+            named: settings.python.iter().cloned().collect(),
+            search_path: Environment::search_path(),
+            home: Environment::home(),
+        },
+        compilers: std::thread::available_parallelism().map_or(1, usize::from),
+        bwrap: settings.bwrap.clone(),
+        search_path: Environment::search_path(),
+        ..BuilderSettings::new(settings.data.join("cache"), artifacts)
+    }
+}
+
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
     Ok(Workshop {
         store: Arc::new(open_store(settings)?),
         registry: registry(settings).await?,
         resolver: resolver(settings),
-        builder: Builder::new(BuilderSettings::new(settings.data.join("cache"), artifacts))?,
+        builder: Builder::new(builder_settings(settings, artifacts))?,
         clock: Arc::new(now),
         building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
     })
@@ -262,6 +278,10 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
             resolver(settings)
                 .uv_version()
                 .await
+                .map(|version| match settings.lock_max_age {
+                    0 => format!("{version}, asked every time"),
+                    seconds => format!("{version}, its answers are used for {seconds} seconds"),
+                })
                 .map_err(|error| error.for_people()),
         ),
         finding(

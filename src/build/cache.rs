@@ -94,7 +94,8 @@ impl WheelCache {
     }
 }
 
-fn hash(file: &mut File) -> io::Result<Digest> {
+/// The digest of a file from where it stands to its end.
+pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 * 1024];
     loop {

@@ -39,9 +39,7 @@ impl<W: Write> OverlayWriter<W> {
         Self {
             zip: ZipWriter::new(out),
             record: String::new(),
-            compressor: Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(
-                LEVEL, RAW, 0,
-            ))),
+            compressor: compressor(),
         }
     }
 
@@ -73,7 +71,11 @@ impl<W: Write> OverlayWriter<W> {
         self.put(path, is_executable, &entry, scratch)
     }
 
-    fn put(
+    /// Adds a file that is compressed already, by [`compressor`]; `data` holds what `entry` says of it.
+    ///
+    /// # Errors
+    /// What reader or writer say.
+    pub(crate) fn put(
         &mut self,
         path: &str,
         is_executable: bool,
@@ -115,11 +117,18 @@ impl<W: Write> OverlayWriter<W> {
 }
 
 /// What came of compressing one file.
-struct Compressed {
-    crc32: u32,
-    digest: Digest,
-    size: u64,
-    compressed_size: u64,
+pub(crate) struct Compressed {
+    pub(crate) crc32: u32,
+    /// Of the uncompressed bytes, as the CRC is.
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) compressed_size: u64,
+}
+
+/// The encoder of overlays, at the start of a stream without a header.
+pub(crate) fn compressor() -> Box<CompressorOxide> {
+    let flags = create_comp_flags_from_zip_params(LEVEL, RAW, 0);
+    Box::new(CompressorOxide::new(flags))
 }
 
 /// Deflates a stream piece by piece, hashing it on the way.

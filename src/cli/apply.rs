@@ -49,7 +49,7 @@ pub(super) async fn run(
     };
     let workshop = (backends.workshop)(settings).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    let plan = plan::make(output, &workshop, desired).await?;
+    let plan = plan::make(output, &workshop, desired, plan::Look::ForMissing).await?;
     let done = carry_out_all(output, &workshop, desired, &plan).await;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
     let root = &catalog.root;

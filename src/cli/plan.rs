@@ -3,7 +3,7 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, Level};
-use crate::pipeline::{Desired, Workshop, build_wanted, settle};
+use crate::pipeline::{Desired, Workshop, build_wanted, settle, upgrade_wanted};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -15,6 +15,19 @@ pub(super) struct Options {
     /// The catalog, its `layers/` folder, or one request file
     #[arg(default_value = ".")]
     path: PathBuf,
+
+    /// Look for new releases of layers whose requests have not changed, too
+    #[arg(long)]
+    upgrade: bool,
+}
+
+/// What is resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// What is not built yet.
+    ForMissing,
+    /// Everything, for the sake of new releases.
+    ForUpgrades,
 }
 
 pub(super) async fn run(
@@ -28,7 +41,12 @@ pub(super) async fn run(
         return catalog.cannot_be_used(output);
     };
     let workshop = (backends.workshop)(settings).await?;
-    let mut plan = make(output, &workshop, desired).await?;
+    let look = if options.upgrade {
+        Look::ForUpgrades
+    } else {
+        Look::ForMissing
+    };
+    let mut plan = make(output, &workshop, desired, look).await?;
     if options.path.is_file() {
         // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
         plan.entries.retain(|entry| entry.request.is_some());
@@ -43,6 +61,7 @@ pub(super) async fn make(
     output: &Output,
     workshop: &Workshop,
     desired: &Desired,
+    look: Look,
 ) -> Result<Plan, Failure> {
     let (versions, builds) = (
         workshop.store.layer_versions().await?,
@@ -50,7 +69,7 @@ pub(super) async fn make(
     );
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    build_missing(output, workshop, desired, &mut wanted).await;
+    build(output, workshop, desired, &mut wanted, look).await;
     Ok(plan(
         &wanted,
         &with_new(&builds, &wanted),
@@ -59,14 +78,15 @@ pub(super) async fn make(
     ))
 }
 
-async fn build_missing(
+async fn build(
     output: &Output,
     workshop: &Workshop,
     desired: &Desired,
     wanted: &mut [Wanted],
+    look: Look,
 ) {
     let missing: Vec<usize> = (0..wanted.len())
-        .filter(|&n| wanted[n].build == BuildState::Unknown)
+        .filter(|&n| look == Look::ForUpgrades || wanted[n].build == BuildState::Unknown)
         .collect();
     let progress = output.progress("Building", missing.len());
     let builds: Vec<_> = missing
@@ -80,7 +100,11 @@ async fn build_missing(
         .map(|(n, wanted, request)| {
             let progress = &progress;
             async move {
-                let state = build_wanted(workshop, wanted, request, &desired.policy).await;
+                let policy = &desired.policy;
+                let state = match look {
+                    Look::ForMissing => build_wanted(workshop, wanted, request, policy).await,
+                    Look::ForUpgrades => upgrade_wanted(workshop, wanted, request, policy).await,
+                };
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));
                 (n, state)
             }

@@ -25,6 +25,9 @@ pub struct LockedPackage {
     pub version: String,
     /// The wheel.
     pub wheel: WheelFile,
+    /// The reason its authors gave when they withdrew the release (PEP 592), which may be empty; absent when they did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yanked: Option<String>,
 }
 
 /// Everything that goes into one layer for one target, sorted by name.
@@ -35,6 +38,24 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Whether both hold the same wheels, wherever those are fetched from and whatever was said of them since.
+    #[must_use]
+    pub fn has_same_wheels(&self, other: &Self) -> bool {
+        let wheels = |lock: &Self| -> Vec<(String, String, Digest)> {
+            let fields = |package: &LockedPackage| {
+                let LockedPackage {
+                    name,
+                    version,
+                    wheel,
+                    ..
+                } = package;
+                (name.clone(), version.clone(), wheel.sha256)
+            };
+            lock.packages.iter().map(fields).collect()
+        };
+        wheels(self) == wheels(other)
+    }
+
     /// The version a package is locked to.
     #[must_use]
     pub fn version_of(&self, name: &str) -> Option<&str> {

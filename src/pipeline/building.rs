@@ -2,7 +2,7 @@
 
 use super::Workshop;
 use crate::build::BuildOptions;
-use crate::model::{BuildRecord, LayerRequest, Policy, Target, Timestamp};
+use crate::model::{BuildRecord, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::ResolveRequest;
 use std::time::Duration;
@@ -15,9 +15,57 @@ pub async fn build_wanted(
     request: &LayerRequest,
     policy: &Policy,
 ) -> BuildState {
+    match resolve_wanted(workshop, wanted, request, policy).await {
+        Ok(lock) => build_locked(workshop, wanted, request, policy, lock).await,
+        Err(failure) => BuildState::Failed(failure),
+    }
+}
+
+/// Finds the versions and wheels of one layer for one target. The resolver bounds how many are at it at once.
+pub(super) async fn resolve_wanted(
+    workshop: &Workshop,
+    wanted: &Wanted,
+    request: &LayerRequest,
+    policy: &Policy,
+) -> Result<Lock, BuildFailure> {
+    let others: Vec<Target> = request
+        .targets
+        .iter()
+        .copied()
+        .filter(|target| *target != wanted.target)
+        .collect();
+    let resolve = ResolveRequest {
+        packages: &request.packages,
+        target: wanted.target,
+        other_targets: &others,
+        index_url: policy.index_url.as_deref(),
+        now: workshop.now(),
+        cooldown_days: policy.cooldown_days,
+        built: &[],
+        time_limit: Duration::from_secs(policy.limits.build_seconds),
+    };
+    workshop
+        .resolver
+        .resolve(&resolve)
+        .await
+        .map_err(|error| BuildFailure {
+            message: error.for_people(),
+            package: error.package().map(str::to_owned),
+            transient: error.is_transient(),
+        })
+}
+
+/// Builds one layer for one target from its lock.
+pub(super) async fn build_locked(
+    workshop: &Workshop,
+    wanted: &Wanted,
+    request: &LayerRequest,
+    policy: &Policy,
+    lock: Lock,
+) -> BuildState {
     let _one_of_a_few = workshop.building.acquire().await;
     let limit = Duration::from_secs(policy.limits.build_seconds);
-    match tokio::time::timeout(limit, build_one(workshop, wanted, request, policy)).await {
+    match tokio::time::timeout(limit, build_one(workshop, wanted, request, lock)).await {
         Ok(Ok(record)) => BuildState::Built(Box::new(record)),
         Ok(Err(failure)) => BuildState::Failed(failure),
         Err(_) => BuildState::Failed(BuildFailure {
@@ -35,25 +83,9 @@ async fn build_one(
     workshop: &Workshop,
     wanted: &Wanted,
     request: &LayerRequest,
-    policy: &Policy,
+    lock: Lock,
 ) -> Result<BuildRecord, BuildFailure> {
     let now = workshop.now();
-    let resolve = ResolveRequest {
-        packages: &request.packages,
-        target: wanted.target,
-        index_url: policy.index_url.as_deref(),
-        exclude_newer: (policy.cooldown_days > 0).then(|| now.minus_days(policy.cooldown_days)),
-        time_limit: Duration::from_secs(policy.limits.build_seconds),
-    };
-    let lock = workshop
-        .resolver
-        .resolve(&resolve)
-        .await
-        .map_err(|error| BuildFailure {
-            message: error.for_people(),
-            package: error.package().map(str::to_owned),
-            transient: error.is_transient(),
-        })?;
     let packages = names(request);
     let options = options(request, &packages, wanted.target, now);
     let artifact = workshop
@@ -111,13 +143,9 @@ pub(super) fn options<'a>(
     }
 }
 
-/// Notes what came of building: a failure is shown at the line of the package to blame.
+/// Notes what came of building: what is wrong with it is shown at the line of the package to blame.
 pub fn settle(wanted: &mut Wanted, request: &LayerRequest, state: BuildState) {
-    if let BuildState::Failed(BuildFailure {
-        package: Some(package),
-        ..
-    }) = &state
-    {
+    if let Some(package) = state.blamed() {
         wanted.location = request.location_of(package);
     }
     wanted.build = state;

@@ -18,6 +18,7 @@ pub mod pull_request;
 mod report;
 mod sweep;
 mod tables;
+mod upgrade;
 
 pub use building::{build_wanted, settle};
 pub use desired::{Desired, read_policy, read_tree, retained};
@@ -25,6 +26,7 @@ pub use failure::StepFailure;
 pub use publishing::{Carried, carry_out};
 use report::outcomes_of_kept;
 pub use tables::{commit_message, render_tables};
+pub use upgrade::upgrade_wanted;
 
 use crate::build::Builder;
 use crate::github::GithubClient;
@@ -52,7 +54,7 @@ pub struct Workshop {
     pub builder: Builder,
     /// Tells the time.
     pub clock: Clock,
-    /// A permit for each layer × target that may be resolved and assembled at once: most of it is waiting.
+    /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
     pub building: Arc<Semaphore>,
 }
 

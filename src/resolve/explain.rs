@@ -17,7 +17,10 @@ pub(crate) fn clean(text: &str) -> String {
             .trim_start_matches("cause: ")
             .trim_start_matches("Caused by: ");
         // The first line only says that what follows is the explanation.
-        if line.is_empty() || line.starts_with("No solution found when resolving dependencies") {
+        if line.is_empty()
+            || line.starts_with("No solution found when resolving dependencies")
+            || line.starts_with("warning: ")
+        {
             continue;
         }
         lines.push(
@@ -41,13 +44,21 @@ pub(crate) fn clean(text: &str) -> String {
 /// The first package of a request that a text names.
 pub(crate) fn first_named(text: &str, packages: &[Requirement]) -> Option<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.split(|c: char| !is_name(c))
-        .map(|word| crate::model::normalize_package_name(word.trim_matches(['.', '-', '_'])))
-        .find(|word| packages.iter().any(|package| package.name == *word))
+    let mut names = text
+        .split(|c: char| !is_name(c))
+        .map(|word| crate::model::normalize_package_name(word.trim_matches(['.', '-', '_'])));
+    names.find(|word| packages.iter().any(|package| package.name == *word))
+}
+
+/// The places in a request of every package that a text names.
+pub(crate) fn all_named(text: &str, packages: &[Requirement]) -> Vec<usize> {
+    (0..packages.len())
+        .filter(|&n| first_named(text, &packages[n..=n]).is_some())
+        .collect()
 }
 
 /// Drops terminal control sequences (ECMA-48) and other control characters.
-fn without_escapes(text: &str) -> String {
+pub(crate) fn without_escapes(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(c) = characters.next() {

@@ -1,6 +1,8 @@
 //! The standard lock file that uv writes, read into a [`Lock`].
 
 use super::error::ResolveError;
+use super::resolver::BuiltWheel;
+use super::source::SourceDistribution;
 use super::tags::SupportedTags;
 use super::wheel_filename::WheelFilename;
 use crate::model::{Digest, Lock, LockedPackage, Target, WheelFile, normalize_package_name};
@@ -23,11 +25,13 @@ struct Package {
     name: String,
     version: Option<String>,
     #[serde(default)]
-    wheels: Vec<Wheel>,
+    wheels: Vec<PackageFile>,
+    sdist: Option<PackageFile>,
 }
 
+/// A wheel or a source distribution.
 #[derive(Debug, Deserialize)]
-struct Wheel {
+struct PackageFile {
     name: Option<String>,
     url: Option<String>,
     size: Option<u64>,
@@ -40,25 +44,17 @@ struct Wheel {
 /// # Errors
 /// [`ResolveError::NoWheel`] and [`ResolveError::Unusable`] for a package that cannot be used,
 /// [`ResolveError::Unexpected`] for a file that is not such a lock.
-pub(crate) fn read(text: &str, target: Target) -> Result<Lock, ResolveError> {
-    let pylock: Pylock = toml::from_str(text).map_err(|error| {
-        ResolveError::Unexpected(format!(
-            "uv's lock file cannot be read: {}",
-            error.message()
-        ))
-    })?;
-    // PEP 751: another major version may mean anything.
-    if pylock.lock_version.split('.').next() != Some("1") {
-        return Err(ResolveError::Unexpected(format!(
-            "uv's lock file has version {}, and 1 is understood",
-            pylock.lock_version
-        )));
-    }
+pub(crate) fn read(
+    text: &str,
+    target: Target,
+    built: &[BuiltWheel<'_>],
+) -> Result<Lock, ResolveError> {
+    let pylock = parse(text)?;
     let tags = SupportedTags::of(target);
     let mut packages = pylock
         .packages
         .into_iter()
-        .map(|package| lock_package(package, &tags, target))
+        .map(|package| lock_package(package, &tags, target, built))
         .collect::<Result<Vec<_>, _>>()?;
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(pair) = packages
@@ -73,10 +69,63 @@ pub(crate) fn read(text: &str, target: Target) -> Result<Lock, ResolveError> {
     Ok(Lock { packages })
 }
 
+/// Reads the source distribution of the one package in a lock file.
+///
+/// # Errors
+/// [`ResolveError::Unusable`] when there is none that can be verified, [`ResolveError::Unexpected`] for a file that is not
+/// such a lock.
+pub(crate) fn read_source(text: &str, package: &str) -> Result<SourceDistribution, ResolveError> {
+    let unusable = |reason: String| ResolveError::Unusable {
+        package: package.to_owned(),
+        reason,
+    };
+    let found = parse(text)?
+        .packages
+        .into_iter()
+        .find(|found| normalize_package_name(&found.name) == package);
+    let (version, file) = found
+        .and_then(|found| found.version.zip(found.sdist))
+        .ok_or_else(|| unusable("it has no source distribution".to_owned()))?;
+    let filename = file_name(&file).map_err(unusable)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+!".contains(c);
+    if !filename.chars().all(is_plain) || filename.starts_with('.') {
+        return Err(unusable(format!(
+            "`{filename}` is not the file name of a source distribution"
+        )));
+    }
+    let (url, sha256) = origin(&filename, &file).map_err(unusable)?;
+    Ok(SourceDistribution {
+        name: package.to_owned(),
+        version,
+        filename,
+        url: url.to_string(),
+        sha256,
+        size: file.size,
+    })
+}
+
+fn parse(text: &str) -> Result<Pylock, ResolveError> {
+    let pylock: Pylock = toml::from_str(text).map_err(|error| {
+        ResolveError::Unexpected(format!(
+            "uv's lock file cannot be read: {}",
+            error.message()
+        ))
+    })?;
+    // PEP 751: another major version may mean anything.
+    if pylock.lock_version.split('.').next() != Some("1") {
+        return Err(ResolveError::Unexpected(format!(
+            "uv's lock file has version {}, and 1 is understood",
+            pylock.lock_version
+        )));
+    }
+    Ok(pylock)
+}
+
 fn lock_package(
     package: Package,
     tags: &SupportedTags,
     target: Target,
+    built: &[BuiltWheel<'_>],
 ) -> Result<LockedPackage, ResolveError> {
     let name = normalize_package_name(&package.name);
     let unusable = |reason: String| ResolveError::Unusable {
@@ -94,9 +143,11 @@ fn lock_package(
     let best = tags.best(candidates.iter().map(|(name, wheel)| (name, (name, wheel))));
     let Some((filename, wheel)) = best else {
         return Err(ResolveError::NoWheel {
+            release: format!("{name}=={version}"),
             package: name,
-            version,
+            blamed: None,
             target,
+            alternatives: Box::default(),
         });
     };
     if filename.name != name || filename.version.to_string() != version {
@@ -104,51 +155,87 @@ fn lock_package(
             "its wheel `{filename}` belongs to something else than {name} {version}"
         )));
     }
-    let wheel = wheel_file(filename, wheel).map_err(unusable)?;
+    let is_local = wheel
+        .url
+        .as_deref()
+        .is_some_and(|url| url.starts_with("file:"));
+    let wheel = match built
+        .iter()
+        .find(|built| is_local && built.filename == filename.to_string())
+    {
+        Some(built) => built_file(built),
+        None => wheel_file(filename, wheel).map_err(unusable)?,
+    };
     Ok(LockedPackage {
         name,
         version,
         wheel,
+        yanked: None,
     })
 }
 
-fn wheel_filename(wheel: &Wheel) -> Result<WheelFilename, String> {
-    let text = match (&wheel.name, &wheel.url) {
-        (Some(name), _) => name.clone(),
-        (None, Some(url)) => last_segment(&parse_url(url)?)?,
-        (None, None) => return Err("one of its wheels has neither a name nor a URL".to_owned()),
-    };
-    text.parse()
+fn wheel_filename(wheel: &PackageFile) -> Result<WheelFilename, String> {
+    file_name(wheel)?
+        .parse()
         .map_err(|error: crate::model::InvalidValue| error.to_string())
 }
 
-fn wheel_file(filename: &WheelFilename, wheel: &Wheel) -> Result<WheelFile, String> {
-    let url = wheel
-        .url
-        .as_deref()
-        .ok_or_else(|| format!("`{filename}` is a file on the resolving machine, not a URL"))?;
-    let url = parse_url(url)?;
-    let sha256 = wheel
-        .hashes
-        .get("sha256")
-        .ok_or_else(|| format!("the index gives no SHA-256 digest for `{filename}`"))?;
-    let sha256: Digest = sha256
-        .parse()
-        .map_err(|_| format!("the index gives a malformed SHA-256 digest for `{filename}`"))?;
+fn file_name(file: &PackageFile) -> Result<String, String> {
+    match (&file.name, &file.url) {
+        (Some(name), _) => Ok(name.clone()),
+        // A wheel built by us is a file beside the lock.
+        (None, Some(url)) => match Url::parse(url) {
+            Ok(url) if url.scheme() == "file" => last_segment(&url),
+            _ => last_segment(&parse_url(url)?),
+        },
+        (None, None) => Err("one of its files has neither a name nor a URL".to_owned()),
+    }
+}
+
+/// A wheel built by us is named by what it was built from: where its file lies is this machine's affair.
+fn built_file(built: &BuiltWheel<'_>) -> WheelFile {
+    WheelFile {
+        filename: built.filename.to_owned(),
+        url: built.source.url_of_built(built.filename),
+        sha256: built.sha256,
+        size: Some(built.size),
+    }
+}
+
+fn wheel_file(filename: &WheelFilename, wheel: &PackageFile) -> Result<WheelFile, String> {
+    let filename = filename.to_string();
+    let (url, sha256) = origin(&filename, wheel)?;
     Ok(WheelFile {
-        filename: filename.to_string(),
+        filename,
         url: url.to_string(),
         sha256,
         size: wheel.size,
     })
 }
 
+/// Where a file is fetched from, and what it must hash to.
+fn origin(filename: &str, file: &PackageFile) -> Result<(Url, Digest), String> {
+    let url = file
+        .url
+        .as_deref()
+        .ok_or_else(|| format!("`{filename}` is a file on the resolving machine, not a URL"))?;
+    let url = parse_url(url)?;
+    let sha256 = file
+        .hashes
+        .get("sha256")
+        .ok_or_else(|| format!("the index gives no SHA-256 digest for `{filename}`"))?;
+    let sha256 = sha256
+        .parse()
+        .map_err(|_| format!("the index gives a malformed SHA-256 digest for `{filename}`"))?;
+    Ok((url, sha256))
+}
+
 fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "one of its wheels has a malformed URL".to_owned())?;
+    let url = Url::parse(text).map_err(|_| "one of its files has a malformed URL".to_owned())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
     } else {
-        Err("one of its wheels has a URL that is neither http nor https".to_owned())
+        Err("one of its files has a URL that is neither http nor https".to_owned())
     }
 }
 
@@ -158,7 +245,7 @@ fn last_segment(url: &Url) -> Result<String, String> {
         .and_then(|mut segments| segments.next_back())
         .unwrap_or_default();
     percent_decode(segment)
-        .ok_or_else(|| "one of its wheels has a URL without a readable file name".to_owned())
+        .ok_or_else(|| "one of its files has a URL without a readable file name".to_owned())
 }
 
 /// Undoes percent-encoding (RFC 3986, 2.1); `None` when it is malformed or not UTF-8.
@@ -186,7 +273,7 @@ mod tests {
 
     fn lock(packages: &str) -> Result<Lock, ResolveError> {
         let text = format!("lock-version = \"1.0\"\ncreated-by = \"uv\"\n{packages}");
-        read(&text, "p3.13".parse().unwrap())
+        read(&text, "p3.13".parse().unwrap(), &[])
     }
 
     fn package(name: &str, version: &str, wheels: &[&str]) -> String {
@@ -238,7 +325,7 @@ mod tests {
         let error = lock(&package("six", "1.0", &["six-1.0-py2-none-any.whl"])).unwrap_err();
         assert!(matches!(error, ResolveError::NoWheel { .. }));
         assert_eq!(error.package(), Some("six"));
-        assert_eq!(error.to_string(), "six 1.0 has no wheel for p3.13");
+        assert_eq!(error.to_string(), "six==1.0 has no wheel for p3.13");
     }
 
     #[test]
@@ -281,7 +368,7 @@ mod tests {
     #[test]
     fn what_is_no_lock_is_unexpected() {
         for text in ["", "lock-version = \"2.0\"", "lock-version = 1", "{"] {
-            let error = read(text, "p3.13".parse().unwrap()).unwrap_err();
+            let error = read(text, "p3.13".parse().unwrap(), &[]).unwrap_err();
             assert!(matches!(error, ResolveError::Unexpected(_)), "{error}");
         }
         let twice = package("six", "1.0", &["six-1.0-py3-none-any.whl"]).repeat(2);

@@ -2,6 +2,7 @@
 
 use super::error::ResolveError;
 use super::explain::clean;
+use super::index::{self, Index};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,10 +45,6 @@ const PASSED_ON: [&str; 26] = [
     "UV_SYSTEM_CERTS",
 ];
 
-/// Variables that name indexes; left out when the request names its own. `UV_INDEX_…` also holds the user names and
-/// passwords of named indexes.
-const INDEXES: [&str; 3] = ["UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX"];
-
 /// What a run of uv left behind.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
@@ -83,32 +80,32 @@ pub(crate) fn find(
 /// The part of the bot's environment that uv may see.
 pub(crate) fn closed_environment(
     environment: &[(OsString, OsString)],
-    index_url: Option<&str>,
+    index: Index<'_>,
 ) -> Vec<(OsString, OsString)> {
-    let is_index = |name: &str| INDEXES.contains(&name) || name.starts_with("UV_INDEX_");
+    let from_environment = matches!(index, Index::Environment);
     let mut closed: Vec<(OsString, OsString)> = environment
         .iter()
         .filter(|(name, _)| {
             name.to_str().is_some_and(|name| {
-                PASSED_ON.contains(&name) || (index_url.is_none() && is_index(name))
+                PASSED_ON.contains(&name) || (from_environment && index::is_variable(name))
             })
         })
         .cloned()
         .collect();
-    let named = |closed: &[(OsString, OsString)], names: &[&str]| {
-        closed
-            .iter()
-            .any(|(name, _)| names.iter().any(|wanted| name == wanted))
-    };
-    // In the environment rather than in the arguments, which every user of a machine can list.
-    if let Some(url) = index_url {
-        closed.push(("UV_DEFAULT_INDEX".into(), url.into()));
-    } else if !named(&closed, &["UV_DEFAULT_INDEX", "UV_INDEX_URL"]) {
-        // uv does not look at pip's variable; a machine set up for pip alone should still work.
-        let pip = environment.iter().find(|(name, _)| name == "PIP_INDEX_URL");
-        if let Some((_, url)) = pip {
-            closed.push(("UV_DEFAULT_INDEX".into(), url.clone()));
+    let is_named = closed
+        .iter()
+        .any(|(name, _)| name == "UV_DEFAULT_INDEX" || name == "UV_INDEX_URL");
+    match index {
+        // In the environment rather than in the arguments, which every user of a machine can list.
+        Index::Only(url) => closed.push(("UV_DEFAULT_INDEX".into(), url.into())),
+        Index::Environment if !is_named => {
+            // uv does not look at pip's variable; a machine set up for pip alone should still work.
+            let pip = environment.iter().find(|(name, _)| name == "PIP_INDEX_URL");
+            if let Some((_, url)) = pip {
+                closed.push(("UV_DEFAULT_INDEX".into(), url.clone()));
+            }
         }
+        Index::Environment | Index::Configured => {}
     }
     closed.push(("UV_PYTHON_DOWNLOADS".into(), "never".into()));
     closed.push(("UV_NO_PROGRESS".into(), "1".into()));

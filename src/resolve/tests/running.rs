@@ -49,11 +49,8 @@ async fn a_hanging_index_does_not_hold_up_for_longer_than_allowed() {
     let bench = Bench::with_index(&format!("http://{}/simple", serve(app).await));
     let packages = [requirement("six")];
     let request = ResolveRequest {
-        packages: &packages,
-        target: "p3.13".parse().unwrap(),
-        index_url: Some(&bench.index_url),
-        exclude_newer: None,
         time_limit: Duration::from_millis(500),
+        ..bench.request(&packages, "p3.13")
     };
     let started = Instant::now();
     let resolver = Resolver::new(bench.settings.clone());
@@ -94,6 +91,8 @@ async fn run_script(bench: &Bench, script: &str) -> ResolveError {
     let mut with_script = Bench::with_index(&bench.index_url);
     with_script.settings = ResolverSettings {
         uv: Some(uv),
+        // Named, so that it is the same on every machine; the script does not run it.
+        python: Some("/bin/sh".into()),
         ..bench.settings.clone()
     };
     with_script
@@ -140,7 +139,6 @@ async fn uv_sees_a_closed_environment_and_plain_arguments() {
     pip
     compile
     -
-    --quiet
     --no-config
     --only-binary
     :all:
@@ -152,6 +150,8 @@ async fn uv_sees_a_closed_environment_and_plain_arguments() {
     3.11
     --python-platform
     aarch64-manylinux2014
+    --python
+    sh
     ");
 }
 

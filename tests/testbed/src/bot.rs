@@ -68,6 +68,8 @@ impl BotOptions {
         options.set("LAYERSMITH_DATA", data.join("data"));
         options.set("LAYERSMITH_GITHUB_WRITE_INTERVAL", "0");
         options.set("LAYERSMITH_SWEEP_INTERVAL", "0");
+        // What a test publishes on the index is to be seen at once.
+        options.set("LAYERSMITH_LOCK_MAX_AGE", "0");
         options.set("LAYERSMITH_LOG", "warn,layersmith=debug");
         options
     }

@@ -1,0 +1,30 @@
+//! Looking for new releases of what is built already.
+
+use super::Workshop;
+use super::building::{build_locked, resolve_wanted};
+use crate::model::{LayerRequest, Policy};
+use crate::plan::{BuildState, Wanted};
+
+/// Resolves one layer for one target again, although its request is as it was. Where that comes to the wheels that the
+/// known build is made of, nothing is fetched or built and the answer is that build; otherwise it is a build of the new
+/// ones, or why there is none. Releases younger than the policy's cooldown are not considered, and a lock that is still
+/// fresh is not resolved again.
+///
+/// What was never built is resolved and built.
+pub async fn upgrade_wanted(
+    workshop: &Workshop,
+    wanted: &Wanted,
+    request: &LayerRequest,
+    policy: &Policy,
+) -> BuildState {
+    let lock = match resolve_wanted(workshop, wanted, request, policy).await {
+        Ok(lock) => lock,
+        Err(failure) => return BuildState::Failed(failure),
+    };
+    match &wanted.build {
+        BuildState::Built(known) if known.lock.has_same_wheels(&lock) => wanted.build.clone(),
+        BuildState::Built(_) | BuildState::Unknown | BuildState::Failed(_) => {
+            build_locked(workshop, wanted, request, policy, lock).await
+        }
+    }
+}

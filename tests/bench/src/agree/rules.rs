@@ -1,0 +1,158 @@
+//! Which differences are meant, and why.
+
+use super::files::Files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Something that is not the same in a layer and in an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Difference {
+    pub(super) path: String,
+    pub(super) kind: Kind,
+    /// Why it is meant; `None` when it is a mistake.
+    pub(super) rule: Option<String>,
+}
+
+/// How something differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Kind {
+    /// The layer lacks it.
+    OnlyInstalled,
+    /// The installation lacks it.
+    OnlyOurs,
+    /// Other bytes.
+    Content,
+    /// The same bytes, executable in one of them only.
+    Executable,
+    /// The layer's `RECORD` does not fit its files.
+    Record,
+}
+
+impl Difference {
+    pub(super) fn unexplained(path: &str, kind: Kind) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            rule: None,
+        }
+    }
+}
+
+/// Both sides of a comparison.
+pub(super) struct Installed<'a> {
+    /// The scripts that the installer made.
+    pub(super) scripts: &'a BTreeSet<String>,
+    pub(super) ours: &'a Files,
+    pub(super) theirs: &'a Files,
+}
+
+impl Installed<'_> {
+    /// How a path differs, if it does.
+    pub(super) fn difference(&self, path: &str) -> Option<Difference> {
+        let kind = match (self.ours.get(path), self.theirs.get(path)) {
+            (None, None) => return None,
+            (None, Some(_)) => Kind::OnlyInstalled,
+            (Some(_), None) => Kind::OnlyOurs,
+            (Some(ours), Some(theirs)) if ours.digest != theirs.digest => Kind::Content,
+            (Some(ours), Some(theirs)) if ours.is_executable != theirs.is_executable => {
+                Kind::Executable
+            }
+            (Some(_), Some(_)) => return None,
+        };
+        Some(Difference {
+            path: path.to_owned(),
+            kind,
+            rule: self.rule(path, kind).map(str::to_owned),
+        })
+    }
+
+    fn rule(&self, path: &str, kind: Kind) -> Option<&'static str> {
+        let dist_info_file = path
+            .split_once(".dist-info/")
+            .filter(|(folder, _)| !folder.contains('/'))
+            .map(|(_, file)| file);
+        match (kind, dist_info_file) {
+            (Kind::Content, Some("RECORD")) => {
+                Some("`RECORD` lists the files of the layer; it is checked by itself")
+            }
+            (Kind::Content, Some("INSTALLER")) => Some("`INSTALLER` names who installed"),
+            (Kind::OnlyInstalled, Some("REQUESTED" | "direct_url.json" | "uv_cache.json")) => {
+                Some("how something was installed has no use in a layer")
+            }
+            (Kind::OnlyInstalled, None) if path == ".lock" => {
+                Some("uv's lock on the folder it installs into")
+            }
+            (Kind::OnlyInstalled, None)
+                if path
+                    .strip_prefix("bin/")
+                    .is_some_and(|name| self.scripts.contains(name)) =>
+            {
+                Some("console scripts made from entry points have no use in a layer")
+            }
+            (Kind::Content, None)
+                if path.starts_with("bin/") && self.same_after_first_line(path) =>
+            {
+                Some("a script's first line names an interpreter that every machine has")
+            }
+            _ => None,
+        }
+    }
+
+    fn same_after_first_line(&self, path: &str) -> bool {
+        let rest = |files: &Files| files.get(path)?.after_first_line.clone();
+        let ours = rest(self.ours);
+        ours.is_some() && ours == rest(self.theirs)
+    }
+}
+
+/// Why a module that a layer holds cannot be imported, where that is no fault of the layer.
+pub(super) fn why_not(_module: &str, error: &str) -> Option<&'static str> {
+    error
+        .ends_with("cannot open shared object file: No such file or directory")
+        .then_some("it needs a library of the system that is not on this machine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::Entry;
+    use super::*;
+
+    fn files(of: &[(&str, &str)]) -> Files {
+        let entry = |digest: &str| Entry {
+            digest: digest.to_owned(),
+            size: 1,
+            is_executable: false,
+            after_first_line: None,
+        };
+        let files = of.iter();
+        files
+            .map(|(path, digest)| ((*path).to_owned(), entry(digest)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_meant_is_explained_and_nothing_else() {
+        let ours = files(&[("a.py", "1"), ("b.py", "1"), ("a-1.dist-info/RECORD", "1")]);
+        let theirs = files(&[
+            ("a.py", "1"),
+            ("b.py", "2"),
+            ("bin/tool", "1"),
+            ("bin/other", "1"),
+            ("a-1.dist-info/RECORD", "2"),
+            ("vendored/a-1.dist-info/REQUESTED", "2"),
+        ]);
+        let scripts = BTreeSet::from(["tool".to_owned()]);
+        let both = Installed {
+            scripts: &scripts,
+            ours: &ours,
+            theirs: &theirs,
+        };
+        let explained = |path| both.difference(path).map(|found| found.rule.is_some());
+        assert_eq!(explained("a.py"), None);
+        assert_eq!(explained("b.py"), Some(false));
+        assert_eq!(explained("bin/tool"), Some(true));
+        assert_eq!(explained("bin/other"), Some(false));
+        assert_eq!(explained("a-1.dist-info/RECORD"), Some(true));
+        assert_eq!(explained("vendored/a-1.dist-info/REQUESTED"), Some(false));
+    }
+}

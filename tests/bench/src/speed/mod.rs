@@ -1,0 +1,122 @@
+//! `make bench`: what is measured, one row of the table after the other.
+
+mod bench;
+mod catalog;
+mod contender;
+mod figures;
+mod imports;
+mod memory;
+mod report;
+mod rounds;
+mod statistics;
+
+use crate::layers::{LAYERS, Layer};
+use crate::machine::Machine;
+use crate::programs::Programs;
+use crate::say;
+use anyhow::{Context as _, bail};
+use bench::Bench;
+use clap::{Args, ValueEnum};
+use std::path::Path;
+
+/// What may be chosen; each is also a variable, for `make bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How often each figure is measured
+    #[arg(long, env = "BENCH_RUNS", default_value_t = 5)]
+    runs: usize,
+
+    /// Layers to measure, by name: requests, boto3, pandas, scientific, pyarrow, powertools
+    #[arg(long, env = "BENCH_ONLY", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Rows to measure; default: all
+    #[arg(long, env = "BENCH_ROWS", value_delimiter = ',', value_enum)]
+    rows: Vec<Row>,
+
+    /// 0 leaves out the catalog of fifty layers, which takes a while to prepare the first time
+    #[arg(long, env = "BENCH_CATALOG", default_value_t = 1)]
+    catalog: u8,
+}
+
+/// A part of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    /// No caches at all
+    Cold,
+    /// Wheels cached, lock known
+    Warm,
+    /// Verified and put together, against the limit of the machine
+    Assembly,
+    /// Anonymous memory of the builder
+    Memory,
+    /// Importing from a layer
+    Import,
+    /// A plan of 50 layers for 6 targets with nothing new
+    Catalog,
+}
+
+/// Measures what was asked for, prints the table and writes it; false when a figure was not reached.
+pub(crate) async fn run(
+    programs: &Programs,
+    out: &Path,
+    options: &Options,
+) -> anyhow::Result<bool> {
+    let layers = chosen(&options.only)?;
+    let runs = options.runs.max(1);
+    let asked = |row| options.rows.is_empty() || options.rows.contains(&row);
+    let scratch = tempfile::Builder::new()
+        .prefix("scratch-")
+        .tempdir_in(out)
+        .context("a folder for scratch files")?;
+    let machine = Machine::describe(scratch.path());
+    if let Some(warning) = machine.too_busy() {
+        say(&format!("warning: {warning}"));
+    }
+    let mut results = report::Results::new(machine, programs.versions.clone(), runs);
+    for layer in &layers {
+        let mut bench = Bench::prepare(programs, layer, scratch.path()).await?;
+        let kinds = rounds::contenders(asked(Row::Cold), asked(Row::Warm), asked(Row::Assembly));
+        let mut measured = rounds::measure(&mut bench, &kinds, runs).await?;
+        if asked(Row::Memory) {
+            measured.memory = Some(memory::of_layer(&bench).await?);
+        }
+        if asked(Row::Import) {
+            measured.imports = imports::measure(&mut bench, runs).await?;
+        }
+        results.layers.push(measured);
+        // What is known so far outlives an interruption.
+        results.write_json(out)?;
+    }
+    if asked(Row::Memory) {
+        results.large_memory = Some(memory::of_large_layer(programs, scratch.path()).await?);
+        results.idle_memory = Some(memory::idle(programs, scratch.path()).await?);
+    }
+    if asked(Row::Catalog) && options.catalog != 0 {
+        results.catalog = Some(catalog::measure(programs, out, runs).await?);
+    }
+    results.machine.load = results.machine.load.max(crate::machine::load());
+    let verdicts = figures::judge(&results);
+    let text = report::markdown(&results, &verdicts);
+    results.write_json(out)?;
+    std::fs::write(out.join("build.md"), &text)?;
+    report::print(&text)?;
+    Ok(verdicts.iter().all(|verdict| verdict.met != Some(false)))
+}
+
+fn chosen(only: &[String]) -> anyhow::Result<Vec<Layer>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| LAYERS.iter().all(|layer| layer.name != name.as_str()))
+    {
+        let known: Vec<&str> = LAYERS.iter().map(|layer| layer.name).collect();
+        bail!(
+            "there is no layer {unknown} to measure, only {}",
+            known.join(", ")
+        );
+    }
+    let all = LAYERS.into_iter();
+    Ok(all
+        .filter(|layer| only.is_empty() || only.iter().any(|name| name == layer.name))
+        .collect())
+}
