@@ -102,7 +102,7 @@ fn resolve(folder: &str, elf_path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Libraries that are nowhere, one finding for each package and library.
+/// Libraries that are nowhere: one finding for each package and library, or for each package that has an alternative.
 pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
     let libraries = Libraries::of(layer);
     let mut missing: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -126,13 +126,30 @@ pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
             }
         }
     }
-    let missing = missing.into_iter().map(|((package, library), files)| {
-        about(
-            Severity::Warning,
-            package,
-            missing_message(package, library, &files),
-        )
-    });
+    let replaceable = |package: &str| alternative(package).is_some();
+    let mut findings: Vec<Finding> = missing
+        .iter()
+        .filter(|((package, _), _)| !replaceable(package))
+        .map(|((package, library), files)| {
+            let message = missing_message(package, library, files);
+            about(Severity::Warning, package, message)
+        })
+        .collect();
+    for package in layer.packages.keys() {
+        let libraries = missing.keys().filter(|(owner, _)| owner == package);
+        let mut names = libraries.map(|(_, library)| *library).peekable();
+        if let Some(other) = alternative(package)
+            && names.peek().is_some()
+        {
+            let message = format!(
+                "{} needs libraries that AWS Lambda does not have: {}. Ask for {} instead.",
+                code(package),
+                names.map(code).collect::<Vec<_>>().join(", "),
+                code(other)
+            );
+            findings.push(about(Severity::Warning, package, message));
+        }
+    }
     let elsewhere = elsewhere.into_iter().map(|((package, library), Elsewhere { files, packages })| {
         let packages: Vec<String> = packages.iter().map(|package| code(package)).collect();
         about(
@@ -147,7 +164,8 @@ pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
             ),
         )
     });
-    missing.chain(elsewhere).collect()
+    findings.extend(elsewhere);
+    findings
 }
 
 fn missing_message(package: &str, library: &str, files: &[&str]) -> String {
@@ -163,12 +181,9 @@ fn missing_message(package: &str, library: &str, files: &[&str]) -> String {
             "{needs}, which is not in the layer and not known to be part of AWS Lambda's runtime"
         ),
     };
-    match alternative(package) {
-        Some(other) => format!("{what}. Ask for {} instead.", code(other)),
-        None => format!(
-            "{what}. Where that file is used, loading it fails, unless another layer brings the library in its `lib/`."
-        ),
-    }
+    format!(
+        "{what}. Where that file is used, loading it fails, unless another layer brings the library in its `lib/`."
+    )
 }
 
 #[cfg(test)]
@@ -242,8 +257,9 @@ mod tests {
             .map(|finding| finding.message)
             .collect();
         insta::assert_snapshot!(messages.join("\n"), @"
-        `cv2/cv2.abi3.so` of `opencv-python` needs `libGL.so.1` for OpenGL, which AWS Lambda does not have. Ask for `opencv-python-headless` instead.
         `own/a.so` (and one more file) of `own` needs `libown.so.7`, which is not in the layer and not known to be part of AWS Lambda's runtime. Where that file is used, loading it fails, unless another layer brings the library in its `lib/`.
+        `shown/a.so` of `shown` needs `libGL.so.1` for OpenGL, which AWS Lambda does not have. Where that file is used, loading it fails, unless another layer brings the library in its `lib/`.
+        `opencv-python` needs libraries that AWS Lambda does not have: `libGL.so.1`, `libX11.so.6`. Ask for `opencv-python-headless` instead.
         ");
     }
 }

@@ -201,7 +201,7 @@ async fn progress_says_what_comes_from_where() {
         seen.iter().filter(is_ready).count()
     };
     assert_eq!((ready(false), ready(true)), (2, 2));
-    assert_eq!(seen.last(), Some(&BuildProgress::Assembling));
+    assert_eq!(seen.last(), Some(&BuildProgress::Importing));
 }
 
 #[tokio::test]

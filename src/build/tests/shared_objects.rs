@@ -206,9 +206,9 @@ fn no_bytes_make_the_reader_fail_badly() {
     for length in (0..whole.len()).step_by(97).chain(0..200) {
         check(&whole[..length]);
     }
-    // The file and program headers, then the section headers at the end, byte by byte; in between, every eleventh.
+    // The file and program headers, then the section headers at the end, byte by byte; in between, some.
     let tables = (0..1024).chain(whole.len() - 2400..whole.len());
-    for place in tables.chain((1024..whole.len()).step_by(11)) {
+    for place in tables.chain((1024..whole.len()).step_by(41)) {
         for change in [0xff, 0x01, 0x80] {
             let mut bytes = whole.clone();
             bytes[place] ^= change;
