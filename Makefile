@@ -9,9 +9,10 @@ TOOLS := $(CARGO_TARGET_DIR)/tools
 export LAYERSMITH_TEST_TOOLS := $(TOOLS)
 export LAYERSMITH_TEST_UV ?= $(TOOLS)/bin/uv
 export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
+FUZZ_SECONDS ?= 600
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test lint demo demo-aws bench bench-agree
+.PHONY: help build test lint fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +28,18 @@ test: ## Installs what the tests need, then runs them all
 lint: ## Format, clippy, documentation, dependencies; all warnings are errors
 	@.ci/tools $(TOOLS) system lint
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	cargo deny --workspace check bans licenses sources
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --workspace check advisories; \
 	else echo "advisories: not checked, the advisory database cannot be reached from here"; fi
+
+fuzz: ## Gives the wheel reader any bytes, for ten minutes (FUZZ_SECONDS=600)
+	@.ci/tools $(TOOLS) system fuzz
+	@mkdir -p $(CARGO_TARGET_DIR)/fuzz/found
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none wheel \
+	    $(CARGO_TARGET_DIR)/fuzz/found fuzz/corpus/wheel -- -dict=fuzz/zip.dict -max_len=8192 -max_total_time=$(FUZZ_SECONDS)
 
 demo: ## Shows the whole loop on this machine; DEMO_EXIT=1 stops by itself
 	@.ci/tools $(TOOLS) system test

@@ -1,6 +1,6 @@
 //! Settings → the running parts: the only file that names concrete backends.
 
-use crate::build::{ArtifactDirectory, Builder, BuilderSettings};
+use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
 use crate::cli::{Backends, Finding, FindingState, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
@@ -89,13 +89,28 @@ fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     SqliteStore::open(&path)
 }
 
+fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
+    BuilderSettings {
+        cache_limit: settings.cache_limit.bytes(),
+        interpreters: InterpreterSettings {
+            named: settings.python.iter().cloned().collect(),
+            search_path: Environment::search_path(),
+            home: Environment::home(),
+        },
+        compilers: std::thread::available_parallelism().map_or(1, usize::from),
+        bwrap: settings.bwrap.clone(),
+        search_path: Environment::search_path(),
+        ..BuilderSettings::new(settings.data.join("cache"), artifacts)
+    }
+}
+
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
     Ok(Workshop {
         store: Arc::new(open_store(settings)?),
         registry: registry(settings).await?,
         resolver: resolver(settings),
-        builder: Builder::new(BuilderSettings::new(settings.data.join("cache"), artifacts))?,
+        builder: Builder::new(builder_settings(settings, artifacts))?,
         clock: Arc::new(now),
         building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
     })

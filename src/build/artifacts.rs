@@ -58,6 +58,13 @@ impl ArtifactDirectory {
         read.await.map_err(io::Error::other)?
     }
 
+    /// Removes an artifact that was only a step on the way to another; that it stays is no harm.
+    pub(crate) fn discard(&self, digest: &Digest, unless: &Digest) {
+        if digest != unless {
+            std::fs::remove_file(self.path_of(digest)).ok();
+        }
+    }
+
     /// Starts a new artifact; nothing is seen of it until [`NewArtifact::store`].
     pub(crate) fn create(&self) -> Result<NewArtifact<'_>, BuildError> {
         std::fs::create_dir_all(&self.root)

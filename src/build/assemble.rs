@@ -2,6 +2,7 @@
 
 use super::contents::{self, Contents, Item, Origin};
 use super::error::BuildError;
+use super::metadata::Metadata;
 use super::overlay::OverlayKind;
 use super::selection::Selection;
 use super::slim::UsedKinds;
@@ -77,6 +78,8 @@ pub struct Assembled {
     pub slimmed: Vec<Slimmed>,
     /// What the packages weigh, heaviest first.
     pub weights: Vec<Weight>,
+    /// What the packages say of themselves, in the order of `pins`.
+    pub(crate) metadata: Vec<Metadata>,
 }
 
 /// Puts wheels together into a layer zip.
@@ -146,6 +149,7 @@ pub(crate) fn write<R: Read + Seek, W: Write>(
             })
             .collect(),
         wheels: wheels.iter().map(|wheel| wheel.filename.clone()).collect(),
+        metadata: wheels.iter().map(|wheel| wheel.metadata.clone()).collect(),
         weights: weights(wheels, &contents),
         slimmed: contents.left.report(),
         files: contents

@@ -1,86 +1,27 @@
 //! The builder: a lock in, an artifact in the artifacts folder out.
 
 use super::artifacts::ArtifactDirectory;
-use super::assemble::{Assembled, WheelSource, assemble};
 use super::cache::WheelCache;
+use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
+use super::importer::{Importer, Tester};
+use super::judge;
+use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
-use super::selection::{BytecodeChoice, Selection};
-use crate::model::{Artifact, BuildReport, Digest, Lock, LockedPackage, SlimKind, WheelFile};
+use super::prepare::{Prepared, Preparer};
+use super::settings::{BuildProgress, BuilderSettings};
+use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, SlimKind, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Redirects followed for one wheel.
 const REDIRECT_LIMIT: usize = 5;
-
-/// How building is done.
-#[derive(Debug, Clone)]
-pub struct BuilderSettings {
-    /// A folder for fetched wheels; made when it is not there. May be shared between processes and may be emptied.
-    pub cache_dir: PathBuf,
-    /// Where finished zips go.
-    pub artifacts: ArtifactDirectory,
-    /// Wheels fetched at once, over all builds; at least 1.
-    pub concurrency: usize,
-    /// The longest a connection may take to come about.
-    pub connect_timeout: Duration,
-    /// The longest a server may be silent.
-    pub read_timeout: Duration,
-    /// Tries after the first that failed on the way.
-    pub retries: usize,
-    /// The wait before the first of them; it doubles each time.
-    pub retry_delay: Duration,
-}
-
-impl BuilderSettings {
-    /// Settings that suit most machines.
-    #[must_use]
-    pub fn new(cache_dir: PathBuf, artifacts: ArtifactDirectory) -> Self {
-        Self {
-            cache_dir,
-            artifacts,
-            concurrency: 8,
-            connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(30),
-            retries: 3,
-            retry_delay: Duration::from_millis(500),
-        }
-    }
-}
-
-/// How far a build is, for a progress bar.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildProgress {
-    /// Wheels are being looked for in the cache and fetched.
-    Fetching {
-        /// How many wheels.
-        wheels: usize,
-        /// Their size together in bytes, where the index says it of all.
-        bytes: Option<u64>,
-    },
-    /// Some bytes came over the network.
-    Received {
-        /// How many.
-        bytes: u64,
-    },
-    /// A wheel is there and verified.
-    WheelReady {
-        /// Its file name.
-        wheel: String,
-        /// Whether it was in the cache.
-        cached: bool,
-    },
-    /// All wheels are there; the zip is being written.
-    Assembling,
-}
 
 /// Builds layers. Cheap to clone; builds may run at once and share fetched wheels.
 #[derive(Debug, Clone)]
@@ -91,7 +32,9 @@ pub struct Builder {
 #[derive(Debug)]
 struct Inner {
     client: reqwest::Client,
-    cache: WheelCache,
+    cache: Arc<WheelCache>,
+    preparer: Preparer,
+    importer: Importer,
     artifacts: ArtifactDirectory,
     fetching: Semaphore,
     concurrency: usize,
@@ -113,10 +56,18 @@ impl Builder {
             .map_err(io::Error::other)
             .map_err(BuildError::io("setting up HTTP"))?;
         let concurrency = settings.concurrency.max(1);
+        let preparer = Preparer::new(
+            settings.cache_dir.clone(),
+            settings.cache_limit,
+            settings.interpreters.clone(),
+            settings.compilers,
+        );
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: WheelCache::new(settings.cache_dir.join("verified-wheels")),
+                cache: Arc::new(WheelCache::new(settings.cache_dir.join("verified-wheels"))),
+                importer: Importer::new(&settings, &preparer),
+                preparer,
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
                 concurrency,
@@ -147,7 +98,7 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
-        let exclude = Exclude::new(options.exclude)?;
+        Exclude::new(options.exclude)?;
         let (packages, runtimes) = options.packages_of(lock);
         for package in &packages {
             check_announced_size(&package.wheel)?;
@@ -156,41 +107,113 @@ impl Builder {
             wheels: packages.len(),
             bytes: packages.iter().map(|package| package.wheel.size).sum(),
         });
+        let locked: Vec<LockedPackage> = packages.iter().copied().cloned().collect();
         // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
         let wheels: Vec<_> = packages
-            .into_iter()
-            .map(|package| self.source(package, on_progress))
+            .iter()
+            .map(|package| self.prepared(package, options, on_progress))
             .collect();
-        let sources: Vec<WheelSource<File>> = stream::iter(wheels)
-            .buffer_unordered(self.inner.concurrency)
+        let prepared: Vec<Prepared> = stream::iter(wheels)
+            .buffered(self.inner.concurrency)
             .try_collect()
             .await?;
         on_progress(BuildProgress::Assembling);
-        let (inner, slim) = (Arc::clone(&self.inner), options.slim.to_vec());
-        let (assembled, digest, size) =
-            blocking(move || write(&inner.artifacts, sources, &exclude, &slim)).await?;
+        let (compiler, missing) = match layer::compiler(&prepared, options) {
+            Ok(compiler) => (compiler, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let (mut wheels, mut facts) = (Vec::new(), BTreeMap::new());
+        for prepared in prepared {
+            facts.insert(prepared.wheel.package.clone(), prepared.facts);
+            wheels.push(prepared.wheel);
+        }
+        let making = Making::new(&self.inner.artifacts, options, wheels)?;
+        let tester = Tester {
+            importer: &self.inner.importer,
+            options,
+            facts: &facts,
+            artifacts: &self.inner.artifacts,
+            preparer: &self.inner.preparer,
+            on_progress,
+        };
+        let mut made = making.make(options.bytecode, missing, &tester).await?;
+        let tested = match made.tested.take() {
+            Some(tested) => tested,
+            None => tester.test(&made.written).await?,
+        };
+        let Written {
+            assembled,
+            digest,
+            size,
+        } = made.written;
+        if made.bytecode.included != Bytecode::None {
+            made.bytecode.compiler = compiler;
+        }
+        let findings = judge::findings(&assembled, size, options, &facts, &locked, tested.notes);
         let files = assembled.files.len() as u64;
         tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
-        Ok(Artifact {
+        let artifact = Artifact {
             digest,
             size,
             unzipped_size: assembled.unzipped_size,
             files,
             pins: assembled.pins,
             report: BuildReport {
+                bytecode: made.bytecode,
                 slimmed: assembled.slimmed.into_iter().chain(runtimes).collect(),
                 weights: assembled.weights,
-                ..BuildReport::default()
+                findings,
+                import_test: tested.outcome,
             },
+        };
+        let about = Documented {
+            artifact,
+            choices: documents::Choices::of(options),
+            locked,
+            metadata: assembled.metadata,
+            files: assembled.files,
+        };
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            documents::write(&inner.artifacts, &about)?;
+            Ok(about.artifact)
         })
+        .await
+    }
+
+    /// A package's wheel with everything that is derived from it.
+    async fn prepared(
+        &self,
+        package: &LockedPackage,
+        options: &BuildOptions<'_>,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<Prepared, BuildError> {
+        let file = self.wheel(package, on_progress).await?;
+        let (inner, own) = (Arc::clone(&self.inner), package.clone());
+        let strip = options.slim.contains(&SlimKind::Debug);
+        let mut prepared = {
+            // Two targets often share a wheel, and the second finds what the first found out.
+            let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
+            blocking(move || inner.preparer.open(file, &own, strip)).await?
+        };
+        if options.bytecode != Bytecode::None {
+            let Inner {
+                preparer, cache, ..
+            } = &*self.inner;
+            let python = options.target.python;
+            preparer
+                .compile(&mut prepared, cache, package, python)
+                .await?;
+        }
+        Ok(prepared)
     }
 
     /// A package's wheel, from the cache or the network, verified and open.
-    async fn source(
+    async fn wheel(
         &self,
         package: &LockedPackage,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
-    ) -> Result<WheelSource<File>, BuildError> {
+    ) -> Result<File, BuildError> {
         let wheel = &package.wheel;
         let _one_at_a_time = self.inner.cache.lock(&wheel.sha256).await;
         let (reader, cached) = match self.cached(wheel).await? {
@@ -215,12 +238,7 @@ impl Builder {
             wheel: wheel.filename.clone(),
             cached,
         });
-        Ok(WheelSource {
-            package: package.name.clone(),
-            version: package.version.clone(),
-            filename: wheel.filename.clone(),
-            reader,
-        })
+        Ok(reader)
     }
 
     async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
@@ -235,27 +253,8 @@ impl Builder {
     }
 }
 
-fn write(
-    artifacts: &ArtifactDirectory,
-    sources: Vec<WheelSource<File>>,
-    exclude: &Exclude,
-    slim: &[SlimKind],
-) -> Result<(Assembled, Digest, u64), BuildError> {
-    let mut artifact = artifacts.create()?;
-    // Headers are small: gathered, so that each is not a call to the system.
-    let buffered = BufWriter::with_capacity(256 * 1024, &mut artifact);
-    let selection = Selection {
-        exclude,
-        slim,
-        bytecode: BytecodeChoice::None,
-    };
-    let assembled = assemble(sources, &selection, buffered)?;
-    let (digest, size) = artifact.store()?;
-    Ok((assembled, digest, size))
-}
-
 /// Runs what would hold up other tasks on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
     tokio::task::spawn_blocking(work)

@@ -7,6 +7,7 @@ use super::wheel::{Content, Wheel, digest_of, named};
 use super::zip_reader::DECLARED_LIMIT;
 use super::zip_writer::FILES_LIMIT;
 use crate::model::Digest;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::{Read, Seek};
@@ -184,19 +185,24 @@ fn check_folders<R>(wheels: &[Wheel<R>], files: &BTreeMap<String, Item>) -> Resu
     Ok(())
 }
 
-/// Two wheels may not hold paths that differ only in case: unpacked on a Mac or on Windows, one would hide the other.
-/// Within one wheel it is the package's own affair.
+/// Two wheels may not hold paths that differ only in case, or only in how an accent is encoded: unpacked on a Mac or on
+/// Windows, one would hide the other. Within one wheel it is the package's own affair.
 fn check_case<R>(wheels: &[Wheel<R>], files: &BTreeMap<String, Item>) -> Result<(), BuildError> {
+    let composing = ComposingNormalizerBorrowed::new_nfc();
     let mut folded: BTreeMap<String, usize> = BTreeMap::new();
     for (path, item) in files {
-        let other = *folded.entry(path.to_lowercase()).or_insert(item.wheel);
+        let mut one_of = path.to_lowercase();
+        if !one_of.is_ascii() {
+            one_of = composing.normalize(&one_of).into_owned();
+        }
+        let other = *folded.entry(one_of).or_insert(item.wheel);
         if other != item.wheel {
-            return Err(clash(
-                wheels,
-                path,
-                [other, item.wheel],
-                "differing only in case",
-            ));
+            let difference = if path.is_ascii() {
+                "differing only in case"
+            } else {
+                "differing only in case or in how its letters are encoded"
+            };
+            return Err(clash(wheels, path, [other, item.wheel], difference));
         }
     }
     Ok(())

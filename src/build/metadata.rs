@@ -3,25 +3,41 @@
 /// The longest licence taken from a `License` field that is meant to be one line: longer ones are whole texts.
 const LICENSE_LINE_LIMIT: usize = 80;
 
-/// The fields of a wheel's `METADATA` that are used here.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The longest value taken of any other field, in characters: addresses, summaries, names of files.
+const VALUE_LIMIT: usize = 1_000;
+/// How many values are taken of a field that may stand there several times.
+const VALUES_LIMIT: usize = 1_000;
+
+/// The fields of a wheel's `METADATA` that are used here; what it does not say is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// As the package writes it.
     pub(crate) name: Option<String>,
     /// One line: the SPDX expression (PEP 639), else the classifiers, else a short `License` field.
     pub(crate) license: Option<String>,
-    /// The Python versions it is for: a specifier of PEP 440, not checked.
+    /// `License-Expression` (PEP 639), as the package writes it.
+    pub(crate) expression: Option<String>,
+    /// The classifiers about licences, whole: `License :: OSI Approved :: MIT License`.
+    pub(crate) classifiers: Vec<String>,
+    /// `License`, where it is one short line.
+    pub(crate) license_field: Option<String>,
+    /// `License-File`: paths as the package writes them.
+    pub(crate) license_files: Vec<String>,
+    /// `Requires-Python`, a set of versions (PEP 440).
     pub(crate) requires_python: Option<String>,
+    /// `Requires-Dist`: requirements (PEP 508).
+    pub(crate) requires: Vec<String>,
+    /// `Summary`.
+    pub(crate) summary: Option<String>,
+    /// `Home-page`, else the first of `Project-URL`; any text.
+    pub(crate) homepage: Option<String>,
 }
 
 /// Reads the headers of a `METADATA` file (core metadata specification: the format of e-mail headers). The
 /// description after the first empty line is not looked at; what cannot be understood is passed over.
 pub(crate) fn read(text: &str) -> Metadata {
-    let mut name = None;
-    let mut requires_python = None;
-    let mut expression = None;
-    let mut field: Option<String> = None;
-    let mut classifiers: Vec<&str> = Vec::new();
+    let mut metadata = Metadata::default();
+    let mut project_url = None;
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         if line.is_empty() {
@@ -35,29 +51,57 @@ pub(crate) fn read(text: &str) -> Metadata {
             .peek()
             .is_some_and(|next| next.starts_with([' ', '\t']));
         match key.to_ascii_lowercase().as_str() {
-            "name" => name = Some(value.to_owned()),
-            "requires-python" => requires_python = one_line(value),
-            "license-expression" => expression = one_line(value),
+            "name" => metadata.name = Some(value.to_owned()),
+            "license-expression" => metadata.expression = short(value),
             "license" if !is_folded && value.chars().count() <= LICENSE_LINE_LIMIT => {
-                field = one_line(value).filter(|license| license != "UNKNOWN");
+                metadata.license_field = one_line(value).filter(|license| license != "UNKNOWN");
             }
-            "classifier" => {
-                if let Some(license) = value.strip_prefix("License ::") {
-                    // The last part names it; `OSI Approved` alone says nothing.
-                    let last = license.rsplit("::").next().unwrap_or_default().trim();
-                    if !last.is_empty() && last != "OSI Approved" {
-                        classifiers.push(last);
-                    }
-                }
+            "classifier" if value.starts_with("License ::") => {
+                add(&mut metadata.classifiers, value);
+            }
+            "license-file" => add(&mut metadata.license_files, value),
+            "requires-python" => metadata.requires_python = short(value),
+            "requires-dist" => add(&mut metadata.requires, value),
+            "summary" => metadata.summary = short(value).filter(|summary| summary != "UNKNOWN"),
+            "home-page" => metadata.homepage = short(value).filter(|page| page != "UNKNOWN"),
+            // `Label, address`.
+            "project-url" if project_url.is_none() => {
+                project_url = value
+                    .rsplit_once(',')
+                    .and_then(|(_, page)| short(page.trim()));
             }
             _ => {}
         }
     }
-    let classified = (!classifiers.is_empty()).then(|| classifiers.join(" / "));
-    Metadata {
-        name,
-        license: expression.or(classified).or(field),
-        requires_python,
+    metadata.homepage = metadata.homepage.or(project_url);
+    let classified = metadata.classified();
+    metadata.license = metadata
+        .expression
+        .clone()
+        .or((!classified.is_empty()).then(|| classified.join(" / ")))
+        .or(metadata.license_field.clone());
+    metadata
+}
+
+impl Metadata {
+    /// The licences that the classifiers name: their last parts, of which `OSI Approved` alone says nothing.
+    pub(crate) fn classified(&self) -> Vec<&str> {
+        self.classifiers
+            .iter()
+            .filter_map(|classifier| classifier.rsplit("::").next())
+            .map(str::trim)
+            .filter(|last| !last.is_empty() && *last != "OSI Approved")
+            .collect()
+    }
+}
+
+fn short(value: &str) -> Option<String> {
+    one_line(value).filter(|value| value.chars().count() <= VALUE_LIMIT)
+}
+
+fn add(values: &mut Vec<String>, value: &str) {
+    if values.len() < VALUES_LIMIT {
+        values.extend(short(value));
     }
 }
 

@@ -10,25 +10,32 @@
 
 mod artifacts;
 mod assemble;
+mod audit;
 mod builder;
 mod bytecode;
 mod cache;
 mod contents;
 mod derived;
+mod documents;
 mod elf;
 mod error;
 mod eviction;
 mod exclude;
 mod fetch;
 mod hashing;
+mod importer;
+mod judge;
+mod layer;
 mod layout;
 mod member_name;
 mod metadata;
 mod options;
 mod overlay;
+mod prepare;
 mod record;
 mod sandbox;
 mod selection;
+mod settings;
 mod slim;
 mod verify;
 mod wheel;
@@ -42,13 +49,16 @@ mod tests;
 
 pub use artifacts::ArtifactDirectory;
 pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
-pub use builder::{BuildProgress, Builder, BuilderSettings};
+pub use builder::Builder;
+pub use bytecode::{Interpreter, InterpreterSettings};
+pub use documents::Document;
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use options::BuildOptions;
 pub use sandbox::{
-    BuildSystem, BuiltWheel, ImportTested, Interpreter, NoSandbox, Sandbox, SourceBuildError,
+    BuildSystem, BuiltWheel, ImportTested, NoSandbox, Sandbox, SourceBuildError,
     SourceDistribution, build_system, build_wheel, test_import,
 };
 pub use selection::{BytecodeChoice, Selection};
+pub use settings::{BuildProgress, BuilderSettings};
 pub use verify::verify;

@@ -1,10 +1,10 @@
 //! `layersmith build NAME`: one layer's zip.
 
 use super::{Backends, Ended, Failure, Output, catalog};
-use crate::github::render::{count, size};
+use crate::github::render::build_as_text;
 use crate::model::{LayerName, Target};
 use crate::pipeline::build_wanted;
-use crate::plan::{BuildState, wanted};
+use crate::plan::{BuildState, against_publishing, wanted};
 use crate::settings::Settings;
 use clap::Args;
 use serde_json::json;
@@ -95,24 +95,10 @@ pub(super) async fn run(
                     }
                     None => kept,
                 };
-                let artifact = &build.artifact;
-                writeln!(
-                    text,
-                    "{} {} {}: {} zipped, {} unzipped, {}, {}\n  sha256:{}\n  {}",
-                    build.layer,
-                    build.version,
-                    build.target,
-                    size(artifact.size),
-                    size(artifact.unzipped_size),
-                    count(
-                        usize::try_from(artifact.files).unwrap_or(usize::MAX),
-                        "file"
-                    ),
-                    count(artifact.pins.len(), "package"),
-                    artifact.digest,
-                    path.display()
-                )?;
-                values.push(json!({ "target": build.target, "build": build, "path": path }));
+                text.push_str(&build_as_text(&build, &path.display().to_string()));
+                let refused = against_publishing(&build);
+                failed |= refused.is_some();
+                values.push(json!({ "target": build.target, "build": build, "path": path, "refused": refused }));
             }
             BuildState::Failed(failure) => {
                 failed = true;

@@ -22,11 +22,23 @@ pub struct BuildReport {
 }
 
 impl BuildReport {
-    /// What forbids publishing it: errors of the audit, packages that cannot be imported.
+    /// The audit's errors. With one of them the layer is not published.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Whether publishing is forbidden: the audit found an error, or a package cannot be imported.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.errors().next().is_some() || matches!(self.import_test, ImportTest::Failed { .. })
+    }
+
+    /// The package (normalised name) that the first error is about.
+    #[must_use]
+    pub fn package_to_blame(&self) -> Option<&str> {
+        self.errors().find_map(|finding| finding.package.as_deref())
     }
 }
 
@@ -116,6 +128,20 @@ pub enum LeftOut {
     Excluded,
     /// The Lambda runtime brings it, and the request says `exclude_runtime`.
     Runtime,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Slim(SlimKind::Tests) => "tests",
+            Self::Slim(SlimKind::Headers) => "headers",
+            Self::Slim(SlimKind::Stubs) => "type stubs",
+            Self::Slim(SlimKind::Docs) => "documentation",
+            Self::Slim(SlimKind::Debug) => "debug sections",
+            Self::Excluded => "files excluded by the request",
+            Self::Runtime => "packages of the Lambda runtime",
+        })
+    }
 }
 
 /// What was left out for one reason.

@@ -103,14 +103,15 @@ pub struct LayerRequest {
     pub owners: Vec<String>,
 }
 
+/// Raised whenever the builder would give other bytes for the same lock.
+pub const BUILDER_REVISION: u32 = 2;
+
 impl LayerRequest {
     /// Identifies everything that decides what is built for a target, so that an unchanged request is not built again.
     ///
     /// Regions, visibility, description and licence are not part of it: they change what is done with the zip.
     #[must_use]
     pub fn fingerprint(&self, target: Target, policy: &Policy) -> Digest {
-        // Raised whenever the builder would give other bytes for the same lock.
-        const BUILDER_REVISION: u32 = 2;
         let mut hasher = Hasher::default();
         let mut field = |name: &str, value: &str| {
             hasher.update(format!("{name}:{}:{value}\n", value.len()).as_bytes());

@@ -27,7 +27,7 @@ pub use build_report::{
     BuildReport, BytecodeReport, Finding, ImportTest, LeftOut, Severity, SlimKind, Slimmed, Weight,
 };
 pub use digest::{Digest, Hasher};
-pub use layer_request::{Bytecode, LayerRequest, Requirement, Schedule};
+pub use layer_request::{BUILDER_REVISION, Bytecode, LayerRequest, Requirement, Schedule};
 pub use layer_version::{LayerState, LayerVersion, SlotKey};
 pub use lock::{Lock, LockedPackage, WheelFile, normalize_package_name};
 pub use name::{LayerName, LayerPrefix, layer_description, published_layer_name};
@@ -37,7 +37,7 @@ pub use region::{COMMERCIAL_REGIONS, Region};
 pub use repository_name::RepositoryName;
 pub use run::{Conversation, Delivery, Event, Run, RunKind, RunState, StepRecord, StepState};
 pub use secret_reference::SecretReference;
-pub use target::{Architecture, PythonVersion, Target};
+pub use target::{Architecture, PythonVersion, RuntimeDates, Target};
 pub use timestamp::Timestamp;
 
 /// A value that does not have the shape its type asks for; the text repeats the input and says what is expected.

@@ -40,6 +40,33 @@ impl PythonVersion {
     pub fn glibc(self) -> (u8, u8) {
         if self.minor >= 12 { (2, 34) } else { (2, 26) }
     }
+
+    /// When AWS ends the runtime (AWS Lambda developer guide, "Lambda runtimes", as of November 2026).
+    #[must_use]
+    pub fn runtime_dates(self) -> RuntimeDates {
+        let (deprecated, creation_blocked, update_blocked) = match self.minor {
+            10 => ("2026-10-31", Some("2026-11-30"), Some("2027-01-15")),
+            11 => ("2027-06-30", None, None),
+            12 => ("2028-10-31", None, None),
+            _ => ("2029-06-30", None, None),
+        };
+        RuntimeDates {
+            deprecated,
+            creation_blocked,
+            update_blocked,
+        }
+    }
+}
+
+/// When AWS ends a runtime, step by step. Dates are written as `2026-10-31`, so that they sort as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuntimeDates {
+    /// From then on it gets no more security patches.
+    pub deprecated: &'static str,
+    /// From then on no function can be created with it, where AWS has said when.
+    pub creation_blocked: Option<&'static str>,
+    /// From then on no function that uses it can be updated, where AWS has said when.
+    pub update_blocked: Option<&'static str>,
 }
 
 impl FromStr for PythonVersion {

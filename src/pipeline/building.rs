@@ -143,13 +143,9 @@ pub(super) fn options<'a>(
     }
 }
 
-/// Notes what came of building: a failure is shown at the line of the package to blame.
+/// Notes what came of building: what is wrong with it is shown at the line of the package to blame.
 pub fn settle(wanted: &mut Wanted, request: &LayerRequest, state: BuildState) {
-    if let BuildState::Failed(BuildFailure {
-        package: Some(package),
-        ..
-    }) = &state
-    {
+    if let Some(package) = state.blamed() {
         wanted.location = request.location_of(package);
     }
     wanted.build = state;

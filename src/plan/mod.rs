@@ -8,13 +8,15 @@ mod outcome;
 mod pins;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use outcome::{Outcome, RegionFailure};
 pub use pins::{PinChange, pin_changes};
+pub use verdict::against_publishing;
 
 use crate::model::{
     BuildRecord, Digest, LayerName, LayerRequest, LayerState, LayerVersion, Location, Policy,
-    Region, Target, UNZIPPED_LIMIT, ZIPPED_LIMIT, published_layer_name,
+    Region, Target, published_layer_name,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +38,8 @@ pub struct Wanted {
     pub path: String,
     /// Where in the request file problems with it are shown.
     pub location: Location,
+    /// Where the packages asked for (normalised names) stand in the request file.
+    pub packages: BTreeMap<String, Location>,
     /// What is known of its zip.
     pub build: BuildState,
 }
@@ -50,6 +54,18 @@ pub enum BuildState {
     Built(Box<BuildRecord>),
     /// It cannot be built.
     Failed(BuildFailure),
+}
+
+impl BuildState {
+    /// The package to blame (normalised name), where there is something to blame one for.
+    #[must_use]
+    pub fn blamed(&self) -> Option<&str> {
+        match self {
+            Self::Unknown => None,
+            Self::Built(build) => build.artifact.report.package_to_blame(),
+            Self::Failed(failure) => failure.package.as_deref(),
+        }
+    }
 }
 
 /// Why a layer cannot be built for a target, in words for the person who asked for it.
@@ -136,6 +152,9 @@ pub struct Entry {
     pub target: Target,
     /// The request file and the place in it that problems are shown at; absent when the file is gone.
     pub request: Option<(String, Location)>,
+    /// Where the packages asked for (normalised names) stand in it.
+    #[serde(default)]
+    pub packages: BTreeMap<String, Location>,
     /// What is to be done.
     pub action: Action,
 }
@@ -205,7 +224,12 @@ pub fn wanted(
                 regions: regions.clone(),
                 fingerprint,
                 path: request.path.clone(),
-                location: request.location_of(""),
+                location: request.location_of(build.blamed().unwrap_or_default()),
+                packages: request
+                    .packages
+                    .iter()
+                    .map(|package| (package.name.clone(), request.location_of(&package.name)))
+                    .collect(),
                 build,
             });
         }
@@ -243,6 +267,7 @@ pub fn plan(
                 layer: wanted.layer.clone(),
                 target: wanted.target,
                 request: Some((wanted.path.clone(), wanted.location)),
+                packages: wanted.packages.clone(),
                 action: action_for(wanted, &live, builds),
             }
         })
@@ -254,6 +279,7 @@ pub fn plan(
         layer: layer.clone(),
         target,
         request: None,
+        packages: BTreeMap::new(),
         action: Action::Retire {
             version: main_version(&live).unwrap_or_default(),
             regions: regions_of(&live),
@@ -308,13 +334,8 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
         };
     }
     if !regions.is_empty()
-        && let Some(message) = over_limit(build)
+        && let Some(failure) = against_publishing(build)
     {
-        let failure = BuildFailure {
-            message,
-            package: None,
-            transient: false,
-        };
         return Action::Blocked {
             failure,
             build: Some(build.clone()),
@@ -348,24 +369,6 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
         previous_version: previous.map(|version| version.version.clone()),
         changes: pin_changes(previous_pins.unwrap_or_default(), &build.artifact.pins),
     }))
-}
-
-/// Says so when a zip is larger than AWS Lambda takes.
-fn over_limit(build: &BuildRecord) -> Option<String> {
-    let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
-    if build.artifact.unzipped_size > UNZIPPED_LIMIT {
-        return Some(format!(
-            "unzipped it takes {:.1} MiB; AWS Lambda allows a function and all its layers 250 MiB together: ask for fewer packages, or leave files out with `exclude`",
-            mebibytes(build.artifact.unzipped_size)
-        ));
-    }
-    if build.artifact.size > ZIPPED_LIMIT {
-        return Some(format!(
-            "zipped it takes {:.1} MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, or leave files out with `exclude`",
-            mebibytes(build.artifact.size)
-        ));
-    }
-    None
 }
 
 fn regions_of(versions: &[&LayerVersion]) -> Vec<Region> {

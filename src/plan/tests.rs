@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Artifact, BuildReport, Hasher, LayerArn, Lock, Pin, Requirement, SlotKey, Timestamp,
+    Artifact, BuildReport, Finding, Hasher, ImportTest, LayerArn, Lock, Pin, Requirement, Severity,
+    SlotKey, Timestamp, UNZIPPED_LIMIT, ZIPPED_LIMIT,
 };
 
 fn region(name: &str) -> Region {
@@ -204,6 +205,78 @@ fn what_is_too_large_is_blocked_before_anything_is_published() {
         };
         assert!(failure.message.contains(says), "{}", failure.message);
     }
+}
+
+fn error(package: Option<&str>, message: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        package: package.map(str::to_owned),
+        message: message.to_owned(),
+    }
+}
+
+fn blocked(action: Action) -> BuildFailure {
+    match action {
+        Action::Blocked {
+            failure,
+            build: Some(_),
+        } => failure,
+        other => panic!("not blocked: {other:?}"),
+    }
+}
+
+#[test]
+fn errors_of_the_audit_block_and_are_told_at_the_package() {
+    let mut request = request("pandas");
+    request.packages.push(Requirement {
+        text: "numpy".into(),
+        name: "numpy".into(),
+        location: Location { line: 3, column: 5 },
+    });
+    let mut build = build(&request, "2.0");
+    build.artifact.report.findings = vec![
+        error(None, "first"),
+        error(Some("numpy"), "Second."),
+        error(Some("pandas"), "third"),
+        error(None, "fourth"),
+        error(None, "fifth"),
+    ];
+    let failure = blocked(check(&request, Some(build.clone()), &[], &[]));
+    assert_eq!(
+        failure.message,
+        "first. Second. third. The audit found 2 more errors."
+    );
+    assert_eq!(failure.package.as_deref(), Some("numpy"));
+    let wanted = wanted_of(&request, &[build.clone()]);
+    assert_eq!(wanted[0].location, Location { line: 3, column: 5 });
+    // What is live already stays: the audit judges what would be published.
+    let versions = [live(&build, "eu-west-1"), live(&build, "us-east-1")];
+    let kept = check(&request, Some(build), &[], &versions);
+    assert!(matches!(kept, Action::Keep { .. }), "{kept:?}");
+}
+
+#[test]
+fn warnings_do_not_block_and_a_failed_import_does() {
+    let request = request("pandas");
+    let mut build = build(&request, "2.0");
+    build.artifact.report.findings = vec![Finding {
+        severity: Severity::Warning,
+        ..error(None, "soon")
+    }];
+    let action = check(&request, Some(build.clone()), &[], &[]);
+    assert!(matches!(action, Action::Publish(_)), "{action:?}");
+    build.artifact.report.import_test = ImportTest::Failed {
+        module: "pandas".into(),
+        trace: "  File \"x.py\", line 1\nModuleNotFoundError: No module named 'six'\n\n".into(),
+    };
+    build.artifact.size = ZIPPED_LIMIT + 1;
+    let failure = blocked(check(&request, Some(build), &[], &[]));
+    assert!(failure.message.starts_with("zipped it takes 50.0 MiB"));
+    assert!(
+        failure
+            .message
+            .ends_with(" `pandas` cannot be imported: ModuleNotFoundError: No module named 'six'.")
+    );
 }
 
 #[test]

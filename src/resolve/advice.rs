@@ -43,7 +43,7 @@ impl Resolver {
             release,
             blamed: None,
             target,
-            alternatives,
+            alternatives: Box::new(alternatives),
         }
     }
 

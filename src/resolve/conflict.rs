@@ -1,7 +1,7 @@
 //! Requirements that cannot be met: the fewest of them that already cannot, and why.
 
 use super::compile::{Compiled, Kind};
-use super::error::{ResolveError, in_words};
+use super::error::ResolveError;
 use super::explain::{all_named, clean, first_named};
 use super::plain::{not_found, only_reason, plain, without_wheel};
 use super::requirements;
@@ -117,7 +117,7 @@ impl Resolver {
                 blamed: (!own).then(|| asked.name.clone()),
                 package,
                 target: request.target,
-                alternatives,
+                alternatives: Box::new(alternatives),
             };
         }
         match only_reason(cleaned) {
@@ -129,12 +129,16 @@ impl Resolver {
                 asked.name,
                 plain(reason)
             )),
-            _ => no_solution(format!(
-                "no version of `{}` that meets `{line}` can be used for {}:\n{}",
-                asked.name,
-                in_words(request.target),
-                plain(cleaned)
-            )),
+            _ => {
+                let restricted = requirements::any_version(line)
+                    .map(|_| format!(" that meets `{line}`"))
+                    .unwrap_or_default();
+                no_solution(format!(
+                    "no version of `{}`{restricted} can be used for this target:\n{}",
+                    asked.name,
+                    plain(cleaned)
+                ))
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ impl Alternatives {
 }
 
 /// A target as people say it.
-pub(crate) fn in_words(target: Target) -> String {
+fn in_words(target: Target) -> String {
     format!("Python {} on {}", target.python, target.architecture)
 }
 
@@ -87,7 +87,7 @@ pub enum ResolveError {
         /// What a wheel was looked for.
         target: Target,
         /// What can be had instead.
-        alternatives: Alternatives,
+        alternatives: Box<Alternatives>,
     },
     /// What the index offers for a package cannot be used safely, or the request asks for something that cannot.
     #[error("{package}: {reason}")]
@@ -149,16 +149,16 @@ impl ResolveError {
                 package,
                 release,
                 blamed,
-                target,
                 alternatives,
+                ..
             } => {
                 let needed = blamed
                     .as_ref()
                     .map(|blamed| format!(", which `{blamed}` needs,"))
                     .unwrap_or_default();
+                // Without the target, so that one sentence does for all that it is true of.
                 format!(
-                    "`{release}`{needed} has no wheel for {}. {}",
-                    in_words(*target),
+                    "`{release}`{needed} has no wheel for this target. {}",
                     alternatives.for_people(package, blamed.as_deref())
                 )
             }

@@ -20,7 +20,7 @@ const OLDEST_MINOR: u32 = 8;
 const QUESTION: &str =
     "import sys; print(sys.implementation.name, *sys.version_info[:2], sys.executable)";
 
-/// The first CPython on the search path that answers, as its own path. Programs come before scripts, which are usually
+/// The first `CPython` on the search path that answers, as its own path. Programs come before scripts, which are usually
 /// shims that start another program first.
 pub(crate) async fn find(search_path: Option<&OsStr>) -> Option<PathBuf> {
     let (programs, scripts): (Vec<PathBuf>, Vec<PathBuf>) = candidates(search_path)

@@ -67,7 +67,8 @@ impl LockCache {
         write!(file, "{}\n{text}", Digest::of(text.as_bytes()))?;
         file.persist(self.path_of(&key))
             .map_err(|error| error.error)?;
-        if self.written.fetch_add(1, Ordering::Relaxed) % BETWEEN_SWEEPS == 0 {
+        let before = self.written.fetch_add(1, Ordering::Relaxed);
+        if before.is_multiple_of(BETWEEN_SWEEPS) {
             self.sweep(KEPT)?;
         }
         Ok(())

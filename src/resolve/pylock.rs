@@ -1,6 +1,6 @@
 //! The standard lock file that uv writes, read into a [`Lock`].
 
-use super::error::{Alternatives, ResolveError};
+use super::error::ResolveError;
 use super::resolver::BuiltWheel;
 use super::source::SourceDistribution;
 use super::tags::SupportedTags;
@@ -147,7 +147,7 @@ fn lock_package(
             package: name,
             blamed: None,
             target,
-            alternatives: Alternatives::default(),
+            alternatives: Box::default(),
         });
     };
     if filename.name != name || filename.version.to_string() != version {

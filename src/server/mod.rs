@@ -5,6 +5,7 @@
 
 mod api;
 mod health;
+mod inside;
 mod intake;
 mod pages;
 

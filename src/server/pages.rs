@@ -3,7 +3,8 @@
 //! They work without scripts; the one script there is copies an ARN when its button is pressed.
 
 use super::AppState;
-use crate::model::{LayerName, LayerState, LayerVersion, Region, Target};
+use super::inside;
+use crate::model::{BuildRecord, LayerName, LayerState, LayerVersion, Region, Target};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -115,6 +116,10 @@ pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String
         return not_found().await;
     }
     let targets: BTreeSet<Target> = versions.iter().map(|version| version.key.target).collect();
+    let builds = match state.store.builds().await {
+        Ok(builds) => builds,
+        Err(error) => return not_now(&error),
+    };
     page(
         name.as_str(),
         &html! {
@@ -123,8 +128,10 @@ pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String
                 h2 { (target_label(target)) }
                 table {
                     thead { tr { th { "Region" } th { "Version" } th { "ARN" } th {} } }
-                    tbody { @for version in rows { tr { td { (version.key.region) } (cells(version)) } } }
+                    tbody { @for version in &rows { tr { td { (version.key.region) } (cells(version)) } } }
                 }
+                @let newest = rows.iter().max_by_key(|version| version.live_at);
+                @if let Some(build) = newest.and_then(|version| build_of(&builds, version)) { (inside::render(build)) }
             }
         },
     )
@@ -146,15 +153,29 @@ async fn live(state: &AppState) -> Result<Vec<LayerVersion>, Response> {
             versions.retain(|version| version.state == LayerState::Live && version.arn.is_some());
             Ok(versions)
         }
-        Err(error) => {
-            tracing::error!("a page cannot be shown: {error:#}");
-            let body = page(
-                "Not now",
-                &html! { p { "The store does not answer. Try again in a minute." } },
-            );
-            Err((StatusCode::SERVICE_UNAVAILABLE, body).into_response())
-        }
+        Err(error) => Err(not_now(&error)),
     }
+}
+
+/// What is said when the store does not answer.
+fn not_now(error: &anyhow::Error) -> Response {
+    tracing::error!("a page cannot be shown: {error:#}");
+    let body = page(
+        "Not now",
+        &html! { p { "The store does not answer. Try again in a minute." } },
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+}
+
+/// The build that a version's zip came from.
+fn build_of<'a>(builds: &'a [BuildRecord], version: &LayerVersion) -> Option<&'a BuildRecord> {
+    let key = &version.key;
+    let same = |build: &&BuildRecord| {
+        (&build.layer, build.target, &build.artifact.digest)
+            == (&key.layer, key.target, &key.digest)
+    };
+    let same = builds.iter().filter(same);
+    same.max_by_key(|build| (build.built_at, build.fingerprint))
 }
 
 fn usual_region<'a>(regions: &BTreeSet<&'a Region>) -> Option<&'a Region> {

@@ -1,6 +1,7 @@
 //! The environment beyond the settings.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What the environment says beyond the settings: read here, handed on as values.
 pub struct Environment;
@@ -16,6 +17,12 @@ impl Environment {
     #[must_use]
     pub fn variables() -> Vec<(OsString, OsString)> {
         std::env::vars_os().collect()
+    }
+
+    /// The home folder.
+    #[must_use]
+    pub fn home() -> Option<PathBuf> {
+        std::env::var_os("HOME").map(PathBuf::from)
     }
 
     /// Where programs are looked for.

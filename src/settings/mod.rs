@@ -3,9 +3,11 @@
 //! Everything has a default that works on one machine with nothing set: SQLite and a registry directory under
 //! `.layersmith/`. Secrets are references or plain values ([`SecretReference`]); the `secrets` room reads them.
 
+mod byte_size;
 mod environment;
 mod values;
 
+pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use values::{ArtifactsSetting, IdentitySetting, LogFormat, RegistrySetting, StoreSetting};
 
@@ -209,7 +211,7 @@ pub struct Settings {
     )]
     pub lock_max_age: u64,
 
-    /// A Python interpreter for uv, any minor version; default: the first on PATH
+    /// A Python interpreter for uv, any minor version, also tried first for bytecode; default: those on PATH
     #[arg(
         long,
         global = true,
@@ -218,6 +220,28 @@ pub struct Settings {
         value_name = "PATH"
     )]
     pub python: Option<PathBuf>,
+
+    /// The bubblewrap executable, which isolates packages while they are imported or built; `off` never runs them;
+    /// default: `bwrap` on PATH
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_BWRAP",
+        value_name = "PATH"
+    )]
+    pub bwrap: Option<PathBuf>,
+
+    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_CACHE_LIMIT",
+        default_value = "10GiB",
+        value_name = "SIZE"
+    )]
+    pub cache_limit: ByteSize,
 
     /// Seconds between two comments or checks that the bot writes (GitHub asks for one)
     #[arg(

@@ -2,7 +2,7 @@
 
 use super::rows::{Row, by};
 use super::text::{code, code_cell, markdown, mebibytes, table};
-use super::{TablesInput, build_of, snippets, spoken};
+use super::{TablesInput, build_of, build_table, snippets, spoken};
 use crate::model::{Architecture, LayerName, Target};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ pub(super) fn render(input: &TablesInput<'_>, layer: &LayerName, rows: &[&Row<'_
     ];
     if !latest.is_empty() {
         parts.push(contents(input, &latest));
+        parts.extend(build_table::render(input, &latest));
         parts.push(arns(&latest));
         parts.extend(usage(&latest));
     }
@@ -124,7 +125,11 @@ fn package_table(packages: &BTreeMap<&str, (BTreeSet<&str>, BTreeMap<Target, &st
                     .map_or_else(String::new, |version| markdown(version))
             }));
             let licenses: Vec<&str> = licenses.iter().copied().collect();
-            cells.push(markdown(&licenses.join(", ")));
+            cells.push(if licenses.is_empty() {
+                "unknown".to_owned()
+            } else {
+                markdown(&licenses.join(", "))
+            });
             cells
         })
         .collect();

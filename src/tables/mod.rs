@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod api;
+mod build_table;
 mod layer_page;
 mod overview;
 mod region_files;

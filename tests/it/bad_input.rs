@@ -233,17 +233,13 @@ async fn what_cannot_be_resolved_is_told_at_the_package() {
         );
     let number = ask(&world, "mistakes", files).await;
     insta::assert_snapshot!(annotations(&world, number), @"
-        failure: 5 mistakes to mend first
-        layers/conflict.yaml:3:5 failure conflict is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: Because all versions of only-old-core depend on demo-core<1 and all versions of demo-app depend on demo-core>=1, we can conclude that all versions of demo-app and all versions of only-old-core are incompatible.
-        And because you require demo-app and only-old-core, we can conclude that your requirements are unsatisfiable.
-        layers/missing.yaml:3:5 failure missing is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: Because no-such-package was not found in the package registry and you require no-such-package, we can conclude that your requirements are unsatisfiable.
-        layers/no-version.yaml:2:5 failure no-version is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: Because only demo-core==1.0.0 is available and you require demo-core>=7, we can conclude that your requirements are unsatisfiable.
-        layers/one-target.yaml:3:5 failure one-target is not possible for p3.12, p3.12-arm64: Because only-x86==1.0.0 has no wheels with a matching Python implementation tag (e.g., `cp312`) and only only-x86==1.0.0 is available, we can conclude that all versions of only-x86 cannot be used.
-        And because you require only-x86, we can conclude that your requirements are unsatisfiable.
-        Hint: You require CPython 3.12 (`cp312`), but we only found wheels for `only-x86` (v1.0.0) with the following Python implementation tag: `cp313`
-        layers/one-target.yaml:3:5 failure one-target is not possible for p3.13-arm64: Because only-x86==1.0.0 has no wheels with a matching platform tag (e.g., `manylinux_2_34_aarch64`) and only only-x86==1.0.0 is available, we can conclude that all versions of only-x86 cannot be used.
-        And because you require only-x86, we can conclude that your requirements are unsatisfiable.
-        Hint: Wheels are available for `only-x86` (v1.0.0) on the following platform: `manylinux_2_28_x86_64`
+        failure: 4 mistakes to mend first
+        layers/conflict.yaml:3:5 failure conflict is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: no version of `only-old-core` can be used for this target:
+        Because only demo-core==1.0.0 is available and all versions of only-old-core depend on demo-core<1, all versions of only-old-core cannot be used.
+        And because the layer asks for only-old-core, there are no versions that fit.
+        layers/missing.yaml:3:5 failure missing is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: there is no package `no-such-package` on the package index.
+        layers/no-version.yaml:2:5 failure no-version is not possible for p3.12, p3.12-arm64, p3.13, p3.13-arm64: no version of `demo-core` meets `demo-core>=7`: only demo-core==1.0.0 is available.
+        layers/one-target.yaml:3:5 failure one-target is not possible for p3.12, p3.12-arm64, p3.13-arm64: `only-x86` has no wheel for this target. What can be done: leave this target out: there is one for Python 3.13 on x86_64.
         ");
     let comment = world.comment(number);
     let check = world.check(&world.github.pull_request_head(number));

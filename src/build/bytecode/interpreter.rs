@@ -31,15 +31,15 @@ print(os.path.realpath(sys.executable), sys.base_prefix, sep='\\n', end='')";
 
 /// An interpreter that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Interpreter {
+pub struct Interpreter {
     /// The executable, links resolved.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The folder that its standard library is installed below.
-    pub(crate) prefix: PathBuf,
+    pub prefix: PathBuf,
     /// Such as `3.13.0`.
-    pub(crate) version: String,
+    pub version: String,
     /// Its minor version.
-    pub(crate) python: PythonVersion,
+    pub python: PythonVersion,
 }
 
 impl Interpreter {

@@ -13,8 +13,8 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub use interpreter::InterpreterSettings;
-pub(crate) use interpreter::{Interpreter, Interpreters};
+use interpreter::Interpreters;
+pub use interpreter::{Interpreter, InterpreterSettings};
 #[cfg(test)]
 pub(in crate::build) use tests::here;
 pub(crate) use wheel::{BytecodeSummary, compile_wheel};

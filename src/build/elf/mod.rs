@@ -3,24 +3,30 @@
 //! Everything is read from the headers that the dynamic loader reads (System V ABI, "Object Files" and "Program Loading
 //! and Dynamic Linking"), by offsets, from files that are never in memory as a whole. Deliberately absent: running or
 //! loading anything, symbols, relocations, and judging what is found (that is `audit`).
+#![cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the builder does not ask for it")
+)]
 
 mod deflate;
 mod facts;
 mod layout;
 mod member_file;
 mod modules;
+mod regions;
 mod strip;
 mod strip_wheel;
 mod stripped;
 mod wheel_facts;
 
 #[cfg(test)]
-mod tests;
-
+pub(crate) use facts::read;
 pub(crate) use facts::{ElfFacts, ElfKind};
 pub(crate) use modules::{AbiTag, ExtensionModule};
 pub(crate) use strip_wheel::{StripReport, strip_wheel};
-pub(crate) use wheel_facts::{UnreadableElf, WheelFacts, inspect_wheel};
+#[cfg(test)]
+pub(crate) use wheel_facts::UnreadableElf;
+pub(crate) use wheel_facts::{WheelFacts, inspect_wheel};
 
 use std::io;
 

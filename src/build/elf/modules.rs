@@ -16,7 +16,7 @@ const DATA_FOLDERS: &[&str] = &["bin", "etc", "include", "lib", "share"];
 pub(crate) enum AbiTag {
     /// One interpreter's: `cpython-313-x86_64-linux-gnu`.
     Interpreter(String),
-    /// CPython's stable ABI: `abi3`.
+    /// The ABI that stays the same from one minor version to the next: `abi3`.
     Stable,
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn importable<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<St
 #[derive(Default)]
 struct Folder<'a> {
     modules: BTreeSet<&'a str>,
-    folders: BTreeMap<&'a str, Folder<'a>>,
+    folders: BTreeMap<&'a str, Self>,
 }
 
 impl<'a> Folder<'a> {

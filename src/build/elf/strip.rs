@@ -8,13 +8,12 @@
 
 use super::ElfError;
 use super::layout::{Layout, Section};
+use super::regions::{Regions, UNTOLD, kept};
 use object::ReadRef;
 use object::elf;
 
 /// The largest alignment of a section that is moved; real ones ask for 1, 4 or 8.
 const ALIGN_LIMIT: u64 = 4096;
-/// The longest gap between two sections behind the loaded part; longer ones hold something that no table tells of.
-const GAP_LIMIT: u64 = 64;
 /// Bytes of a 64-bit section header (System V ABI, `Elf64_Shdr`).
 const SECTION_HEADER: usize = 64;
 /// Section numbers from here on have special meanings (`SHN_LORESERVE`).
@@ -113,55 +112,65 @@ pub(super) fn plan<'d>(layout: &Layout, data: impl ReadRef<'d>) -> Result<Plan, 
         Err(reason) => return Ok(Plan::Leave(reason)),
     };
 
-    let mut pieces = Vec::new();
+    for (start, end) in &regions.gaps {
+        let bytes = data
+            .read_bytes_at(*start, end - start)
+            .map_err(unreadable)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(Plan::Leave(UNTOLD));
+        }
+    }
+    let (table_start, table_end) = layout.sections_range;
+    let raw_table = data
+        .read_bytes_at(table_start, table_end - table_start)
+        .map_err(unreadable)?;
     let mut header = data
         .read_bytes_at(0, layout.header_size)
         .map_err(unreadable)?
         .to_vec();
+    let mut pieces = Vec::new();
     let mut at = layout.header_size;
-    for (start, end) in &regions.zeroed {
+    for (start, end) in &regions.replaced {
         copy(&mut pieces, at, *start);
-        pieces.push(Piece::Zeros {
-            length: end - start,
-        });
+        if regions.keeps_table && *start == table_start {
+            let numbers: Vec<Option<usize>> = (0..removed.len()).map(Some).collect();
+            let moved = vec![None; removed.len()];
+            let table = section_table(layout, raw_table, &removed, &numbers, &moved);
+            pieces.push(Piece::Made(table));
+        } else {
+            pieces.push(Piece::Zeros {
+                length: end - start,
+            });
+        }
         at = *end;
     }
     copy(&mut pieces, at, regions.fixed_end);
-    at = regions.fixed_end;
-
-    let mut moved: Vec<Option<u64>> = vec![None; layout.sections.len()];
-    for index in regions.moved {
-        let section = &layout.sections[index];
-        at += pad(&mut pieces, at, section.align.max(1));
-        moved[index] = Some(at);
-        copy(
-            &mut pieces,
-            section.offset,
-            section.offset.saturating_add(section.size),
-        );
-        at += section.size;
+    if !regions.keeps_table {
+        let mut at = regions.fixed_end;
+        let mut moved: Vec<Option<u64>> = vec![None; layout.sections.len()];
+        for index in regions.moved {
+            let section = &layout.sections[index];
+            at += pad(&mut pieces, at, section.align.max(1));
+            moved[index] = Some(at);
+            copy(&mut pieces, section.offset, section.offset + section.size);
+            at += section.size;
+        }
+        at += pad(&mut pieces, at, 8);
+        let numbers = numbers(layout, &removed);
+        let table = section_table(layout, raw_table, &removed, &numbers, &moved);
+        let count = table.len() / SECTION_HEADER;
+        let names = numbers
+            .get(layout.names_index as usize)
+            .copied()
+            .flatten()
+            .unwrap_or_default();
+        // Elf64_Ehdr: e_shoff at 40, e_shnum at 60, e_shstrndx at 62.
+        header[40..48].copy_from_slice(&at.to_le_bytes());
+        header[60..62].copy_from_slice(&(count as u16).to_le_bytes());
+        header[62..64].copy_from_slice(&(names as u16).to_le_bytes());
+        pieces.push(Piece::Made(table));
     }
-    at += pad(&mut pieces, at, 8);
-    let raw = data
-        .read_bytes_at(
-            layout.sections_range.0,
-            layout.sections_range.1 - layout.sections_range.0,
-        )
-        .map_err(unreadable)?;
-    let numbers = numbers(layout, &removed);
-    let table = section_table(layout, raw, &numbers, &moved);
-    let count = table.len() / SECTION_HEADER;
-    let names = numbers
-        .get(layout.names_index as usize)
-        .copied()
-        .flatten()
-        .unwrap_or_default();
-    // Elf64_Ehdr: e_shoff at 40, e_shnum at 60, e_shstrndx at 62.
-    header[40..48].copy_from_slice(&at.to_le_bytes());
-    header[60..62].copy_from_slice(&(count as u16).to_le_bytes());
-    header[62..64].copy_from_slice(&(names as u16).to_le_bytes());
     pieces.insert(0, Piece::Made(header));
-    pieces.push(Piece::Made(table));
     Ok(Plan::Strip(pieces))
 }
 
@@ -201,132 +210,6 @@ fn check(layout: &Layout, removed: &[bool], length: u64) -> Result<(), &'static 
     Ok(())
 }
 
-fn kept<'a>(layout: &'a Layout, removed: &'a [bool]) -> impl Iterator<Item = (&'a Section, usize)> {
-    let sections = layout.sections.iter().enumerate();
-    sections
-        .filter(|(index, _)| !removed[*index])
-        .map(|(index, section)| (section, index))
-}
-
-/// Which bytes stay where they are, which become zeros, which sections move up.
-struct Regions {
-    /// Everything in front of it stays in its place.
-    fixed_end: u64,
-    /// Removed bytes in front of it: starts and ends, in order.
-    zeroed: Vec<(u64, u64)>,
-    /// The kept sections behind it, in the order they have in the file.
-    moved: Vec<usize>,
-}
-
-impl Regions {
-    fn of(layout: &Layout, removed: &[bool], length: u64) -> Result<Self, &'static str> {
-        let mut covered = vec![(0, layout.header_size), layout.segments_range];
-        for segment in &layout.segments {
-            let end = segment.offset.checked_add(segment.file_size);
-            match end.filter(|end| *end <= length) {
-                None => return Err("one of its program headers reaches past its end"),
-                Some(end) if end > segment.offset => covered.push((segment.offset, end)),
-                Some(_) => {}
-            }
-        }
-        covered.sort_unstable();
-        let gone: Vec<(u64, u64)> = sorted_ranges(layout, |index| removed[index]);
-        let allocated = |index: usize| !removed[index] && layout.sections[index].is_allocated();
-        let mut fixed = sorted_ranges(layout, allocated);
-        fixed.extend(&covered);
-        fixed.sort_unstable();
-        let mut stays = sorted_ranges(layout, |index| !removed[index]);
-        stays.extend(&covered);
-        stays.push(layout.sections_range);
-        stays.sort_unstable();
-        if overlap(&gone, &stays) || overlap_within(&gone) {
-            return Err("they share bytes with what is loaded");
-        }
-
-        let mut fixed_end = fixed.iter().map(|(_, end)| *end).max().unwrap_or_default();
-        let mut loose: Vec<(u64, u64, usize)> = kept(layout, removed)
-            .filter(|(section, _)| !section.is_allocated())
-            .filter_map(|(section, index)| {
-                let (start, end) = section.range()?;
-                Some((start, end, index))
-            })
-            .collect();
-        loose.sort_unstable();
-        // A section that begins in front of what cannot move stays there as well.
-        loose.retain(|(start, end, _)| {
-            let is_fixed = *start < fixed_end;
-            if is_fixed {
-                fixed_end = fixed_end.max(*end);
-            }
-            !is_fixed
-        });
-
-        let (mut zeroed, cut): (Vec<_>, Vec<_>) =
-            gone.into_iter().partition(|(start, _)| *start < fixed_end);
-        let mut tail: Vec<(u64, u64)> =
-            loose.iter().map(|(start, end, _)| (*start, *end)).collect();
-        tail.extend(&cut);
-        let table = layout.sections_range;
-        if table.0 >= fixed_end {
-            tail.push(table);
-        } else if !overlap(&[table], &covered)
-            && !overlap(&[table], &sorted_ranges(layout, |index| !removed[index]))
-        {
-            zeroed.push(table);
-            zeroed.sort_unstable();
-        }
-        tail.sort_unstable();
-        let mut end = fixed_end;
-        for (start, next_end) in tail {
-            if start < end {
-                return Err("two of its sections share bytes");
-            }
-            if start - end > GAP_LIMIT {
-                return Err("it holds bytes that none of its tables tells of");
-            }
-            end = next_end;
-        }
-        if end != length {
-            return Err("it holds bytes that none of its tables tells of");
-        }
-        Ok(Self {
-            fixed_end,
-            zeroed,
-            moved: loose.into_iter().map(|(_, _, index)| index).collect(),
-        })
-    }
-}
-
-fn sorted_ranges(layout: &Layout, wanted: impl Fn(usize) -> bool) -> Vec<(u64, u64)> {
-    let sections = layout.sections.iter().enumerate();
-    let mut ranges: Vec<(u64, u64)> = sections
-        .filter(|(index, _)| wanted(*index))
-        .filter_map(|(_, section)| section.range())
-        .collect();
-    ranges.sort_unstable();
-    ranges
-}
-
-/// Whether a range of one list shares bytes with one of the other. Both are sorted, and neither may be long (they
-/// are as long as the tables of one file).
-fn overlap(one: &[(u64, u64)], other: &[(u64, u64)]) -> bool {
-    let mut reach = 0;
-    let mut others = other.iter().peekable();
-    for (start, end) in one {
-        while let Some((_, other_end)) = others.next_if(|(other_start, _)| other_start < end) {
-            reach = reach.max(*other_end);
-        }
-        if reach > *start {
-            return true;
-        }
-    }
-    false
-}
-
-fn overlap_within(ranges: &[(u64, u64)]) -> bool {
-    ranges.windows(2).any(|pair| pair[0].1 > pair[1].0)
-}
-
 /// The new number of each section; none for those that have no header any more. A removed section in front of one that
 /// is loaded leaves an empty header behind, because the symbols of `.dynsym` name loaded sections by number.
 fn numbers(layout: &Layout, removed: &[bool]) -> Vec<Option<usize>> {
@@ -346,10 +229,10 @@ fn numbers(layout: &Layout, removed: &[bool]) -> Vec<Option<usize>> {
 fn section_table(
     layout: &Layout,
     raw: &[u8],
+    removed: &[bool],
     numbers: &[Option<usize>],
     moved: &[Option<u64>],
 ) -> Vec<u8> {
-    let removed = removed_sections(layout);
     let mut table = Vec::with_capacity(raw.len());
     for (index, header) in raw.chunks_exact(SECTION_HEADER).enumerate() {
         if numbers[index].is_none() {

@@ -31,7 +31,7 @@ pub(crate) struct StripReport {
 pub(crate) struct StrippedFile {
     /// Relative to the layer's `python/`.
     pub(crate) path: String,
-    /// Bytes before and after.
+    /// Bytes before and after; the same, or a little more, when the removed bytes became zeros.
     pub(crate) size: (u64, u64),
     /// Bytes in the zip, before and after.
     pub(crate) compressed_size: (u64, u64),
@@ -43,8 +43,12 @@ impl StripReport {
         let files = self.stripped.iter();
         files.fold((0, 0), |(unzipped, zipped), file| {
             (
-                unzipped + (file.size.0 - file.size.1),
-                zipped + (file.compressed_size.0 - file.compressed_size.1),
+                unzipped + file.size.0.saturating_sub(file.size.1),
+                zipped
+                    + file
+                        .compressed_size
+                        .0
+                        .saturating_sub(file.compressed_size.1),
             )
         })
     }
@@ -94,7 +98,7 @@ pub(crate) fn strip_wheel<R: Read + Seek, W: Write>(
         };
         let mut compressed = tempfile::tempfile_in(scratch).map_err(writing())?;
         let entry = deflate::deflate(&stripped, &mut compressed).map_err(writing())?;
-        if entry.compressed_size >= member.compressed_size || entry.size > member.size {
+        if entry.compressed_size >= member.compressed_size {
             let reason = "compressed again it would not be smaller";
             report.left.push((file.path.clone(), reason));
             continue;

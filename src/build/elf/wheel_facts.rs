@@ -43,7 +43,7 @@ pub(crate) struct WheelFacts {
 }
 
 /// Looks at every file of a wheel; only those that begin like ELF files are unpacked as a whole, one after the other into
-/// an unnamed file in `scratch`. Open the wheel with nothing left out, so that the answer serves every layer.
+/// an unnamed file in `scratch`.
 ///
 /// # Errors
 /// [`BuildError::BadWheel`] when the data of the wheel is damaged, [`BuildError::Io`]. ELF files that make no sense are

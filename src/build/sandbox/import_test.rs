@@ -1,6 +1,6 @@
 //! The import test: whether the packages of a finished layer can be imported, on a machine like AWS Lambda's.
 
-use super::interpreter::Interpreter;
+use super::Interpreter;
 use super::isolation::{Confined, Sandbox};
 use super::run::{Ended, Ending, Limits};
 use super::unpack::unpack;

@@ -1,6 +1,6 @@
 //! What is there inside, and what is not: the arguments for bubblewrap.
 
-use super::interpreter::Interpreter;
+use super::Interpreter;
 use super::run::{self, Ended, Limits};
 use super::words;
 use std::ffi::{OsStr, OsString};

@@ -9,8 +9,8 @@
 //! what comes out: an answer is read as data, bounded, and a package that forges one fools the test of itself.
 
 mod build_system;
+mod control_group;
 mod import_test;
-mod interpreter;
 mod isolation;
 mod processes;
 mod run;
@@ -21,9 +21,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use super::bytecode::Interpreter;
 pub use build_system::BuildSystem;
 pub use import_test::{ImportTested, test_import};
-pub use interpreter::Interpreter;
 pub use isolation::{NoSandbox, Sandbox};
 pub use source_build::{
     BuiltWheel, SourceBuildError, SourceDistribution, build_system, build_wheel,

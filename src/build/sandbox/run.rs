@@ -1,11 +1,12 @@
 //! One run from its start to its end: limits, what comes out, and that nothing is left.
 
+use super::control_group::ControlGroup;
 use super::processes::{Census, census_below, kill_inside, resume};
-use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -53,7 +54,8 @@ impl Limits {
         vec![
             format!("CPU={}", self.processor_seconds),
             format!("AS={}", self.address_space),
-            // The kernel counts those of a user in its namespace (since Linux 5.14), and does not hold root to it.
+            // The kernel counts those of a user in its namespace (since Linux 5.14), and does not hold root to it: see
+            // `control_group`.
             format!("NPROC={}", self.threads),
             format!("NOFILE={}", self.open_files),
             format!("FSIZE={}", self.file_size),
@@ -135,7 +137,13 @@ pub(crate) struct Ended {
 ///
 /// # Errors
 /// When it cannot be started or could not set up the inside, or the answer cannot be kept.
-pub(crate) async fn supervise(mut command: Command, limits: &Limits) -> io::Result<Ended> {
+pub(crate) async fn supervise(command: Command, limits: &Limits) -> io::Result<Ended> {
+    // Dropped last: it can be removed when nothing runs in it.
+    let group = ControlGroup::of_root(limits.threads);
+    let mut command = match &group {
+        Some(group) => group.enter(&command),
+        None => command,
+    };
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -146,7 +154,7 @@ pub(crate) async fn supervise(mut command: Command, limits: &Limits) -> io::Resu
         .spawn()?;
     // Made after the child, so dropped before it.
     let running = Running {
-        root: Cell::new(child.id()),
+        root: Mutex::new(child.id()),
     };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let too_much = Notify::new();
@@ -188,7 +196,7 @@ async fn ending(
         kill(child).await?;
     }
     // Its number may be another's from here on.
-    running.root.set(None);
+    running.has_ended();
     Ok(ending)
 }
 
@@ -234,12 +242,22 @@ async fn kill(child: &mut Child) -> io::Result<()> {
 /// A bubblewrap that is running; when the run is given up, everything inside is killed.
 struct Running {
     /// Its process, until it has ended.
-    root: Cell<Option<u32>>,
+    root: Mutex<Option<u32>>,
+}
+
+impl Running {
+    fn root(&self) -> Option<u32> {
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_ended(&self) {
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(root) = self.root.get() {
+        if let Some(root) = self.root() {
             kill_inside(root);
         }
     }

@@ -1,7 +1,7 @@
 //! Builds a wheel from a source distribution: its own code, run isolated, with the wheels it needs and no network.
 
+use super::Interpreter;
 use super::build_system::{BuildSystem, check_requirements};
-use super::interpreter::Interpreter;
 use super::isolation::{Confined, Sandbox};
 use super::run::{Ended, Ending, Limits};
 use super::words;

@@ -245,6 +245,13 @@ fn two_wheels_may_hold_the_same_file_but_not_different_ones() {
 
     let error = layer(&[wheel("a", "x.py", "1"), wheel("b", "X.py", "1")]).unwrap_err();
     insta::assert_snapshot!(error, @"b-1-py3-none-any.whl and a-1-py3-none-any.whl both hold `x.py`, differing only in case");
+    let error = layer(&[wheel("a", "\u{e9}.py", "1"), wheel("b", "e\u{301}.py", "1")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("in how its letters are encoded"),
+        "{error}"
+    );
     let error = layer(&[wheel("a", "x", "1"), wheel("b", "x/y", "1")]).unwrap_err();
     insta::assert_snapshot!(error, @"a-1-py3-none-any.whl and b-1-py3-none-any.whl both hold `x`, one as a file and one as a folder");
 

@@ -38,7 +38,7 @@ async fn some() -> Interpreter {
 }
 
 fn wheel(modules: usize) -> TestWheel {
-    let mut wheel = TestWheel::new("shapes", "1.0");
+    let mut wheel = TestWheel::new("shapes", "1.0", &[]);
     for number in 0..modules {
         let source =
             format!("X{number} = {{'a', 'b', None}}\ndef f(x):\n    return x in {{None, 'b'}}\n");

@@ -8,7 +8,7 @@ use flate2::write::DeflateEncoder;
 use std::io::Write as _;
 
 /// The reason for which a wheel with these bytes is refused.
-fn refusal_of(wheel: &TestWheel, bytes: Vec<u8>) -> String {
+pub(super) fn refusal_of(wheel: &TestWheel, bytes: Vec<u8>) -> String {
     let result = assemble(
         vec![source(wheel, bytes)],
         &Selection::all_but(&Exclude::new(&[]).unwrap()),
@@ -146,7 +146,9 @@ fn entries_that_share_bytes() {
 fn far_too_much_in_little() {
     const SIZE: u32 = 64 * 1024 * 1024;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&vec![0; SIZE as usize]).unwrap();
+    for _ in 0..SIZE / 65_536 {
+        encoder.write_all(&[0; 65_536]).unwrap();
+    }
     let zeros = encoder.finish().unwrap();
     // Each declares 64 MiB; its data is what deflate makes of them, or too little for that many.
     let wheel = |data: &[u8], count: usize| {
@@ -245,6 +247,46 @@ fn damaged_data_is_found_where_it_is_read() {
     let reason = refusal_of(&wheel, bytes);
     assert!(
         reason.contains("damaged") || reason.contains("not what its entry says"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn ten_gigabytes_in_ten_kilobytes() {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    for _ in 0..160 {
+        encoder.write_all(&[0; 65_536]).unwrap();
+    }
+    let zeros = encoder.finish().unwrap();
+    let as_deflated = |data: &[u8]| {
+        let mut entry = TestEntry::new("bad/zeros", data);
+        (entry.deflated, entry.method) = (false, Some(8));
+        (entry.descriptor, entry.central_size) = (true, Some(u32::MAX - 1));
+        entry
+    };
+    let one = TestWheel::new("bad", "1", &[]).with(as_deflated(&zeros));
+    let mut bytes = one.bytes();
+    assert!(bytes.len() < 12_000, "{}", bytes.len());
+    let reason = refusal_of(&one, bytes.clone());
+    assert!(reason.contains("sizes that cannot be"), "{reason}");
+    // The same stream for 1,000 entries, each of which says where the first one's header is.
+    let mut many = TestWheel::new("bad", "1", &[]).with(TestEntry {
+        central_size: Some(160 * 65_536),
+        ..as_deflated(&zeros)
+    });
+    for index in 0..1_000 {
+        many.entries.push(TestEntry {
+            name: format!("bad/{index}").into_bytes(),
+            local_name: Some(b"bad/zeros".to_vec()),
+            header_start: Some(0),
+            central_size: Some(10_000_000),
+            ..as_deflated(b"")
+        });
+    }
+    bytes = many.bytes();
+    let reason = refusal_of(&many, bytes);
+    assert!(
+        reason.contains("cannot be") || reason.contains("differ"),
         "{reason}"
     );
 }

@@ -1,8 +1,12 @@
 //! Through the public face, with wheels made in code and served on this machine.
 
+mod archives;
 mod assembling;
+mod bounds;
 mod building;
 mod bytecode;
 mod hostile;
 mod property;
+mod shared_objects;
+mod stripping;
 mod wheel_maker;

@@ -20,6 +20,14 @@ pub(super) struct TestEntry {
     pub(super) local_name: Option<Vec<u8>>,
     pub(super) local_size: Option<u32>,
     pub(super) central_size: Option<u32>,
+    /// Another checksum than that of the data.
+    pub(super) crc: Option<u32>,
+    /// Whether the sizes stand in zip64 extra fields.
+    pub(super) zip64: bool,
+    /// More extra fields, of both headers.
+    pub(super) extra: Vec<u8>,
+    /// What follows the compressed stream, as a part of it.
+    pub(super) after_stream: Vec<u8>,
     /// Where the central entry says its local header is.
     pub(super) header_start: Option<u32>,
 }
@@ -38,6 +46,10 @@ impl TestEntry {
             local_name: None,
             local_size: None,
             central_size: None,
+            crc: None,
+            zip64: false,
+            extra: Vec::new(),
+            after_stream: Vec::new(),
             header_start: None,
         }
     }
@@ -48,19 +60,29 @@ pub(super) fn zip(entries: &[TestEntry]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
     for entry in entries {
-        let compressed = if entry.deflated {
+        let mut compressed = if entry.deflated {
             let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(entry.level));
             encoder.write_all(&entry.data).unwrap();
             encoder.finish().unwrap()
         } else {
             entry.data.clone()
         };
+        compressed.extend_from_slice(&entry.after_stream);
         let mut crc = Crc::new();
         crc.update(&entry.data);
+        let crc = entry.crc.unwrap_or(crc.sum());
         let flags = entry.flags | if entry.descriptor { 1 << 3 } else { 0 };
         let method = entry.method.unwrap_or(if entry.deflated { 8 } else { 0 });
-        let sizes = [crc.sum(), compressed.len() as u32, entry.data.len() as u32];
-        let header = |out: &mut Vec<u8>, sizes: [u32; 3], name: &[u8]| {
+        let sizes = [crc, compressed.len() as u32, entry.data.len() as u32];
+        let header = |out: &mut Vec<u8>, sizes: [u32; 3], name: &[u8]| -> Vec<u8> {
+            let mut extra = entry.extra.clone();
+            let mut sizes = sizes;
+            if entry.zip64 {
+                extra.extend_from_slice(&[1, 0, 16, 0]);
+                extra.extend_from_slice(&u64::from(sizes[2]).to_le_bytes());
+                extra.extend_from_slice(&u64::from(sizes[1]).to_le_bytes());
+                sizes = [sizes[0], u32::MAX, u32::MAX];
+            }
             for short in [flags, method, 0x6f00, 0x5a21] {
                 out.extend_from_slice(&short.to_le_bytes());
             }
@@ -68,15 +90,17 @@ pub(super) fn zip(entries: &[TestEntry]) -> Vec<u8> {
                 .iter()
                 .for_each(|size| out.extend_from_slice(&size.to_le_bytes()));
             out.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            out.extend_from_slice(&(extra.len() as u16).to_le_bytes());
+            extra
         };
         let offset = entry.header_start.unwrap_or(out.len() as u32);
         out.extend_from_slice(b"PK\x03\x04\x14\x00");
         let local_name = entry.local_name.as_ref().unwrap_or(&entry.name);
         let mut local_sizes = if entry.descriptor { [0; 3] } else { sizes };
         local_sizes[2] = entry.local_size.unwrap_or(local_sizes[2]);
-        header(&mut out, local_sizes, local_name);
-        out.extend_from_slice(&[0, 0]);
+        let extra = header(&mut out, local_sizes, local_name);
         out.extend_from_slice(local_name);
+        out.extend_from_slice(&extra);
         out.extend_from_slice(&compressed);
         if entry.descriptor {
             out.extend_from_slice(b"PK\x07\x08");
@@ -86,11 +110,13 @@ pub(super) fn zip(entries: &[TestEntry]) -> Vec<u8> {
         }
         directory.extend_from_slice(b"PK\x01\x02\x14\x03\x14\x00");
         let central_sizes = [sizes[0], sizes[1], entry.central_size.unwrap_or(sizes[2])];
-        header(&mut directory, central_sizes, &entry.name);
-        directory.extend_from_slice(&[0; 8]);
+        let extra = header(&mut directory, central_sizes, &entry.name);
+        // No comment, first disk, no internal attributes.
+        directory.extend_from_slice(&[0; 6]);
         directory.extend_from_slice(&(entry.mode << 16).to_le_bytes());
         directory.extend_from_slice(&offset.to_le_bytes());
         directory.extend_from_slice(&entry.name);
+        directory.extend_from_slice(&extra);
     }
     let start = out.len() as u32;
     out.extend_from_slice(&directory);

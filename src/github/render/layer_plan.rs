@@ -1,5 +1,6 @@
 //! What would become of one layer: a row for each target, the reasons against, and everything inside.
 
+use super::build_notes;
 use super::document::Block;
 use super::escape::{code, cut, fenced, html_code, line, prose};
 use super::words::{count, listed, regions, share_of, targets, usable_for};
@@ -26,6 +27,10 @@ pub(super) fn block(layer: &LayerName, entries: &[&Entry], policy: &Policy, fold
     for reason in reasons(entries) {
         table.push_str("\n\n");
         table.push_str(&reason);
+    }
+    if let Some(notes) = build_notes::open(entries) {
+        table.push_str("\n\n");
+        table.push_str(&notes);
     }
     let state = state(entries, code);
     let whole = |body: &str| {
@@ -285,14 +290,15 @@ fn details(entries: &[&Entry]) -> Option<String> {
             None => places.push((&publication.regions, vec![entry.target])),
         }
         zips.push(format!(
-            "- {}: {}, {}, SHA-256 {}",
+            "- {}: {}, {}, SHA-256 {}{}",
             code(&entry.target.to_string()),
             code(&publication.published_name),
             count(
                 usize::try_from(artifact.files).unwrap_or(usize::MAX),
                 "file"
             ),
-            code(&format!("{}…", artifact.digest.short()))
+            code(&format!("{}…", artifact.digest.short())),
+            build_notes::rest(&publication.build)
         ));
     }
     if contents.is_empty() {

@@ -6,6 +6,8 @@
 //! text, and what fits nowhere is named. Deliberately absent: talking to GitHub, finding the comment again, deciding.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod build_notes;
+mod build_text;
 mod document;
 mod escape;
 mod layer_outcome;
@@ -22,6 +24,7 @@ mod tests;
 mod text;
 mod words;
 
+pub use build_text::build_as_text;
 pub use outcome::{OutcomeView, TablesResult, render_outcome};
 pub use plan::{PlanView, render_plan};
 pub use replies::{render_help, render_not_allowed, render_status, render_unknown_command};

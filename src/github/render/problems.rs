@@ -1,10 +1,11 @@
 //! Problems as a table with links to their lines, and as annotations.
 
+use super::build_notes;
 use super::document::Block;
 use super::escape::{cut, prose};
 use super::links::Links;
 use super::words::{count, listed};
-use crate::model::{Level, Location, Problem, Target};
+use crate::model::{LayerName, Level, Location, Problem, Target};
 use crate::plan::{Action, Entry, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,9 @@ const OPEN_ROWS: usize = 25;
 const MESSAGE_LIMIT: usize = 600;
 /// Characters of an annotation's message; GitHub takes 64 KB (REST API, "Check runs").
 const ANNOTATION_LIMIT: usize = 8_000;
+
+/// Warnings of the audit fill the check run up to the 50 annotations that GitHub shows at once (REST API, "Check runs").
+const ANNOTATIONS_ROOM: usize = 50;
 
 /// Errors first, then by file and place; repeated ones once.
 pub(super) fn sorted(problems: &[Problem]) -> Vec<Problem> {
@@ -104,7 +108,7 @@ fn row(problem: &Problem, links: Links<'_>, sha: &str) -> String {
 pub(super) fn annotations(
     problems: &[Problem],
     plan: &Plan,
-    concerns: impl Fn(&Entry) -> bool,
+    concerns: impl Fn(&Entry) -> bool + Copy,
 ) -> Vec<Problem> {
     let mut blocked: BTreeMap<(&str, Location, &str, &str), BTreeSet<Target>> = BTreeMap::new();
     for entry in plan.entries.iter().filter(|entry| concerns(entry)) {
@@ -131,9 +135,36 @@ pub(super) fn annotations(
                 Problem::error(path, location, message)
             }),
     );
+    let room = ANNOTATIONS_ROOM.saturating_sub(all.len());
+    all.extend(audit_warnings(plan, concerns).into_iter().take(room));
     let mut all = sorted(&all);
     for problem in &mut all {
         problem.message = cut(&problem.message, ANNOTATION_LIMIT);
     }
     all
+}
+
+/// What the audit warns of, at the package that it is about, else at the first one.
+fn audit_warnings(plan: &Plan, concerns: impl Fn(&Entry) -> bool) -> Vec<Problem> {
+    let mut by_layer: BTreeMap<&LayerName, Vec<&Entry>> = BTreeMap::new();
+    for entry in plan.entries.iter().filter(|entry| concerns(entry)) {
+        by_layer.entry(&entry.layer).or_default().push(entry);
+    }
+    let mut warnings = Vec::new();
+    for (layer, entries) in by_layer {
+        let Some((path, first)) = entries.iter().find_map(|entry| entry.request.as_ref()) else {
+            continue;
+        };
+        for (finding, targets) in build_notes::warnings(&entries) {
+            let package = finding.package.as_deref().unwrap_or_default();
+            let location = entries
+                .iter()
+                .find_map(|entry| entry.packages.get(package))
+                .unwrap_or(first);
+            let targets = listed(&targets, targets.len(), Target::to_string);
+            let message = format!("{layer} for {targets}: {}", finding.message);
+            warnings.push(Problem::warning(path, *location, message));
+        }
+    }
+    warnings
 }

@@ -1,5 +1,6 @@
 //! Plans and outcomes for a terminal: plain text without Markdown, colours or control characters.
 
+use super::build_text;
 use super::escape::{cut, line, lines};
 use super::layer_outcome;
 use super::layer_plan::contents_text;
@@ -28,6 +29,9 @@ pub fn plan_as_text(plan: &Plan, problems: &[Problem]) -> String {
         }
         let target = entry.target.to_string();
         text.push_str(&format!("  {target:<12} {}\n", action_text(&entry.action)));
+        for remark in remarks(&entry.action) {
+            text.push_str(&format!("{SHIFT}{}\n", indented(&remark)));
+        }
         let Some(contents) = new_contents(&entry.action) else {
             continue;
         };
@@ -113,6 +117,19 @@ fn publication_text(publication: &Publication) -> String {
         text.push_str(&format!(", leaves {}", region_list(&publication.leaves)));
     }
     text
+}
+
+/// What there is to say of a new build.
+fn remarks(action: &Action) -> Vec<String> {
+    match action {
+        Action::Publish(publication) if publication.reason != Reason::Backfill => {
+            build_text::remarks(&publication.build)
+        }
+        Action::Blocked {
+            build: Some(build), ..
+        } => build_text::remarks(build),
+        _ => Vec::new(),
+    }
 }
 
 /// The packages inside, a line each, where they are not live already.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// One wheel on the index.
@@ -18,6 +18,23 @@ pub(super) struct Listed {
     filename: String,
     requires: Vec<String>,
     uploaded: String,
+    yanked: Option<String>,
+}
+
+/// A source distribution `{name}-{version}.tar.gz`.
+pub(super) fn listed_source(release: &str) -> Listed {
+    Listed {
+        filename: format!("{release}.tar.gz"),
+        ..listed(release, &[])
+    }
+}
+
+/// A wheel whose authors withdrew it.
+pub(super) fn listed_yanked(wheel: &str, reason: &str) -> Listed {
+    Listed {
+        yanked: Some(reason.to_owned()),
+        ..listed(wheel, &[])
+    }
 }
 
 /// A wheel `{name}-{version}-{tags}.whl` that requires these.
@@ -30,6 +47,7 @@ pub(super) fn listed_at(wheel: &str, requires: &[&str], uploaded: &str) -> Liste
         filename: format!("{wheel}.whl"),
         requires: requires.iter().map(|text| (*text).to_owned()).collect(),
         uploaded: uploaded.to_owned(),
+        yanked: None,
     }
 }
 
@@ -37,6 +55,10 @@ impl Listed {
     fn name(&self) -> String {
         let name = self.filename.split('-').next().unwrap_or_default();
         crate::model::normalize_package_name(name)
+    }
+
+    fn is_wheel(&self) -> bool {
+        self.filename.ends_with(".whl")
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -55,10 +77,35 @@ impl Listed {
     }
 }
 
-type Index = Arc<BTreeMap<String, Vec<Listed>>>;
+/// What is on an index, by package, and the paths that were asked for.
+#[derive(Default)]
+pub(super) struct Shelf {
+    files: Mutex<BTreeMap<String, Vec<Listed>>>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl Shelf {
+    pub(super) fn add(&self, file: Listed) {
+        let mut files = self.files.lock().unwrap();
+        files.entry(file.name()).or_default().push(file);
+    }
+
+    /// The paths asked for so far, each as often as it was.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn note(&self, path: String) {
+        self.requests.lock().unwrap().push(path);
+    }
+}
+
+type Index = Arc<Shelf>;
 
 async fn project(State(index): State<Index>, Path(name): Path<String>) -> Response {
-    let Some(wheels) = index.get(&name) else {
+    index.note(format!("/simple/{name}/"));
+    let files = index.files.lock().unwrap();
+    let Some(wheels) = files.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let files: Vec<serde_json::Value> = wheels
@@ -68,7 +115,8 @@ async fn project(State(index): State<Index>, Path(name): Path<String>) -> Respon
                 "filename": wheel.filename,
                 "url": format!("/files/{}", wheel.filename),
                 "hashes": {"sha256": wheel.digest().to_string()},
-                "core-metadata": true,
+                "core-metadata": wheel.is_wheel(),
+                "yanked": wheel.yanked.as_ref().map_or(serde_json::json!(false), |reason| reason.clone().into()),
                 "upload-time": wheel.uploaded,
                 "size": 1000,
             })
@@ -80,8 +128,10 @@ async fn project(State(index): State<Index>, Path(name): Path<String>) -> Respon
 }
 
 async fn metadata(State(index): State<Index>, Path(file): Path<String>) -> Response {
+    index.note(format!("/files/{file}"));
     let name = file.strip_suffix(".metadata");
-    let wheel = index
+    let files = index.files.lock().unwrap();
+    let wheel = files
         .values()
         .flatten()
         .find(|wheel| Some(wheel.filename.as_str()) == name);
@@ -103,20 +153,23 @@ pub(super) async fn serve(app: Router) -> String {
 pub(super) struct Bench {
     pub(super) index_url: String,
     pub(super) settings: ResolverSettings,
+    /// What is on the index, when it is one of these.
+    pub(super) shelf: Arc<Shelf>,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
     pub(super) async fn start(wheels: Vec<Listed>) -> Self {
-        let mut index: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
-        for wheel in wheels {
-            index.entry(wheel.name()).or_default().push(wheel);
-        }
+        let shelf = Index::default();
+        wheels.into_iter().for_each(|file| shelf.add(file));
         let app = Router::new()
             .route("/simple/{name}/", get(project))
             .route("/files/{file}", get(metadata))
-            .with_state(Arc::new(index));
-        Self::with_index(&format!("http://{}/simple", serve(app).await))
+            .with_state(Arc::clone(&shelf));
+        Self {
+            shelf,
+            ..Self::with_index(&format!("http://{}/simple", serve(app).await))
+        }
     }
 
     pub(super) fn with_index(index_url: &str) -> Self {
@@ -137,6 +190,7 @@ impl Bench {
         Self {
             index_url: index_url.to_owned(),
             settings,
+            shelf: Arc::default(),
             _folder: folder,
         }
     }

@@ -89,26 +89,20 @@ async fn explanation(bench: &Bench, packages: &[&str], blamed: &[&str]) -> Strin
 }
 
 #[tokio::test]
-async fn what_cannot_be_resolved_is_explained_in_uvs_words() {
+async fn what_cannot_be_resolved_is_explained() {
     let bench = Bench::start(vec![
         listed("alpha-1.0-py3-none-any", &["shared<2"]),
         listed("beta-1.0-py3-none-any", &["shared>=2"]),
         listed("shared-1.0-py3-none-any", &[]),
         listed("shared-2.0-py3-none-any", &[]),
-        listed("windows-1.0-cp313-cp313-win_amd64", &[]),
     ])
     .await;
     let conflict = explanation(&bench, &["alpha", "beta"], &["alpha", "beta"]).await;
     assert!(conflict.contains("shared<2") && conflict.contains("shared>=2"));
     let absent = explanation(&bench, &["beta", "absent"], &["absent"]).await;
-    assert!(absent.contains("absent was not found"), "{absent}");
+    assert!(absent.contains("no package `absent`"), "{absent}");
     let too_new = explanation(&bench, &["beta", "alpha>7"], &["alpha"]).await;
     assert!(too_new.contains("alpha>7"), "{too_new}");
-    let elsewhere = explanation(&bench, &["windows"], &["windows"]).await;
-    assert!(
-        elsewhere.contains("windows==1.0 has no wheels"),
-        "{elsewhere}"
-    );
 }
 
 #[tokio::test]

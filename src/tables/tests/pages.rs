@@ -169,7 +169,7 @@ fn regions_that_lag_behind_are_told_apart() {
     | Package | p3.13 | p3.13-arm64 | Licence |
     | --- | --- | --- | --- |
     | numpy |  | 2.3.4 | BSD-3-Clause |
-    | pandas | 2.4.0 | 2.3.3 |  |
+    | pandas | 2.4.0 | 2.3.3 | unknown |
     ");
     insta::assert_snapshot!(of("History"), @"
     | Published | Version | For | Status | Expiry Date | Regions | Zip |

@@ -6,10 +6,12 @@ use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_shows_everything_and_publishes_nothing() {
-    let desk = Desk::new().await;
+    let mut desk = Desk::new().await;
+    // Which Pythons this machine has, and whether it can isolate them, must not show.
+    desk.options.set("LAYERSMITH_BWRAP", "off");
     desk.write(
         "layers/demo.yaml",
-        "packages: [demo-app]\npython: [\"3.12\", \"3.13\"]\narchitectures: [x86_64, arm64]\n",
+        "packages: [demo-app]\npython: [\"3.12\", \"3.13\"]\narchitectures: [x86_64, arm64]\nbytecode: false\n",
     );
     desk.write("layers/old.yaml", "packages: [demo-app, only-old-core]\n");
     let said = desk.run(&["plan"]);
@@ -17,17 +19,22 @@ async fn a_plan_shows_everything_and_publishes_nothing() {
     insta::assert_snapshot!(said.stdout, @"
     demo
       p3.12        new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
+                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
                              demo-app 1.1.0 (Apache-2.0)
                              demo-core 1.0.0 (MIT)
       p3.12-arm64  new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
+                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
                              same packages as p3.12
       p3.13        new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
+                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
                              same packages as p3.12
       p3.13-arm64  new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
+                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
                              same packages as p3.12
     old
-      p3.13        blocked   Because all versions of only-old-core depend on demo-core<1 and all versions of demo-app depend on demo-core>=1, we can conclude that all versions of demo-app and all versions of only-old-core are incompatible.
-                             And because you require demo-app and only-old-core, we can conclude that your requirements are unsatisfiable.
+      p3.13        blocked   no version of `only-old-core` can be used for this target:
+                             Because only demo-core==1.0.0 is available and all versions of only-old-core depend on demo-core<1, all versions of only-old-core cannot be used.
+                             And because the layer asks for only-old-core, there are no versions that fit.
 
     1 mistake to mend first.
     Apart from that, 1 layer × 4 targets would be published to 2 regions.
@@ -65,10 +72,12 @@ async fn a_plan_for_one_file_retires_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn building_gives_a_zip_that_python_imports_from() {
-    let desk = Desk::new().await;
+    let mut desk = Desk::new().await;
+    // Which Pythons this machine has, and whether it can isolate them, must not show.
+    desk.options.set("LAYERSMITH_BWRAP", "off");
     desk.write(
         "layers/demo.yaml",
-        "packages: [demo-app]\narchitectures: [x86_64, arm64]\n",
+        "packages: [demo-app]\narchitectures: [x86_64, arm64]\nbytecode: false\n",
     );
     let said = desk.run(&["build", "demo"]);
     assert_eq!(said.code, 0, "{said:#?}");
@@ -87,9 +96,18 @@ async fn building_gives_a_zip_that_python_imports_from() {
     ]);
     assert_eq!(said.code, 0, "{said:#?}");
     insta::assert_snapshot!(said.stdout, @"
-    demo 1.1.0 p3.13-arm64: 2.7 KiB zipped, 1.2 KiB unzipped, 10 files, 2 packages
-      sha256:SHA
-      layer.zip
+    demo 1.1.0 p3.13-arm64
+      zipped     2.7 KiB, 1 % of 50 MiB
+      unzipped   1.2 KiB, 1 % of 250 MiB
+      holds      10 files, 2 packages
+      heaviest   demo-app 0.6 KiB, demo-core 0.6 KiB
+      licences   Apache-2.0: demo-app
+                 MIT: demo-core
+      bytecode   none
+      import     not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+      audit      nothing found
+      sha256     SHA
+      path       layer.zip
     ");
     let zip = desk.path("layer.zip");
     let python = Command::new("python3")
@@ -162,12 +180,10 @@ async fn what_cannot_be_built_says_why() {
     layers/bad.yaml:1:11: error: `packages` must be a list, found a number: write for example `packages: [pandas, "pyarrow>=15"]`
 
     $ build none
-    none p3.13: Because no-such-package was not found in the package registry and you require no-such-package, we can conclude that your requirements are unsatisfiable.
+    none p3.13: there is no package `no-such-package` on the package index.
 
     $ build x86
-    x86 p3.13-arm64: Because only-x86==1.0.0 has no wheels with a matching platform tag (e.g., `manylinux_2_34_aarch64`) and only only-x86==1.0.0 is available, we can conclude that all versions of only-x86 cannot be used.
-    And because you require only-x86, we can conclude that your requirements are unsatisfiable.
-    Hint: Wheels are available for `only-x86` (v1.0.0) on the following platform: `manylinux_2_28_x86_64`
+    x86 p3.13-arm64: `only-x86` has no wheel for this target. What can be done: leave this target out: there is one for Python 3.13 on x86_64.
 
     $ build demo --target p3.12
     error: demo is not built for p3.12: it asks for p3.13, p3.13-arm64

@@ -5,6 +5,7 @@ mod asking;
 mod checking;
 mod manners;
 mod trouble;
+mod upgrading;
 
 use crate::world::{normalize, usual_wheels};
 use layersmith_testbed::bot::BotOptions;

@@ -12,6 +12,9 @@ pub(super) struct Group {
     pub(super) left_out: Vec<LeftOut>,
 }
 
+/// How long a group's token is: `g`, five digits, `q`.
+pub(super) const TOKEN: usize = 7;
+
 /// What a pattern leaves out, and a second way to say it.
 #[derive(Debug, Clone)]
 pub(super) enum LeftOut {
@@ -224,6 +227,7 @@ fn path(random: &mut Rng) -> String {
 
 fn contents(random: &mut Rng, path: &str) -> Vec<u8> {
     if path.contains(".data/scripts/") {
+        // A first line has an end: pip adds one where there is none.
         let line: &[u8] = one(
             random,
             &[
@@ -232,13 +236,9 @@ fn contents(random: &mut Rng, path: &str) -> Vec<u8> {
                 b"#!python -E\n",
                 b"#!/bin/sh\n",
                 b"",
-                b"#!python",
             ],
         );
-        if line.ends_with(b"\n") {
-            return [line, &text(random)].concat();
-        }
-        return line.to_vec();
+        return [line, &text(random)].concat();
     }
     if path.ends_with("entry_points.txt") {
         return b"[some.group]\nname = module:thing\n".to_vec();

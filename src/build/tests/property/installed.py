@@ -4,7 +4,8 @@
 
 `jobs` is JSON: folders, each with the wheels that go there by one `pip install --target`. What is printed is JSON: by path
 relative to its folder, whether a file is executable, its SHA-256 and its size. A script's first line that names this
-interpreter is given as the one that suits every interpreter; headers are given without the interpreter's own folders.
+interpreter is given as the one that suits every interpreter; headers are given without the interpreter's own folders and
+below the package's normalised name, which pip's versions spell differently.
 """
 
 import functools
@@ -24,8 +25,14 @@ tags.get_supported = functools.lru_cache(None)(tags.get_supported)
 from pip._internal.cli.main import main
 
 OPTIONS = "install --quiet --isolated --disable-pip-version-check --no-cache-dir --no-deps --no-index --no-compile".split()
-HEADERS = re.compile(r"^include/(?:site/)?python[^/]*/")
+HEADERS = re.compile(r"^include/(?:site/)?python[^/]*/([^/]+)/")
 THIS_INTERPRETER = b"#!" + os.fsencode(sys.executable) + b"\n"
+
+
+
+def normalized_headers(match):
+    return "include/" + re.sub("[-_.]+", "-", match[1]).lower() + "/"
+
 
 found = {}
 for target, wheels in json.load(sys.stdin):
@@ -37,7 +44,7 @@ for target, wheels in json.load(sys.stdin):
             with open(file, "rb") as opened:
                 contents = opened.read()
                 is_executable = os.fstat(opened.fileno()).st_mode & 0o111 != 0
-            path = HEADERS.sub("include/", os.path.relpath(file, target))
+            path = HEADERS.sub(normalized_headers, os.path.relpath(file, target))
             if path.startswith("bin/") and contents.startswith(THIS_INTERPRETER):
                 contents = b"#!/usr/bin/env python3\n" + contents[len(THIS_INTERPRETER) :]
             assert path not in found, path

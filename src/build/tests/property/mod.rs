@@ -2,9 +2,9 @@
 
 mod generator;
 
-use self::generator::{Group, groups};
+use self::generator::{Group, TOKEN, groups};
 use super::assembling::source;
-use crate::build::{Exclude, Selection, assemble, verify};
+use crate::build::{Assembled, Exclude, Selection, assemble, verify};
 use layersmith_testbed::tools;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -49,25 +49,26 @@ fn compare(folder: &Path, groups: &[Group]) {
     let (wheels, layers) = (folder.join("wheels"), folder.join("layers"));
     fs::create_dir_all(&wheels).unwrap();
     fs::create_dir_all(&layers).unwrap();
+    let mut tellings = Vec::new();
     for group in groups {
         for (wheel, bytes) in &group.wheels {
             fs::write(wheels.join(wheel.filename()), bytes).unwrap();
         }
-        fs::write(layers.join(format!("{}.zip", group.token)), layer(group)).unwrap();
+        let (assembled, zip) = layer(group);
+        fs::write(layers.join(format!("{}.zip", group.token)), zip).unwrap();
+        tellings.push(told(&assembled));
     }
     unzip(&layers);
     let read = read_by_python(&layers, groups);
-    let mut installed = installed_by_pip(folder, &wheels, groups);
-    for group in groups {
-        let mut expected = BTreeMap::new();
-        let of_group = |path: &str| path.to_lowercase().contains(&group.token);
-        installed.retain(|path, file| {
-            if of_group(path) {
-                expected.insert(path.clone(), file.clone());
-            }
-            !of_group(path)
-        });
+    let mut installed: BTreeMap<String, Files> = BTreeMap::new();
+    for (path, file) in installed_by_pip(folder, &wheels, groups) {
+        let of_group = installed.entry(token_in(&path)).or_default();
+        of_group.insert(path, file);
+    }
+    for (group, told) in groups.iter().zip(tellings) {
+        let mut expected = installed.remove(&group.token).unwrap();
         let mut layer = read[&group.token].clone();
+        assert_same(&layer, &told, group);
         expected.retain(|path, _| is_expected(path, group));
         // Installers need not make scripts executable (PEP 427); here they are, whatever tool made the wheel.
         expected
@@ -75,13 +76,36 @@ fn compare(folder: &Path, groups: &[Group]) {
             .filter(|(path, _)| path.starts_with("bin/"))
             .for_each(|(_, file)| file.0 = true);
         layer.retain(|path, _| !is_of_the_installer(path));
-        assert_eq!(
-            layer, expected,
-            "{} without {:?}",
-            group.token, group.left_out
-        );
+        assert_same(&layer, &expected, group);
     }
     assert!(installed.is_empty(), "of no group: {installed:?}");
+}
+
+/// Fails with the files in which the two differ.
+fn assert_same(layer: &Files, expected: &Files, group: &Group) {
+    let differing = |these: &Files, those: &Files| -> Files {
+        let only = these
+            .iter()
+            .filter(|(path, file)| those.get(*path) != Some(file));
+        only.map(|(path, file)| (path.clone(), file.clone()))
+            .collect()
+    };
+    assert!(
+        layer == expected,
+        "{} without {:?}: the layer has {:#?} and should have {:#?}",
+        group.token,
+        group.left_out,
+        differing(layer, expected),
+        differing(expected, layer)
+    );
+}
+
+/// The word in a path that says which group it is of.
+fn token_in(path: &str) -> String {
+    let path = path.to_lowercase();
+    let is_token = |word: &&[u8]| matches!(word, [b'g', digits @ .., b'q'] if digits.iter().all(u8::is_ascii_digit));
+    let token = path.as_bytes().windows(TOKEN).find(is_token);
+    String::from_utf8(token.unwrap_or_default().to_vec()).unwrap()
 }
 
 /// What pip installed, less what the options leave out and what an installer writes of itself.
@@ -104,7 +128,7 @@ fn is_of_the_installer(path: &str) -> bool {
 }
 
 /// The group's layer, which must not depend on the order of the wheels, nor on how often it is made.
-fn layer(group: &Group) -> Vec<u8> {
+fn layer(group: &Group) -> (Assembled, Vec<u8>) {
     let patterns: Vec<String> = group
         .left_out
         .iter()
@@ -130,17 +154,23 @@ fn layer(group: &Group) -> Vec<u8> {
     for (wheel, bytes) in &group.wheels {
         verify(&mut Cursor::new(bytes), &wheel.filename()).unwrap();
     }
-    let (assembled, zip) = {
-        let (first, second) = (assembled(false), assembled(true));
-        assert!(
-            first == second,
-            "{}: the layer depends on the order of its wheels",
-            group.token
-        );
-        first
-    };
-    assert_eq!(assembled.pins.len(), group.wheels.len());
-    zip
+    let (first, second) = (assembled(false), assembled(true));
+    assert!(
+        first == second,
+        "{}: the layer depends on the order of its wheels",
+        group.token
+    );
+    assert_eq!(first.0.pins.len(), group.wheels.len());
+    first
+}
+
+/// What we say ourselves of a layer's files.
+fn told(assembled: &Assembled) -> Files {
+    let files = assembled.files.iter().map(|file| {
+        let told = (file.is_executable, file.digest.to_string(), file.size);
+        (file.path.clone(), told)
+    });
+    files.collect()
 }
 
 fn unzip(layers: &Path) {
@@ -179,16 +209,23 @@ fn installed_by_pip(folder: &Path, wheels: &Path, groups: &[Group]) -> Files {
     let alone = folder.join("alone");
     fs::create_dir(&alone).unwrap();
     std::os::unix::fs::symlink(pip(), alone.join("pip")).unwrap();
-    let paths: Vec<PathBuf> = groups
-        .iter()
-        .flat_map(|group| &group.wheels)
-        .map(|(wheel, _)| wheels.join(wheel.filename()))
-        .collect();
-    let jobs: Vec<(PathBuf, &[PathBuf])> = paths
-        .chunks(BATCH)
-        .enumerate()
-        .map(|(number, batch)| (folder.join(format!("target{number}")), batch))
-        .collect();
+    let mut jobs: Vec<(PathBuf, Vec<PathBuf>)> = Vec::new();
+    for group in groups {
+        // A group's wheels share files: they go into one folder.
+        if jobs
+            .last()
+            .is_none_or(|(_, batch)| batch.len() + group.wheels.len() > BATCH)
+        {
+            jobs.push((folder.join(format!("target{}", jobs.len())), Vec::new()));
+        }
+        if let Some((_, batch)) = jobs.last_mut() {
+            let paths = group
+                .wheels
+                .iter()
+                .map(|(wheel, _)| wheels.join(wheel.filename()));
+            batch.extend(paths);
+        }
+    }
     let mut command = Command::new(python());
     command
         .args(["-I", "-S", "-c", include_str!("installed.py")])

@@ -1,5 +1,6 @@
 //! What a person reads, situation by situation.
 
+mod audit;
 mod limits;
 mod mistakes;
 mod outcome;
@@ -13,7 +14,7 @@ use crate::plan::{
     Action, BuildFailure, Entry, Outcome, PinChange, Plan, Publication, Reason, RegionFailure,
     pin_changes,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 const URL: &str = "https://github.com/octo/catalog";
@@ -87,6 +88,7 @@ fn entry(layer: &str, target: Target, action: Action) -> Entry {
             format!("layers/{layer}.yaml"),
             Location { line: 2, column: 5 },
         )),
+        packages: BTreeMap::from([("numpy".to_owned(), Location { line: 3, column: 5 })]),
         action,
     }
 }

@@ -1,0 +1,188 @@
+//! The import test of finished layers, remembered: a layer that could be imported once can be imported.
+
+use super::artifacts::ArtifactDirectory;
+use super::derived::DerivedCache;
+use super::elf::WheelFacts;
+use super::error::BuildError;
+use super::layer::Written;
+use super::options::BuildOptions;
+use super::prepare::Preparer;
+use super::sandbox::{ImportTested, Sandbox, test_import};
+use super::settings::{BuildProgress, BuilderSettings};
+use crate::model::ImportTest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use tokio::sync::{OnceCell, Semaphore};
+
+/// To be raised whenever the test comes to try something else.
+const REVISION: &str = "1";
+/// Layers imported at once: a large one takes gigabytes of disk and memory.
+const AT_ONCE: usize = 2;
+
+/// Imports the packages of layers.
+#[derive(Debug)]
+pub(crate) struct Importer {
+    derived: DerivedCache,
+    bwrap: Option<PathBuf>,
+    search_path: Option<OsString>,
+    /// The sandbox, or why there is none, as a sentence.
+    sandbox: OnceCell<Result<Sandbox, String>>,
+    testing: Semaphore,
+}
+
+/// A test that was passed, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Passed {
+    modules: Vec<String>,
+    notes: Vec<String>,
+    loaded: Vec<String>,
+}
+
+impl Importer {
+    pub(crate) fn new(settings: &BuilderSettings, preparer: &Preparer) -> Self {
+        Self {
+            derived: preparer.derived().clone(),
+            bwrap: settings.bwrap.clone(),
+            search_path: settings.search_path.clone(),
+            sandbox: OnceCell::new(),
+            testing: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Imports the modules of the packages asked for, in isolation; where there is none, says so.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`].
+    pub(crate) async fn test(
+        &self,
+        written: &Written,
+        options: &BuildOptions<'_>,
+        facts: &BTreeMap<String, WheelFacts>,
+        artifacts: &ArtifactDirectory,
+        preparer: &Preparer,
+    ) -> Result<ImportTested, BuildError> {
+        let modules = modules(written, options, facts);
+        let (digest, target) = (written.digest.to_string(), options.target.to_string());
+        let mut parts = vec!["import", REVISION, &digest, &target];
+        parts.extend(modules.iter().map(String::as_str));
+        let key = DerivedCache::key(&parts);
+        let io = || BuildError::io("importing a layer");
+        if let Some(kept) = self.derived.get(&key).map_err(io())?
+            && let Ok(passed) = serde_json::from_str::<Passed>(&kept.note)
+        {
+            return Ok(ImportTested {
+                outcome: ImportTest::Passed {
+                    modules: passed.modules,
+                },
+                notes: passed.notes,
+                loaded: passed.loaded,
+            });
+        }
+        let sandbox = self.sandbox.get_or_init(|| self.find_sandbox()).await;
+        let sandbox = match sandbox {
+            Ok(sandbox) => sandbox,
+            Err(reason) => return Ok(skipped(reason.clone())),
+        };
+        let python = options.target.python;
+        let Some(interpreter) = preparer.bytecode().interpreter(python).await else {
+            return Ok(skipped(format!(
+                "there is no CPython {python} where Layersmith runs"
+            )));
+        };
+        // Never closed; should it be, tests go on unbounded.
+        let _permit = self.testing.acquire().await.ok();
+        let working_folder = self.derived.temporary_folder().map_err(io())?;
+        let layer = artifacts.path_of(&written.digest);
+        let tested = test_import(
+            sandbox,
+            &interpreter,
+            options.target,
+            &layer,
+            &modules,
+            &working_folder,
+        )
+        .await
+        .map_err(io())?;
+        if let ImportTest::Passed { modules } = &tested.outcome {
+            let passed = Passed {
+                modules: modules.clone(),
+                notes: tested.notes.clone(),
+                loaded: tested.loaded.clone(),
+            };
+            let note = serde_json::to_string(&passed)
+                .map_err(std::io::Error::other)
+                .map_err(io())?;
+            let (_, size) = self.derived.put(&key, &note, None).map_err(io())?;
+            preparer.wrote(size);
+        }
+        Ok(tested)
+    }
+
+    async fn find_sandbox(&self) -> Result<Sandbox, String> {
+        Sandbox::find(self.bwrap.as_deref(), self.search_path.as_deref())
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The importer with what it needs to test one layer.
+pub(crate) struct Tester<'a> {
+    pub(crate) importer: &'a Importer,
+    pub(crate) options: &'a BuildOptions<'a>,
+    pub(crate) facts: &'a BTreeMap<String, WheelFacts>,
+    pub(crate) artifacts: &'a ArtifactDirectory,
+    pub(crate) preparer: &'a Preparer,
+    pub(crate) on_progress: &'a (dyn Fn(BuildProgress) + Send + Sync),
+}
+
+impl Tester<'_> {
+    /// Imports the packages of a layer that was written.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`].
+    pub(crate) async fn test(&self, written: &Written) -> Result<ImportTested, BuildError> {
+        (self.on_progress)(BuildProgress::Importing);
+        self.importer
+            .test(
+                written,
+                self.options,
+                self.facts,
+                self.artifacts,
+                self.preparer,
+            )
+            .await
+    }
+}
+
+fn skipped(reason: String) -> ImportTested {
+    ImportTested {
+        outcome: ImportTest::Skipped { reason },
+        notes: Vec::new(),
+        loaded: Vec::new(),
+    }
+}
+
+/// The modules of the packages asked for that the layer really has.
+fn modules(
+    written: &Written,
+    options: &BuildOptions<'_>,
+    facts: &BTreeMap<String, WheelFacts>,
+) -> Vec<String> {
+    let is_there = |module: &str| {
+        let path = module.replace('.', "/");
+        written.assembled.files.iter().any(|file| {
+            file.path
+                .strip_prefix(&path)
+                .is_some_and(|rest| rest.starts_with(['/', '.']))
+        })
+    };
+    let packages = options.packages.iter();
+    packages
+        .filter_map(|package| facts.get(package))
+        .flat_map(|facts| facts.modules.iter())
+        .filter(|module| is_there(module))
+        .cloned()
+        .collect()
+}
