@@ -16,6 +16,19 @@ pub struct WheelFile {
     pub size: Option<u64>,
 }
 
+impl WheelFile {
+    /// Stands between the URL of a source distribution and the name of a wheel that was built from it (as a fragment: RFC
+    /// 3986, 3.5). Fetching such a URL gives the source.
+    pub const BUILT: &str = "#built=";
+
+    /// The URL of the source distribution that the wheel was built from, where it comes from no index.
+    #[must_use]
+    pub fn built_from(&self) -> Option<&str> {
+        let (source, filename) = self.url.rsplit_once(Self::BUILT)?;
+        (filename == self.filename).then_some(source)
+    }
+}
+
 /// A package at a version, with the wheel picked for the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedPackage {

@@ -30,6 +30,7 @@ mod yanked;
 mod tests;
 
 pub use error::{Alternatives, ResolveError};
+pub use requirements::requirement;
 pub use resolver::{BuiltWheel, ResolveRequest, Resolver, ResolverSettings};
 pub use source::SourceDistribution;
 pub use tags::SupportedTags;
