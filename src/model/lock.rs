@@ -102,6 +102,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wheel_from_source_is_told_by_its_url() {
+        let of = |url: &str| WheelFile {
+            filename: "a-1-py3-none-any.whl".to_owned(),
+            url: url.to_owned(),
+            sha256: Digest::of(b""),
+            size: None,
+        };
+        let built = of("https://e.com/a-1.tar.gz#built=a-1-py3-none-any.whl");
+        assert_eq!(built.built_from(), Some("https://e.com/a-1.tar.gz"));
+        for other in [
+            "https://e.com/a-1-py3-none-any.whl",
+            "https://e.com/a-1.tar.gz#built=b-1-py3-none-any.whl",
+        ] {
+            assert_eq!(of(other).built_from(), None);
+        }
+    }
+
+    #[test]
     fn names_are_normalised_as_pep_503_says() {
         for name in [
             "friendly-bard",

@@ -14,7 +14,7 @@ async fn desk() -> Desk {
 
 fn regions(desk: &Desk, architecture: &str, regions: &str) {
     let text = format!(
-        "python: [\"{}\"]\narchitectures: [{architecture}]\nregions: {regions}\nindex_url: {}\n",
+        "python: [\"{}\"]\narchitectures: [{architecture}]\nregions: {regions}\ncooldown_days: 3\nindex_url: {}\n",
         python_here(),
         desk.index.url()
     );
