@@ -9,6 +9,7 @@
 //! what comes out: an answer is read as data, bounded, and a package that forges one fools the test of itself.
 
 mod build_system;
+mod control_group;
 mod import_test;
 mod isolation;
 mod processes;

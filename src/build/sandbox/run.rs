@@ -1,5 +1,6 @@
 //! One run from its start to its end: limits, what comes out, and that nothing is left.
 
+use super::control_group::ControlGroup;
 use super::processes::{Census, census_below, kill_inside, resume};
 use std::fmt;
 use std::fs::File;
@@ -53,7 +54,8 @@ impl Limits {
         vec![
             format!("CPU={}", self.processor_seconds),
             format!("AS={}", self.address_space),
-            // The kernel counts those of a user in its namespace (since Linux 5.14), and does not hold root to it.
+            // The kernel counts those of a user in its namespace (since Linux 5.14), and does not hold root to it: see
+            // `control_group`.
             format!("NPROC={}", self.threads),
             format!("NOFILE={}", self.open_files),
             format!("FSIZE={}", self.file_size),
@@ -135,7 +137,13 @@ pub(crate) struct Ended {
 ///
 /// # Errors
 /// When it cannot be started or could not set up the inside, or the answer cannot be kept.
-pub(crate) async fn supervise(mut command: Command, limits: &Limits) -> io::Result<Ended> {
+pub(crate) async fn supervise(command: Command, limits: &Limits) -> io::Result<Ended> {
+    // Dropped last: it can be removed when nothing runs in it.
+    let group = ControlGroup::of_root(limits.threads);
+    let mut command = match &group {
+        Some(group) => group.enter(&command),
+        None => command,
+    };
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
