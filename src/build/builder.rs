@@ -22,23 +22,27 @@ use tokio::sync::Semaphore;
 
 /// Redirects followed for one wheel.
 const REDIRECT_LIMIT: usize = 5;
+/// Source distributions built at once: one may take all processors and gigabytes of memory.
+const SOURCE_BUILDS: usize = 1;
 
 /// Builds layers. Cheap to clone; builds may run at once and share fetched wheels.
 #[derive(Debug, Clone)]
 pub struct Builder {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    client: reqwest::Client,
-    cache: Arc<WheelCache>,
-    preparer: Arc<Preparer>,
-    importer: Importer,
+pub(super) struct Inner {
+    pub(super) client: reqwest::Client,
+    pub(super) cache: Arc<WheelCache>,
+    pub(super) preparer: Arc<Preparer>,
+    pub(super) importer: Importer,
     artifacts: ArtifactDirectory,
     fetching: Semaphore,
+    /// A permit for each source distribution that may be built at once.
+    pub(super) building: Semaphore,
     concurrency: usize,
-    limits: FetchLimits,
+    pub(super) limits: FetchLimits,
 }
 
 impl Builder {
@@ -70,6 +74,7 @@ impl Builder {
                 preparer,
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
+                building: Semaphore::new(SOURCE_BUILDS),
                 concurrency,
                 limits: FetchLimits {
                     retries: settings.retries,
@@ -214,7 +219,7 @@ impl Builder {
     }
 
     /// A package's wheel, from the cache or the network, verified and open.
-    async fn wheel(
+    pub(super) async fn wheel(
         &self,
         package: &LockedPackage,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
@@ -223,6 +228,11 @@ impl Builder {
         let _one_at_a_time = self.inner.cache.lock(&wheel.sha256).await;
         let (reader, cached) = match self.cached(wheel).await? {
             Some(file) => (file, true),
+            None if wheel.built_from().is_some() => {
+                return Err(BuildError::Lost {
+                    wheel: wheel.filename.clone(),
+                });
+            }
             None => {
                 // The semaphore is never closed; should it be, fetching goes on unbounded.
                 let _permit = self.inner.fetching.acquire().await.ok();
@@ -246,7 +256,7 @@ impl Builder {
         Ok(reader)
     }
 
-    async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
+    pub(super) async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
         let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
         blocking(move || {
             inner

@@ -27,7 +27,8 @@ impl WheelCache {
         }
     }
 
-    fn path_of(&self, digest: &Digest) -> PathBuf {
+    /// Where a wheel is, when it is there.
+    pub(crate) fn path_of(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
         self.root.join(&name[..2]).join(format!("{name}.whl"))
     }

@@ -34,6 +34,12 @@ pub enum BuildError {
         /// What is wrong, as a sentence without its subject.
         reason: String,
     },
+    /// A wheel that was built from source is not kept any more, and no index has it.
+    #[error("{wheel} was built from source, and is not kept any more")]
+    Lost {
+        /// Its file name.
+        wheel: String,
+    },
     /// Two wheels put different things at one place.
     #[error("{first} and {second} both hold `{path}`, {difference}")]
     Conflict {
@@ -100,6 +106,7 @@ impl BuildError {
             Self::Fetch { wheel, .. }
             | Self::HashMismatch { wheel, .. }
             | Self::BadWheel { wheel, .. }
+            | Self::Lost { wheel }
             | Self::Conflict { second: wheel, .. } => Some(package_of(wheel)),
             Self::TooLarge { .. }
             | Self::TooManyFiles { .. }
@@ -128,6 +135,9 @@ impl BuildError {
                 "`{wheel}` is not the file that the package index promised: its SHA-256 differs. Nothing was built from it."
             ),
             Self::BadWheel { wheel, reason } => format!("`{wheel}` cannot be used: {reason}."),
+            Self::Lost { wheel } => format!(
+                "`{wheel}` was built from its source, and is not kept any more."
+            ),
             Self::Conflict {
                 path,
                 first,

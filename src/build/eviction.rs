@@ -66,7 +66,7 @@ impl Bounded {
         let mut candidates = Vec::new();
         let mut total = 0;
         for root in &self.roots {
-            collect(root, now, &mut candidates, &mut total)?;
+            collect(root, now, false, &mut candidates, &mut total)?;
         }
         if total <= self.limit {
             return Ok(0);
@@ -90,6 +90,7 @@ impl Bounded {
 fn collect(
     folder: &Path,
     now: SystemTime,
+    is_below_temporary: bool,
     candidates: &mut Vec<Candidate>,
     total: &mut u64,
 ) -> io::Result<()> {
@@ -98,14 +99,15 @@ fn collect(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let is_temporary_folder = folder.file_name().is_some_and(|name| name == "tmp");
+    let is_temporary_folder =
+        is_below_temporary || folder.file_name().is_some_and(|name| name == "tmp");
     for entry in entries {
         let entry = entry?;
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
         if metadata.is_dir() {
-            collect(&entry.path(), now, candidates, total)?;
+            collect(&entry.path(), now, is_temporary_folder, candidates, total)?;
             continue;
         }
         let Ok(used) = metadata.modified() else {
@@ -200,9 +202,16 @@ mod tests {
         let now = SystemTime::now();
         file(root, "wheels/young", 5000, now);
         file(root, "tmp/in-use", 10, now - Duration::from_secs(3600));
+        file(
+            root,
+            "tmp/work/linked",
+            500,
+            now - Duration::from_secs(3600),
+        );
         file(root, "tmp/abandoned", 10, now - 2 * ABANDONED);
         file(root, "wheels/.new-abandoned", 10, now - 2 * ABANDONED);
         Bounded::new(vec![root.join("wheels"), root.join("tmp")], 100).wrote(1, now);
-        assert_eq!(names(root), ["tmp/in-use", "wheels/young"]);
+        assert_eq!(names(root), ["tmp/in-use", "tmp/work", "wheels/young"]);
+        assert!(root.join("tmp/work/linked").is_file());
     }
 }

@@ -51,16 +51,7 @@ pub(crate) async fn fetch(
     limits: FetchLimits,
     on_bytes: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<File, BuildError> {
-    let policy = ExponentialBuilder::default()
-        .with_min_delay(limits.retry_delay)
-        .with_max_times(limits.retries);
-    let file = (|| download(client, cache, wheel, on_bytes))
-        .retry(policy)
-        .when(BuildError::is_transient)
-        .notify(|error, delay| {
-            tracing::info!(wheel = wheel.filename, "{error}; trying again in {delay:?}");
-        })
-        .await?;
+    let file = fetch_file(client, cache, wheel, limits, on_bytes).await?;
     let filename = wheel.filename.clone();
     // Unpacking takes long enough to hold up others.
     let verified = tokio::task::spawn_blocking(move || VerifiedWheel::new(file, &filename))
@@ -70,6 +61,30 @@ pub(crate) async fn fetch(
     cache
         .store(verified, &wheel.sha256)
         .map_err(BuildError::io("storing a wheel"))
+}
+
+/// Fetches a file of the index, a wheel or a source distribution, whose bytes are those of its digest; nobody looked
+/// inside.
+///
+/// # Errors
+/// As [`fetch`], but for what is inside.
+pub(crate) async fn fetch_file(
+    client: &Client,
+    cache: &WheelCache,
+    wheel: &WheelFile,
+    limits: FetchLimits,
+    on_bytes: &(dyn Fn(u64) + Send + Sync),
+) -> Result<NamedTempFile, BuildError> {
+    let policy = ExponentialBuilder::default()
+        .with_min_delay(limits.retry_delay)
+        .with_max_times(limits.retries);
+    (|| download(client, cache, wheel, on_bytes))
+        .retry(policy)
+        .when(BuildError::is_transient)
+        .notify(|error, delay| {
+            tracing::info!(wheel = wheel.filename, "{error}; trying again in {delay:?}");
+        })
+        .await
 }
 
 async fn download(

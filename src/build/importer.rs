@@ -80,8 +80,7 @@ impl Importer {
                 loaded: passed.loaded,
             });
         }
-        let sandbox = self.sandbox.get_or_init(|| self.find_sandbox()).await;
-        let sandbox = match sandbox {
+        let sandbox = match self.sandbox().await {
             Ok(sandbox) => sandbox,
             Err(reason) => return Ok(skipped(reason.clone())),
         };
@@ -118,6 +117,11 @@ impl Importer {
             preparer.wrote(size);
         }
         Ok(tested)
+    }
+
+    /// The sandbox of this machine, or why there is none, as a sentence.
+    pub(crate) async fn sandbox(&self) -> &Result<Sandbox, String> {
+        self.sandbox.get_or_init(|| self.find_sandbox()).await
     }
 
     async fn find_sandbox(&self) -> Result<Sandbox, String> {

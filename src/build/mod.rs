@@ -22,6 +22,7 @@ mod error;
 mod eviction;
 mod exclude;
 mod fetch;
+mod from_source;
 mod hashing;
 mod importer;
 mod judge;
@@ -56,6 +57,7 @@ pub use bytecode::{Interpreter, InterpreterSettings};
 pub use documents::Document;
 pub use error::BuildError;
 pub use exclude::Exclude;
+pub use from_source::{KeptWheel, SourceBuildTools, SourceBuildTurn};
 pub use options::BuildOptions;
 pub use sandbox::{
     BuildSystem, BuiltWheel, ImportTested, NoSandbox, Sandbox, SourceBuildError,

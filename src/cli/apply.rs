@@ -4,7 +4,7 @@ use super::tables::TablesWritten;
 use super::{Backends, Ended, Failure, Output, catalog, plan, tables};
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::model::{LayerName, Target};
-use crate::pipeline::{Carried, Desired, Workshop, carry_out, commit_message};
+use crate::pipeline::{Carried, Desired, SourceBuilds, Workshop, carry_out, commit_message};
 use crate::plan::{Action, Outcome, Plan};
 use crate::settings::Settings;
 use clap::Args;
@@ -49,7 +49,14 @@ pub(super) async fn run(
     };
     let workshop = (backends.workshop)(settings).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    let plan = plan::make(output, &workshop, desired, plan::Look::ForMissing).await?;
+    let plan = plan::make(
+        output,
+        &workshop,
+        desired,
+        plan::Look::ForMissing,
+        SourceBuilds::Permitted,
+    )
+    .await?;
     let done = carry_out_all(output, &workshop, desired, &plan).await;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
     let root = &catalog.root;

@@ -3,7 +3,7 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render::build_as_text;
 use crate::model::{LayerName, Target};
-use crate::pipeline::build_wanted;
+use crate::pipeline::{SourceBuilds, build_wanted};
 use crate::plan::{BuildState, against_publishing, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -81,7 +81,14 @@ pub(super) async fn run(
     let progress = output.progress("Building", wanted.len());
     let (mut text, mut values, mut failed) = (String::new(), Vec::new(), false);
     for wanted in &wanted {
-        let state = build_wanted(&workshop, wanted, request, &desired.policy).await;
+        let state = build_wanted(
+            &workshop,
+            wanted,
+            request,
+            &desired.policy,
+            SourceBuilds::Permitted,
+        )
+        .await;
         progress.done(&format!("{} {}", wanted.layer, wanted.target));
         match state {
             BuildState::Built(build) => {
@@ -109,7 +116,7 @@ pub(super) async fn run(
                 )?;
                 values.push(json!({ "target": wanted.target, "failure": failure }));
             }
-            BuildState::Unknown => {}
+            BuildState::Unknown | BuildState::FromSource(_) => {}
         }
     }
     progress.finish();

@@ -3,7 +3,7 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, Level};
-use crate::pipeline::{Desired, Workshop, build_wanted, settle, upgrade_wanted};
+use crate::pipeline::{Desired, SourceBuilds, Workshop, build_wanted, settle, upgrade_wanted};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -46,7 +46,7 @@ pub(super) async fn run(
     } else {
         Look::ForMissing
     };
-    let mut plan = make(output, &workshop, desired, look).await?;
+    let mut plan = make(output, &workshop, desired, look, SourceBuilds::AfterMerge).await?;
     if options.path.is_file() {
         // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
         plan.entries.retain(|entry| entry.request.is_some());
@@ -62,6 +62,7 @@ pub(super) async fn make(
     workshop: &Workshop,
     desired: &Desired,
     look: Look,
+    sources: SourceBuilds,
 ) -> Result<Plan, Failure> {
     let (versions, builds) = (
         workshop.store.layer_versions().await?,
@@ -69,7 +70,7 @@ pub(super) async fn make(
     );
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    build(output, workshop, desired, &mut wanted, look).await;
+    build(output, workshop, desired, &mut wanted, look, sources).await;
     Ok(plan(
         &wanted,
         &with_new(&builds, &wanted),
@@ -84,6 +85,7 @@ async fn build(
     desired: &Desired,
     wanted: &mut [Wanted],
     look: Look,
+    sources: SourceBuilds,
 ) {
     let missing: Vec<usize> = (0..wanted.len())
         .filter(|&n| look == Look::ForUpgrades || wanted[n].build == BuildState::Unknown)
@@ -102,7 +104,9 @@ async fn build(
             async move {
                 let policy = &desired.policy;
                 let state = match look {
-                    Look::ForMissing => build_wanted(workshop, wanted, request, policy).await,
+                    Look::ForMissing => {
+                        build_wanted(workshop, wanted, request, policy, sources).await
+                    }
                     Look::ForUpgrades => upgrade_wanted(workshop, wanted, request, policy).await,
                 };
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));
@@ -123,7 +127,7 @@ async fn build(
 fn with_new(builds: &[BuildRecord], wanted: &[Wanted]) -> Vec<BuildRecord> {
     let new = wanted.iter().filter_map(|wanted| match &wanted.build {
         BuildState::Built(build) => Some((**build).clone()),
-        BuildState::Unknown | BuildState::Failed(_) => None,
+        BuildState::Unknown | BuildState::FromSource(_) | BuildState::Failed(_) => None,
     });
     builds.iter().cloned().chain(new).collect()
 }

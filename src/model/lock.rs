@@ -16,6 +16,19 @@ pub struct WheelFile {
     pub size: Option<u64>,
 }
 
+impl WheelFile {
+    /// Stands between the URL of a source distribution and the name of a wheel that was built from it (as a fragment: RFC
+    /// 3986, 3.5). Fetching such a URL gives the source.
+    pub const BUILT: &str = "#built=";
+
+    /// The URL of the source distribution that the wheel was built from, where it comes from no index.
+    #[must_use]
+    pub fn built_from(&self) -> Option<&str> {
+        let (source, filename) = self.url.rsplit_once(Self::BUILT)?;
+        (filename == self.filename).then_some(source)
+    }
+}
+
 /// A package at a version, with the wheel picked for the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedPackage {
@@ -87,6 +100,24 @@ pub fn normalize_package_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wheel_from_source_is_told_by_its_url() {
+        let of = |url: &str| WheelFile {
+            filename: "a-1-py3-none-any.whl".to_owned(),
+            url: url.to_owned(),
+            sha256: Digest::of(b""),
+            size: None,
+        };
+        let built = of("https://e.com/a-1.tar.gz#built=a-1-py3-none-any.whl");
+        assert_eq!(built.built_from(), Some("https://e.com/a-1.tar.gz"));
+        for other in [
+            "https://e.com/a-1-py3-none-any.whl",
+            "https://e.com/a-1.tar.gz#built=b-1-py3-none-any.whl",
+        ] {
+            assert_eq!(of(other).built_from(), None);
+        }
+    }
 
     #[test]
     fn names_are_normalised_as_pep_503_says() {

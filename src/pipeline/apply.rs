@@ -9,7 +9,8 @@ use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
 use super::tables::run_trailer;
 use super::{
-    Bot, Carried, Desired, StepFailure, carry_out, commit_message, read_tree, render_tables,
+    Bot, Carried, Desired, SourceBuilds, StepFailure, carry_out, commit_message, read_tree,
+    render_tables,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
@@ -146,7 +147,7 @@ async fn make_plan(
     let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
     let offered = bot.workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    build_missing(bot, journal, desired, &mut wanted).await?;
+    build_missing(bot, journal, desired, &mut wanted, SourceBuilds::Permitted).await?;
     Ok(plan(&wanted, &builds, &versions, &desired.held))
 }
 

@@ -1,11 +1,31 @@
 //! Resolving and building what a plan asks for.
 
 use super::Workshop;
-use crate::build::BuildOptions;
+use super::source_builds::{BuiltFromSource, MissingWheel, from_source};
+use crate::build::{BuildError, BuildOptions};
 use crate::model::{BuildRecord, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
-use crate::resolve::ResolveRequest;
+use crate::resolve::{ResolveError, ResolveRequest};
 use std::time::Duration;
+
+/// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
+/// the code of whoever wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceBuilds {
+    /// They may: what asks for them was merged, or is the caller's own.
+    Permitted,
+    /// Not before the merge. What was built from the same source before is used.
+    AfterMerge,
+}
+
+/// What resolving came to.
+#[derive(Debug)]
+pub(super) enum Resolved {
+    /// Everything is there.
+    Lock(Lock),
+    /// These packages have to be built from source first, and may not be.
+    FromSource(Vec<String>),
+}
 
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
 /// go on, and the person who asked reads it.
@@ -14,45 +34,98 @@ pub async fn build_wanted(
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
+    sources: SourceBuilds,
 ) -> BuildState {
-    match resolve_wanted(workshop, wanted, request, policy).await {
-        Ok(lock) => build_locked(workshop, wanted, request, policy, lock).await,
+    match resolve_wanted(workshop, wanted, request, policy, sources).await {
+        Ok(Resolved::Lock(lock)) => build_locked(workshop, wanted, request, policy, lock).await,
+        Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
         Err(failure) => BuildState::Failed(failure),
     }
 }
 
-/// Finds the versions and wheels of one layer for one target. The resolver bounds how many are at it at once.
+/// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where
+/// there are none. The resolver bounds how many are at it at once.
 pub(super) async fn resolve_wanted(
     workshop: &Workshop,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
-) -> Result<Lock, BuildFailure> {
+    sources: SourceBuilds,
+) -> Result<Resolved, BuildFailure> {
     let others: Vec<Target> = request
         .targets
         .iter()
         .copied()
         .filter(|target| *target != wanted.target)
         .collect();
-    let resolve = ResolveRequest {
-        packages: &request.packages,
-        target: wanted.target,
-        other_targets: &others,
+    let mut packages = request.packages.clone();
+    let mut built: Vec<BuiltFromSource> = Vec::new();
+    let mut unbuilt: Vec<String> = Vec::new();
+    // Every time around, one more of the names that may be built is done with.
+    loop {
+        let wheels: Vec<_> = built.iter().map(BuiltFromSource::wheel).collect();
+        let resolve = ResolveRequest {
+            packages: &packages,
+            other_targets: &others,
+            built: &wheels,
+            allow_build: &request.allow_build,
+            ..asking(workshop, wanted.target, policy)
+        };
+        let error = match workshop.resolver.resolve(&resolve).await {
+            Ok(lock) if unbuilt.is_empty() => return Ok(Resolved::Lock(lock)),
+            Ok(_) => return Ok(Resolved::FromSource(unbuilt)),
+            Err(error) => error,
+        };
+        let Some(missing) = MissingWheel::of(&error)
+            .filter(|missing| request.allow_build.contains(&missing.package))
+            .filter(|missing| !unbuilt.contains(&missing.package))
+        else {
+            return Err(not_resolved(&error));
+        };
+        if let Some(wheel) = built.iter().find(|wheel| wheel.is_of(&missing.package)) {
+            return Err(wheel.of_no_use(&missing));
+        }
+        match from_source(workshop, &resolve, &missing, sources).await? {
+            Some(wheel) => built.push(wheel),
+            None => {
+                // What can be known of the others without it is better known before the merge.
+                let before = packages.len();
+                packages.retain(|asked| asked.name != missing.package);
+                unbuilt.push(missing.package);
+                if packages.is_empty() || packages.len() == before {
+                    return Ok(Resolved::FromSource(unbuilt));
+                }
+            }
+        }
+    }
+}
+
+/// How the policy has everything resolved; no packages.
+pub(super) fn asking<'a>(
+    workshop: &Workshop,
+    target: Target,
+    policy: &'a Policy,
+) -> ResolveRequest<'a> {
+    ResolveRequest {
+        packages: &[],
+        target,
+        other_targets: &[],
         index_url: policy.index_url.as_deref(),
         now: workshop.now(),
         cooldown_days: policy.cooldown_days,
         built: &[],
+        allow_build: &[],
         time_limit: Duration::from_secs(policy.limits.build_seconds),
-    };
-    workshop
-        .resolver
-        .resolve(&resolve)
-        .await
-        .map_err(|error| BuildFailure {
-            message: error.for_people(),
-            package: error.package().map(str::to_owned),
-            transient: error.is_transient(),
-        })
+    }
+}
+
+/// Why there is no lock.
+pub(super) fn not_resolved(error: &ResolveError) -> BuildFailure {
+    BuildFailure {
+        message: error.for_people(),
+        package: error.package().map(str::to_owned),
+        transient: error.is_transient(),
+    }
 }
 
 /// Builds one layer for one target from its lock.
@@ -92,11 +165,7 @@ async fn build_one(
         .builder
         .build(&lock, &options, &|_| {})
         .await
-        .map_err(|error| BuildFailure {
-            message: error.for_people(),
-            package: error.package(),
-            transient: error.is_transient(),
-        })?;
+        .map_err(|error| not_built(&error))?;
     let main = request
         .packages
         .first()
@@ -117,6 +186,15 @@ async fn build_one(
         artifact,
         built_at: now,
     })
+}
+
+/// Why there is no zip.
+pub(super) fn not_built(error: &BuildError) -> BuildFailure {
+    BuildFailure {
+        message: error.for_people(),
+        package: error.package(),
+        transient: error.is_transient(),
+    }
 }
 
 /// The names of the packages that a request asks for.

@@ -16,11 +16,12 @@ mod lanes;
 mod publishing;
 pub mod pull_request;
 mod report;
+mod source_builds;
 mod sweep;
 mod tables;
 mod upgrade;
 
-pub use building::{build_wanted, settle};
+pub use building::{SourceBuilds, build_wanted, settle};
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
 pub use publishing::{Carried, carry_out};

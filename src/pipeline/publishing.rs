@@ -5,6 +5,7 @@
 //! repeated after a crash. One region that fails stops no other.
 
 use super::building::{names, options};
+use super::source_builds::restore;
 use super::{Desired, StepFailure, Workshop};
 use crate::build::BuildOptions;
 use crate::model::{
@@ -82,7 +83,7 @@ async fn publish(
         already: publication.already.clone(),
         failed: Vec::new(),
     };
-    let zip = match read_zip(workshop, build, layer).await {
+    let zip = match read_zip(workshop, build, layer, policy).await {
         Ok(zip) => zip,
         Err(failure) if failure.transient => return Err(failure),
         // Another try would not help, and the other layers do not wait for it.
@@ -152,6 +153,7 @@ async fn read_zip(
     workshop: &Workshop,
     build: &BuildRecord,
     layer: Option<&LayerRequest>,
+    policy: &Policy,
 ) -> Result<Bytes, StepFailure> {
     let digest = &build.artifact.digest;
     let artifacts = workshop.builder.artifacts();
@@ -173,6 +175,12 @@ async fn read_zip(
         Some(layer) => options(layer, &packages, build.target, today),
         None => BuildOptions::plain(build.target, today),
     };
+    restore(workshop, &build.lock, build.target, policy)
+        .await
+        .map_err(|failure| StepFailure {
+            message: failure.message,
+            transient: failure.transient,
+        })?;
     workshop
         .builder
         .build(&build.lock, &options, &|_| {})

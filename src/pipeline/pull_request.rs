@@ -4,7 +4,7 @@
 //! their verified digests only. The policy is the base branch's.
 
 use super::journal::Journal;
-use super::{Bot, Desired, StepFailure, building, read_policy, read_tree, retained};
+use super::{Bot, Desired, SourceBuilds, StepFailure, building, read_policy, read_tree, retained};
 use crate::github::render::{self, PlanView, Progress, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
@@ -234,7 +234,7 @@ async fn make_plan(
         .into_iter()
         .partition(|wanted| read.changed.contains(&wanted.layer));
     if !over_limit {
-        build_missing(bot, journal, desired, &mut ours).await?;
+        build_missing(bot, journal, desired, &mut ours, SourceBuilds::AfterMerge).await?;
     }
     let (our_versions, other_versions): (Vec<_>, Vec<_>) = versions
         .into_iter()
@@ -256,6 +256,7 @@ pub(super) async fn build_missing(
     journal: &Journal<'_>,
     desired: &Desired,
     wanted: &mut [Wanted],
+    sources: SourceBuilds,
 ) -> Result<(), StepFailure> {
     let builds = wanted.iter().map(|wanted| async {
         let (BuildState::Unknown, Some(request)) =
@@ -264,7 +265,8 @@ pub(super) async fn build_missing(
             return Ok(wanted.build.clone());
         };
         let name = format!("build/{}/{}", wanted.layer, wanted.target);
-        let build = building::build_wanted(&bot.workshop, wanted, request, &desired.policy);
+        let build =
+            building::build_wanted(&bot.workshop, wanted, request, &desired.policy, sources);
         journal.step(&name, async { Ok(build.await) }).await
     });
     let states: Vec<Result<BuildState, StepFailure>> = join_all(builds).await;

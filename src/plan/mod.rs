@@ -4,12 +4,14 @@
 //! Deliberately absent: doing any of it, resolving, the order and retries of steps, and every word a person reads.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod live;
 mod outcome;
 mod pins;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
+use live::{main_version, most_common, regions_of};
 pub use outcome::{Outcome, RegionFailure};
 pub use pins::{PinChange, pin_changes};
 pub use verdict::against_publishing;
@@ -50,6 +52,8 @@ pub struct Wanted {
 pub enum BuildState {
     /// Nothing: it has to be resolved and built first.
     Unknown,
+    /// These packages (normalised names) have no wheel and are built from source, which is not done before the merge.
+    FromSource(Vec<String>),
     /// It is built.
     Built(Box<BuildRecord>),
     /// It cannot be built.
@@ -61,7 +65,7 @@ impl BuildState {
     #[must_use]
     pub fn blamed(&self) -> Option<&str> {
         match self {
-            Self::Unknown => None,
+            Self::Unknown | Self::FromSource(_) => None,
             Self::Built(build) => build.artifact.report.package_to_blame(),
             Self::Failed(failure) => failure.package.as_deref(),
         }
@@ -155,6 +159,9 @@ pub struct Entry {
     /// Where the packages asked for (normalised names) stand in it.
     #[serde(default)]
     pub packages: BTreeMap<String, Location>,
+    /// Packages (normalised names) without a wheel that are built from source first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_source: Vec<String>,
     /// What is to be done.
     pub action: Action,
 }
@@ -268,6 +275,10 @@ pub fn plan(
                 target: wanted.target,
                 request: Some((wanted.path.clone(), wanted.location)),
                 packages: wanted.packages.clone(),
+                from_source: match &wanted.build {
+                    BuildState::FromSource(packages) => packages.clone(),
+                    _ => Vec::new(),
+                },
                 action: action_for(wanted, &live, builds),
             }
         })
@@ -280,6 +291,7 @@ pub fn plan(
         target,
         request: None,
         packages: BTreeMap::new(),
+        from_source: Vec::new(),
         action: Action::Retire {
             version: main_version(&live).unwrap_or_default(),
             regions: regions_of(&live),
@@ -291,7 +303,7 @@ pub fn plan(
 
 fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -> Action {
     let build = match &wanted.build {
-        BuildState::Unknown => return Action::Build,
+        BuildState::Unknown | BuildState::FromSource(_) => return Action::Build,
         BuildState::Failed(failure) => {
             return Action::Blocked {
                 failure: failure.clone(),
@@ -369,26 +381,4 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
         previous_version: previous.map(|version| version.version.clone()),
         changes: pin_changes(previous_pins.unwrap_or_default(), &build.artifact.pins),
     }))
-}
-
-fn regions_of(versions: &[&LayerVersion]) -> Vec<Region> {
-    let regions: BTreeSet<&Region> = versions.iter().map(|version| &version.key.region).collect();
-    regions.into_iter().cloned().collect()
-}
-
-fn main_version(live: &[&LayerVersion]) -> Option<String> {
-    most_common(live).map(|version| version.version.clone())
-}
-
-/// One of the versions whose zip is live in most regions; of equals the one with the smallest digest.
-fn most_common<'a>(live: &[&'a LayerVersion]) -> Option<&'a LayerVersion> {
-    let mut counts: BTreeMap<Digest, (usize, &'a LayerVersion)> = BTreeMap::new();
-    for version in live {
-        counts.entry(version.key.digest).or_insert((0, version)).0 += 1;
-    }
-    counts
-        .into_values()
-        .rev()
-        .max_by_key(|(count, _)| *count)
-        .map(|(_, version)| version)
 }

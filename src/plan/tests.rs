@@ -113,6 +113,16 @@ fn what_was_never_built_is_built_first() {
 }
 
 #[test]
+fn what_is_built_from_source_first_says_so() {
+    let mut wanted = wanted_of(&request("pandas"), &[]);
+    wanted[0].build = BuildState::FromSource(vec!["numpy".to_owned()]);
+    let plan = plan(&wanted, &[], &[], &BTreeSet::new());
+    assert_eq!(plan.entries[0].action, Action::Build);
+    assert_eq!(plan.entries[0].from_source, ["numpy"]);
+    assert!(plan.blocked().next().is_none() && !plan.is_empty());
+}
+
+#[test]
 fn what_is_not_live_is_published_everywhere() {
     let request = request("pandas");
     let Action::Publish(publication) = check(&request, Some(build(&request, "2.0")), &[], &[])

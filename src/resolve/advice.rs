@@ -47,13 +47,17 @@ impl Resolver {
         }
     }
 
-    /// What can be had where `package` has no wheel for the request's target; `asked` is the requirement that needs it.
+    /// What can be had where `package` has no wheel for the request's target and may not be built from source;
+    /// `asked` is the requirement that needs it.
     pub(crate) async fn alternatives(
         &self,
         request: &ResolveRequest<'_>,
         asked: Option<(&Requirement, &str)>,
         package: &str,
     ) -> Alternatives {
+        if request.allow_build.iter().any(|name| name == package) {
+            return Alternatives::default();
+        }
         let search = async {
             let version = async {
                 let (asked, line) = asked?;

@@ -5,7 +5,7 @@
 //! A lock answers the same request again while it is fresh; what cannot be resolved is told of the fewest requirements
 //! that cannot, with what can be had instead. Deliberately absent: fetching wheels (that is `build`), deciding when to
 //! resolve (that is `pipeline`), and building source distributions: they are found here, but only wheels are considered,
-//! so that resolving runs nobody's code.
+//! of the index and those that were built before, so that resolving runs nobody's code.
 
 mod advice;
 mod compile;
@@ -30,6 +30,7 @@ mod yanked;
 mod tests;
 
 pub use error::{Alternatives, ResolveError};
+pub use requirements::requirement;
 pub use resolver::{BuiltWheel, ResolveRequest, Resolver, ResolverSettings};
 pub use source::SourceDistribution;
 pub use tags::SupportedTags;

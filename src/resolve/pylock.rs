@@ -50,7 +50,10 @@ pub(crate) fn read(
     built: &[BuiltWheel<'_>],
 ) -> Result<Lock, ResolveError> {
     let pylock = parse(text)?;
-    let tags = SupportedTags::of(target);
+    let tags = Tags {
+        index: SupportedTags::of(target),
+        built: SupportedTags::with_built(target),
+    };
     let mut packages = pylock
         .packages
         .into_iter()
@@ -121,9 +124,15 @@ fn parse(text: &str) -> Result<Pylock, ResolveError> {
     Ok(pylock)
 }
 
+/// What a target takes of the index, and what of the wheels that were built here.
+struct Tags {
+    index: SupportedTags,
+    built: SupportedTags,
+}
+
 fn lock_package(
     package: Package,
-    tags: &SupportedTags,
+    tags: &Tags,
     target: Target,
     built: &[BuiltWheel<'_>],
 ) -> Result<LockedPackage, ResolveError> {
@@ -138,10 +147,17 @@ fn lock_package(
     let mut candidates = Vec::new();
     for wheel in package.wheels {
         let filename = wheel_filename(&wheel).map_err(unusable)?;
-        candidates.push((filename, wheel));
+        let built = built_here(&filename, &wheel, built);
+        if built.is_some() || tags.index.rank(&filename).is_some() {
+            candidates.push((filename, wheel, built));
+        }
     }
-    let best = tags.best(candidates.iter().map(|(name, wheel)| (name, (name, wheel))));
-    let Some((filename, wheel)) = best else {
+    let best = tags.built.best(
+        candidates
+            .iter()
+            .map(|(name, wheel, built)| (name, (name, wheel, built))),
+    );
+    let Some((filename, wheel, built)) = best else {
         return Err(ResolveError::NoWheel {
             release: format!("{name}=={version}"),
             package: name,
@@ -155,14 +171,7 @@ fn lock_package(
             "its wheel `{filename}` belongs to something else than {name} {version}"
         )));
     }
-    let is_local = wheel
-        .url
-        .as_deref()
-        .is_some_and(|url| url.starts_with("file:"));
-    let wheel = match built
-        .iter()
-        .find(|built| is_local && built.filename == filename.to_string())
-    {
+    let wheel = match built {
         Some(built) => built_file(built),
         None => wheel_file(filename, wheel).map_err(unusable)?,
     };
@@ -172,6 +181,18 @@ fn lock_package(
         wheel,
         yanked: None,
     })
+}
+
+/// The wheel built by us that a file of the lock is; a file of this machine is no other.
+fn built_here<'a>(
+    filename: &WheelFilename,
+    wheel: &PackageFile,
+    built: &'a [BuiltWheel<'a>],
+) -> Option<&'a BuiltWheel<'a>> {
+    let url = wheel.url.as_deref()?;
+    let mut built = built.iter();
+    url.starts_with("file:")
+        .then(|| built.find(|built| built.filename == filename.to_string()))?
 }
 
 fn wheel_filename(wheel: &PackageFile) -> Result<WheelFilename, String> {

@@ -1,7 +1,7 @@
 //! Requirements as uv reads them, a line each.
 
 use super::error::ResolveError;
-use crate::model::Requirement;
+use crate::model::{Location, Requirement, normalize_package_name};
 use pep508_rs::{VerbatimUrl, VersionOrUrl};
 use std::str::FromStr;
 
@@ -20,6 +20,24 @@ pub(crate) fn joined(lines: &[impl AsRef<str>]) -> String {
     lines.sort_unstable();
     lines.dedup();
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A requirement that stands in no request file, such as one of a build.
+///
+/// # Errors
+/// [`ResolveError::Unusable`].
+pub fn requirement(text: &str) -> Result<Requirement, ResolveError> {
+    let parsed = pep508_rs::Requirement::<VerbatimUrl>::from_str(text).map_err(|_| {
+        ResolveError::Unusable {
+            package: text.chars().take(200).collect(),
+            reason: "it is not a requirement as PEP 508 writes them".to_owned(),
+        }
+    })?;
+    Ok(Requirement {
+        name: normalize_package_name(parsed.name.as_ref()),
+        text: parsed.to_string(),
+        location: Location::START,
+    })
 }
 
 /// A requirement without its restriction to versions; `None` when it has none.

@@ -74,6 +74,8 @@ pub struct ResolveRequest<'a> {
     pub cooldown_days: u32,
     /// Wheels to consider besides the index's.
     pub built: &'a [BuiltWheel<'a>],
+    /// Packages (normalised names) that may be built from source: should one have no wheel, nothing else is looked for.
+    pub allow_build: &'a [String],
     /// The longest a run of uv may take; the settings' limit holds as well.
     pub time_limit: Duration,
 }

@@ -4,7 +4,7 @@ use super::compile::{Compiled, Kind};
 use super::error::ResolveError;
 use super::resolver::{ResolveRequest, Resolver};
 use super::{pylock, requirements};
-use crate::model::Digest;
+use crate::model::{Digest, WheelFile};
 use serde::{Deserialize, Serialize};
 
 /// A source distribution to fetch (PEP 517; "sdist").
@@ -29,7 +29,7 @@ impl SourceDistribution {
     /// gives the source; the wheel itself is only to be had by its digest, from whoever built it.
     #[must_use]
     pub fn url_of_built(&self, wheel: &str) -> String {
-        format!("{}#built={wheel}", self.url)
+        format!("{}{}{wheel}", self.url, WheelFile::BUILT)
     }
 }
 

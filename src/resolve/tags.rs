@@ -37,8 +37,20 @@ impl SupportedTags {
     /// The tags of a target.
     #[must_use]
     pub fn of(target: Target) -> Self {
+        Self::on(target, platforms(target))
+    }
+
+    /// The same and `linux_x86_64` as the last platform: for wheels that were built here. Which versions of the C library
+    /// they need is seen in them.
+    #[must_use]
+    pub fn with_built(target: Target) -> Self {
+        let mut platforms = platforms(target);
+        platforms.push(format!("linux_{}", target.architecture.machine()));
+        Self::on(target, platforms)
+    }
+
+    fn on(target: Target, platforms: Vec<String>) -> Self {
         let minor = target.python.minor();
-        let platforms = platforms(target);
         let own = format!("cp3{minor}");
         let mut tags: Vec<(String, String, String)> = Vec::new();
         let mut add = |python: &str, abi: &str, platforms: &[String]| {
@@ -188,6 +200,21 @@ mod tests {
             "py314-none-any",
         ];
         assert_eq!(ranked("p3.13", &wrong), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_built_here_need_not_say_its_c_library() {
+        let built = SupportedTags::with_built("p3.13".parse().unwrap());
+        let suits = |tags: &str| built.rank(&wheel(tags)).is_some();
+        assert!(suits("cp313-cp313-linux_x86_64") && suits("py3-none-any"));
+        assert!(suits("cp313-cp313-manylinux_2_34_x86_64"));
+        for wrong in [
+            "cp313-cp313-linux_aarch64",
+            "cp312-cp312-linux_x86_64",
+            "cp313-cp313-manylinux_2_35_x86_64",
+        ] {
+            assert!(!suits(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod command_line;
 mod commands;
 mod conversation;
 mod documents;
+mod from_source;
 mod fuzz_corpus;
 mod git_trouble;
 mod intake;

@@ -95,8 +95,12 @@ fn component(package: &Package<'_>) -> Value {
     if !licenses.is_empty() {
         component["licenses"] = Value::Array(licenses);
     }
-    let distribution = public_address(&package.wheel.url).map(|url| {
-        json!({ "type": "distribution", "url": url, "hashes": [sha256(&package.wheel.sha256)] })
+    let distribution = public_address(&package.wheel.url).map(|url| match package.wheel.built_from() {
+        // The digest is that of the wheel, which is nowhere to be fetched.
+        Some(_) => json!({ "type": "source-distribution", "url": url }),
+        None => {
+            json!({ "type": "distribution", "url": url, "hashes": [sha256(&package.wheel.sha256)] })
+        }
     });
     let website = metadata.homepage.as_deref().and_then(public_address);
     let website = website.map(|url| json!({ "type": "website", "url": url }));

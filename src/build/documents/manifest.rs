@@ -50,6 +50,9 @@ struct Package<'a> {
     size: Option<u64>,
     /// Without credentials and query; `null` for what did not come from the web.
     url: Option<String>,
+    /// Where the source distribution is that the wheel was built from, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    built_from: Option<String>,
     requires_python: Option<&'a str>,
 }
 
@@ -122,7 +125,11 @@ pub(super) fn write<W: Write>(input: &Input<'_>, out: W) -> io::Result<()> {
                 wheel: &package.wheel.filename,
                 sha256: package.wheel.sha256,
                 size: package.wheel.size,
-                url: public_address(&package.wheel.url),
+                url: match package.wheel.built_from() {
+                    Some(_) => None,
+                    None => public_address(&package.wheel.url),
+                },
+                built_from: package.wheel.built_from().and_then(public_address),
                 requires_python: package.metadata.requires_python.as_deref(),
             })
             .collect(),

@@ -234,6 +234,32 @@ fn pip_reads_the_requirements_with_their_hashes() {
 }
 
 #[test]
+fn a_wheel_built_from_source_is_not_said_to_be_on_the_index() {
+    let mut layer = layer();
+    let wheel = &mut layer.locked[2].wheel;
+    wheel.url = format!(
+        "https://u:p@files.example/gamma-3.0.tar.gz#built={}",
+        wheel.filename
+    );
+    let json =
+        |document| -> serde_json::Value { serde_json::from_str(&text(&layer, document)).unwrap() };
+    let source = "https://files.example/gamma-3.0.tar.gz";
+    assert_eq!(
+        json(Document::Sbom)["components"][2]["externalReferences"],
+        serde_json::json!([{ "type": "source-distribution", "url": source }])
+    );
+    let package = &json(Document::Manifest)["packages"][2];
+    assert!(package["url"].is_null());
+    assert_eq!(package["built_from"], source);
+    let last = text(&layer, Document::Requirements);
+    let last = last.lines().last().unwrap();
+    assert!(
+        last.ends_with("  # built from source: the index has no such wheel"),
+        "{last}"
+    );
+}
+
+#[test]
 fn licences_are_told_and_unknown_ones_are_called_so() {
     let document: serde_json::Value =
         serde_json::from_str(&text(&layer(), Document::Licenses)).unwrap();

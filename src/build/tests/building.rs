@@ -122,6 +122,24 @@ fn wheels() -> [TestWheel; 2] {
 }
 
 #[tokio::test]
+async fn a_wheel_built_from_source_is_never_fetched() {
+    let wheels = wheels();
+    let bench = Bench::start(&wheels).await;
+    let mut lock = lock(&wheels, &bench.base);
+    bench.build(&lock).await.unwrap();
+    let wheel = &mut lock.packages[0].wheel;
+    wheel.url = format!("{}/alpha-1.0.tar.gz#built={}", bench.base, wheel.filename);
+    let (digest, served) = (wheel.sha256, bench.served());
+    bench.build(&lock).await.unwrap();
+    std::fs::remove_file(bench.cached(&digest)).unwrap();
+    let error = bench.build(&lock).await.unwrap_err();
+    assert!(matches!(error, BuildError::Lost { .. }), "{error:?}");
+    assert_eq!(error.package().as_deref(), Some("alpha"));
+    assert!(!error.is_transient());
+    assert_eq!(bench.served(), served);
+}
+
+#[tokio::test]
 async fn cold_warm_and_in_another_order_the_artifact_is_the_same() {
     let wheels = wheels();
     let bench = Bench::start(&wheels).await;

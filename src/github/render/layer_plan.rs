@@ -65,6 +65,7 @@ fn state(entries: &[&Entry], code: fn(&str) -> String) -> String {
     for entry in entries {
         let phrase = match &entry.action {
             Action::Keep { version: kept, .. } => format!("{} as it is", version(kept)),
+            Action::Build if !entry.from_source.is_empty() => "to be built from source".to_owned(),
             Action::Build => "to be built first".to_owned(),
             Action::Publish(publication) => {
                 let new = version(&publication.build.version);
@@ -250,6 +251,28 @@ fn reasons(entries: &[&Entry]) -> Vec<String> {
                 "❌ Not possible for"
             };
             format!("{what} {}:{}", targets(&blocked), reason(&failure.message))
+        })
+        .chain(from_source(entries))
+        .collect()
+}
+
+/// What is built from source, each package once with its targets.
+fn from_source(entries: &[&Entry]) -> Vec<String> {
+    let mut packages: BTreeMap<&str, Vec<Target>> = BTreeMap::new();
+    for entry in entries {
+        for package in &entry.from_source {
+            packages.entry(package).or_default().push(entry.target);
+        }
+    }
+    packages
+        .into_iter()
+        .map(|(package, of)| {
+            format!(
+                "{} has no wheel for {}; it is built from source after the merge, because `allow_build` names it. \
+                 That runs the code of its authors, isolated. What it depends on and how large the layer is are known then.",
+                code(&cut(package, VERSION_LIMIT)),
+                targets(&of)
+            )
         })
         .collect()
 }

@@ -14,6 +14,8 @@ pub(super) struct Tally<'a> {
     pub leave: Vec<(&'a Entry, &'a Publication)>,
     /// To be deprecated.
     pub retire: Vec<&'a Entry>,
+    /// Not known before packages of theirs are built from source.
+    pub source: Vec<&'a Entry>,
     /// Not known before they are built.
     pub build: Vec<&'a Entry>,
     /// What is not possible for good: each reason of each layer once.
@@ -28,6 +30,7 @@ impl<'a> Tally<'a> {
         for entry in plan.entries.iter().filter(|entry| concerns(entry)) {
             match &entry.action {
                 Action::Keep { .. } => {}
+                Action::Build if !entry.from_source.is_empty() => tally.source.push(entry),
                 Action::Build => tally.build.push(entry),
                 Action::Publish(publication) if publication.regions.is_empty() => {
                     tally.leave.push((entry, publication));
@@ -52,6 +55,12 @@ impl<'a> Tally<'a> {
             let regions = region_span(self.publish.iter().map(|(_, it)| it.regions.len()));
             let what = extent(self.publish.iter().map(|(entry, _)| build_of(entry)));
             parts.push(format!("{what} would be published to {regions}{when}"));
+        }
+        if !self.source.is_empty() {
+            let what = extent(self.source.iter().map(|entry| build_of(entry)));
+            parts.push(format!(
+                "{what} would be built from source and published{when}"
+            ));
         }
         if !self.build.is_empty() {
             let what = extent(self.build.iter().map(|entry| build_of(entry)));

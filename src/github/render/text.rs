@@ -28,7 +28,7 @@ pub fn plan_as_text(plan: &Plan, problems: &[Problem]) -> String {
             (layer, listed) = (Some(&entry.layer), None);
         }
         let target = entry.target.to_string();
-        text.push_str(&format!("  {target:<12} {}\n", action_text(&entry.action)));
+        text.push_str(&format!("  {target:<12} {}\n", action_text(entry)));
         for remark in remarks(&entry.action) {
             text.push_str(&format!("{SHIFT}{}\n", indented(&remark)));
         }
@@ -68,12 +68,16 @@ fn problems_text(problems: &[Problem]) -> String {
     text
 }
 
-fn action_text(action: &Action) -> String {
-    match action {
+fn action_text(entry: &Entry) -> String {
+    match &entry.action {
         Action::Keep { version, regions } => format!(
             "keep      {}, live in {}",
             line(version),
             count(regions.len(), "region")
+        ),
+        Action::Build if !entry.from_source.is_empty() => format!(
+            "build     {}: no wheel, built from source by `apply`, because `allow_build` names it",
+            line(&entry.from_source.join(", "))
         ),
         Action::Build => "build     known once it is built".to_owned(),
         Action::Publish(publication) => publication_text(publication),
@@ -182,7 +186,7 @@ pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
                 )
             } else {
                 let pending = row.is_missing() || row.is_unfinished_retirement();
-                let action = row.entry.map(|entry| action_text(&entry.action));
+                let action = row.entry.map(action_text);
                 let mark = if pending { "NOT DONE  " } else { "" };
                 format!("{mark}{}", action.unwrap_or_default())
             };

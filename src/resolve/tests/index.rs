@@ -233,6 +233,7 @@ impl Bench {
             now: NOW.parse().unwrap(),
             cooldown_days: 0,
             built: &[],
+            allow_build: &[],
             time_limit: Duration::from_secs(60),
         }
     }

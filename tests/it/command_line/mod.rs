@@ -3,6 +3,7 @@
 mod applying;
 mod asking;
 mod checking;
+mod from_source;
 mod manners;
 mod trouble;
 mod upgrading;

@@ -89,6 +89,7 @@ fn entry(layer: &str, target: Target, action: Action) -> Entry {
             Location { line: 2, column: 5 },
         )),
         packages: BTreeMap::from([("numpy".to_owned(), Location { line: 3, column: 5 })]),
+        from_source: Vec::new(),
         action,
     }
 }

@@ -1,8 +1,9 @@
-//! A package index with wheels made in code.
+//! A package index with wheels and source distributions made in code.
 //!
 //! Pages as HTML (PEP 503) and JSON (PEP 691, with sizes and upload times of PEP 700), metadata beside each wheel (PEP 658),
 //! and sabotage for what can go wrong on the way.
 
+mod source;
 mod wheel;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use source::SourceDistribution;
 pub use wheel::Wheel;
 
 const JSON: &str = "application/vnd.pypi.simple.v1+json";
@@ -59,7 +61,8 @@ struct Shelf {
 #[derive(Clone)]
 struct File {
     content: Bytes,
-    metadata: Bytes,
+    /// Of a wheel.
+    metadata: Option<Bytes>,
     requires_python: Option<String>,
     upload_time: String,
     yanked: Option<String>,
@@ -109,19 +112,33 @@ impl PackageIndex {
         let (project, filename) = (wheel.normalized_name(), wheel.filename());
         let file = File {
             content: Bytes::from(wheel.bytes()),
-            metadata: Bytes::from(wheel.metadata()),
+            metadata: Some(Bytes::from(wheel.metadata())),
             requires_python: wheel.requires_python,
             upload_time: wheel.upload_time,
             yanked: wheel.yanked,
             sabotage: None,
         };
+        self.add(project, filename, file)
+    }
+
+    /// Adds a source distribution (or replaces the one of the same filename); answers its SHA-256 in hexadecimal.
+    pub fn publish_source(&self, source: &SourceDistribution) -> String {
+        let file = File {
+            content: Bytes::from(source.bytes()),
+            metadata: None,
+            requires_python: None,
+            upload_time: wheel::LONG_AGO.to_owned(),
+            yanked: None,
+            sabotage: None,
+        };
+        self.add(source.normalized_name(), source.filename(), file)
+    }
+
+    fn add(&self, project: String, filename: String, file: File) -> String {
         let digest = hex(&sha256(&file.content));
         self.shelf(|shelf| {
-            shelf
-                .projects
-                .entry(project)
-                .or_default()
-                .insert(filename, file)
+            let files = shelf.projects.entry(project).or_default();
+            files.insert(filename, file)
         });
         digest
     }
@@ -223,7 +240,7 @@ async fn project(
             .collect();
         let versions: std::collections::BTreeSet<&str> = files
             .keys()
-            .filter_map(|filename| filename.split('-').nth(1))
+            .filter_map(|filename| filename.trim_end_matches(".zip").split('-').nth(1))
             .collect();
         return page(JSON, json!({"meta": {"api-version": "1.1"}, "name": name, "versions": versions, "files": listed}).to_string());
     }
@@ -251,7 +268,10 @@ async fn file(State(shared): State<Shared>, Path(filename): Path<String>, uri: U
         return empty(StatusCode::NOT_FOUND);
     };
     if wanted != filename {
-        return page("application/octet-stream", file.metadata);
+        return match file.metadata {
+            Some(metadata) => page("application/octet-stream", metadata),
+            None => empty(StatusCode::NOT_FOUND),
+        };
     }
     match file.sabotage {
         Some(Sabotage::NotFound) => empty(StatusCode::NOT_FOUND),
@@ -275,7 +295,10 @@ async fn file(State(shared): State<Shared>, Path(filename): Path<String>, uri: U
 }
 
 fn described(filename: &str, file: &File) -> Value {
-    let metadata = json!({"sha256": hex(&sha256(&file.metadata))});
+    let metadata = file.metadata.as_ref().map_or(
+        json!(false),
+        |metadata| json!({"sha256": hex(&sha256(metadata))}),
+    );
     json!({
         "filename": filename, "url": format!("/files/{filename}"), "hashes": {"sha256": file.stated_digest()},
         "requires-python": file.requires_python, "size": file.content.len(), "upload-time": file.upload_time, "core-metadata": metadata,
@@ -300,9 +323,13 @@ fn link(filename: &str, file: &File) -> String {
         .as_ref()
         .map(|reason| format!(" data-yanked=\"{}\"", escape(reason)))
         .unwrap_or_default();
-    let metadata = hex(&sha256(&file.metadata));
+    let metadata = file
+        .metadata
+        .as_ref()
+        .map(|metadata| format!(" data-core-metadata=\"sha256={}\"", hex(&sha256(metadata))))
+        .unwrap_or_default();
     format!(
-        "<a href=\"/files/{filename}#sha256={}\"{python}{yanked} data-core-metadata=\"sha256={metadata}\">{filename}</a><br>\n",
+        "<a href=\"/files/{filename}#sha256={}\"{python}{yanked}{metadata}>{filename}</a><br>\n",
         file.stated_digest()
     )
 }

@@ -8,7 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// When a wheel that does not say was uploaded: long before any cooldown.
-const LONG_AGO: &str = "2026-01-01T00:00:00Z";
+pub(super) const LONG_AGO: &str = "2026-01-01T00:00:00Z";
 
 /// A wheel to be. `Wheel::new("demo-package", "1.2.0")` is an empty `py3-none-any` one.
 #[derive(Clone, Debug)]
