@@ -111,7 +111,7 @@ async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
         store: Arc::new(open_store(settings)?),
         registry: registry(settings).await?,
         resolver: resolver(settings),
-        builder: Builder::new(builder_settings(settings, artifacts))?,
+        builder: Builder::new(builder_settings(settings, artifacts)),
         clock: Arc::new(now),
         building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
     })

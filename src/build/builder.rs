@@ -6,6 +6,7 @@ use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
+use super::http::Http;
 use super::importer::{Importer, Tester};
 use super::judge;
 use super::layer::{self, Making, Written};
@@ -20,8 +21,6 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Redirects followed for one wheel.
-const REDIRECT_LIMIT: usize = 5;
 /// Source distributions built at once: one may take all processors and gigabytes of memory.
 const SOURCE_BUILDS: usize = 1;
 
@@ -33,7 +32,7 @@ pub struct Builder {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) client: reqwest::Client,
+    pub(super) http: Http,
     pub(super) cache: Arc<WheelCache>,
     pub(super) preparer: Arc<Preparer>,
     pub(super) importer: Importer,
@@ -47,18 +46,8 @@ pub(super) struct Inner {
 
 impl Builder {
     /// A builder; no folder is touched yet.
-    ///
-    /// # Errors
-    /// [`BuildError::Io`] when the machine's certificates cannot be used.
-    pub fn new(settings: BuilderSettings) -> Result<Self, BuildError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("layersmith/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.read_timeout)
-            .redirect(reqwest::redirect::Policy::limited(REDIRECT_LIMIT))
-            .build()
-            .map_err(io::Error::other)
-            .map_err(BuildError::io("setting up HTTP"))?;
+    #[must_use]
+    pub fn new(settings: BuilderSettings) -> Self {
         let concurrency = settings.concurrency.max(1);
         let preparer = Arc::new(Preparer::new(
             &settings.cache_dir,
@@ -66,9 +55,9 @@ impl Builder {
             settings.interpreters.clone(),
             settings.compilers,
         ));
-        Ok(Self {
+        Self {
             inner: Arc::new(Inner {
-                client,
+                http: Http::new(&settings),
                 cache: Arc::new(WheelCache::new(settings.cache_dir.join(WHEELS))),
                 importer: Importer::new(&settings, &preparer),
                 preparer,
@@ -81,7 +70,7 @@ impl Builder {
                     retry_delay: settings.retry_delay,
                 },
             }),
-        })
+        }
     }
 
     /// Where finished zips are kept.
@@ -238,13 +227,13 @@ impl Builder {
                 let _permit = self.inner.fetching.acquire().await.ok();
                 let on_bytes = |bytes| on_progress(BuildProgress::Received { bytes });
                 let Inner {
-                    client,
+                    http,
                     cache,
                     limits,
                     ..
                 } = &*self.inner;
                 (
-                    fetch(client, cache, wheel, *limits, &on_bytes).await?,
+                    fetch(&http.client()?, cache, wheel, *limits, &on_bytes).await?,
                     false,
                 )
             }

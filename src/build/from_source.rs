@@ -164,7 +164,7 @@ impl Builder {
             Some(file) => file,
             None => {
                 let inner = &self.inner;
-                let (client, cache, limits) = (&inner.client, &inner.cache, inner.limits);
+                let (client, cache, limits) = (&inner.http.client()?, &inner.cache, inner.limits);
                 let file = fetch_file(client, cache, source, limits, &|_| {}).await?;
                 let inner = Arc::clone(&self.inner);
                 blocking(move || {

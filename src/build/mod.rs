@@ -24,6 +24,7 @@ mod exclude;
 mod fetch;
 mod from_source;
 mod hashing;
+mod http;
 mod importer;
 mod judge;
 mod layer;

@@ -88,7 +88,7 @@ impl Bench {
             retry_delay: Duration::from_millis(1),
             ..BuilderSettings::new(self.folder.path().join("cache"), artifacts)
         };
-        Builder::new(settings).unwrap()
+        Builder::new(settings)
     }
 
     fn artifacts(&self) -> ArtifactDirectory {

@@ -4,6 +4,7 @@ mod applying;
 mod asking;
 mod checking;
 mod from_source;
+mod inside;
 mod manners;
 mod trouble;
 mod upgrading;

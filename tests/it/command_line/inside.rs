@@ -1,0 +1,211 @@
+//! What a layer holds: bytecode, what is left out, and that it can be imported.
+
+use super::Desk;
+use crate::from_source::{architectures, python_here};
+use layersmith_testbed::index::Wheel;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+/// A catalog for the Python and the architecture of this machine, whose interpreters and bubblewrap are found.
+async fn desk() -> Desk {
+    let mut desk = Desk::new().await;
+    desk.options.unset("LAYERSMITH_INTERPRETERS");
+    desk.options.unset("LAYERSMITH_BWRAP");
+    let [architecture, _] = architectures();
+    let text = format!(
+        "python: [\"{}\"]\narchitectures: [{architecture}]\nregions: [eu-west-1]\nindex_url: {}\n",
+        python_here(),
+        desk.index.url()
+    );
+    desk.write(".github/layersmith.yaml", &text);
+    desk
+}
+
+/// Builds the layer `one` of this request: exit code, the build's report, the names in its zip.
+fn build(desk: &Desk, request: &str) -> (i32, Value, BTreeSet<String>) {
+    desk.write("layers/one.yaml", request);
+    let (code, value) = desk.json(&["build", "one"]);
+    let build = &value["builds"][0];
+    let zip = build["path"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{value:#}"));
+    let zip = zip::ZipArchive::new(File::open(Path::new(zip)).unwrap()).unwrap();
+    let names = zip
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
+    (code, build["build"]["artifact"].clone(), names)
+}
+
+fn compiled(names: &BTreeSet<String>) -> Vec<String> {
+    let tag = format!("cpython-{}", python_here().replace('.', ""));
+    names
+        .iter()
+        .filter(|name| name.ends_with(".pyc"))
+        .map(|name| name.replace(&tag, "TAG"))
+        .collect()
+}
+
+/// A package of which importing loads two modules of three.
+fn shapes() -> Wheel {
+    Wheel::new("shapes", "1.0")
+        .file("shapes/__init__.py", "from .used import X\n")
+        .file("shapes/used.py", "X = {'a', 'b', None}\n")
+        .file("shapes/unused.py", "Y = 1\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytecode_is_shipped_as_asked_and_the_same_every_time() {
+    let desk = desk().await;
+    desk.index.publish(shapes());
+    let (code, all, names) = build(&desk, "packages: [shapes]\n");
+    assert_eq!(code, 0, "{all:#}");
+    let modules = ["__init__", "unused", "used"];
+    let paths = modules.map(|module| format!("python/shapes/__pycache__/{module}.TAG.pyc"));
+    assert_eq!(compiled(&names), paths);
+    let report = &all["report"];
+    assert_eq!(report["bytecode"]["included"], "all");
+    let compiler = report["bytecode"]["compiler"].as_str().unwrap();
+    assert!(
+        compiler.starts_with(&format!("CPython {}.", python_here())),
+        "{compiler}"
+    );
+    assert_eq!(
+        report["import_test"]["passed"]["modules"],
+        serde_json::json!(["shapes"])
+    );
+
+    // The same again with nothing kept from before.
+    std::fs::remove_dir_all(desk.data("cache")).unwrap();
+    std::fs::remove_dir_all(desk.data("artifacts")).unwrap();
+    let (_, again, _) = build(&desk, "packages: [shapes]\n");
+    assert_eq!(again["digest"], all["digest"]);
+
+    let (code, some, names) = build(&desk, "packages: [shapes]\nbytecode: imported\n");
+    assert_eq!(code, 0, "{some:#}");
+    assert_eq!(compiled(&names), [&paths[0][..], &paths[2]]);
+    assert_eq!(some["report"]["bytecode"]["included"], "imported");
+
+    let (_, none, names) = build(&desk, "packages: [shapes]\nbytecode: false\n");
+    assert_eq!(compiled(&names), [""; 0]);
+    assert_eq!(none["report"]["bytecode"]["reason"], Value::Null);
+    let digests: BTreeSet<String> = [all, some, none]
+        .map(|build| build["digest"].to_string())
+        .into();
+    assert_eq!(digests.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytecode_that_would_not_fit_is_left_out_and_said_so() {
+    let desk = desk().await;
+    // 249 MiB that weigh next to nothing in the zip, and modules whose bytecode takes more than the MiB that is left.
+    let assignments: String = (0..30_000)
+        .map(|n| format!("name_{n} = 'value {n}'\n"))
+        .collect();
+    desk.index.publish(
+        Wheel::new("large", "1.0")
+            .file("large/__init__.py", "")
+            .file("large/many.py", assignments)
+            .file("large/zeros.bin", vec![0; 249 * 1024 * 1024 - 700_000]),
+    );
+    let (code, artifact, names) = build(&desk, "packages: [large]\n");
+    assert_eq!(code, 0, "{artifact:#}");
+    let report = &artifact["report"]["bytecode"];
+    assert_eq!(
+        compiled(&names),
+        ["python/large/__pycache__/__init__.TAG.pyc"]
+    );
+    assert_eq!(report["included"], "imported");
+    let reason = report["reason"].as_str().unwrap();
+    assert!(reason.contains("would pass the limits"), "{reason}");
+    assert!(artifact["unzipped_size"].as_u64().unwrap() <= 250 * 1024 * 1024);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_interpreter_there_is_no_bytecode_and_it_is_said() {
+    let mut desk = desk().await;
+    desk.options.set("LAYERSMITH_INTERPRETERS", "");
+    desk.index.publish(shapes());
+    let (code, artifact, names) = build(&desk, "packages: [shapes]\n");
+    assert_eq!(code, 0, "{artifact:#}");
+    assert_eq!(compiled(&names), [""; 0]);
+    let reason = artifact["report"]["bytecode"]["reason"].as_str().unwrap();
+    assert!(reason.contains("there is no CPython 3."), "{reason}");
+    let skipped = artifact["report"]["import_test"]["skipped"]["reason"]
+        .as_str()
+        .unwrap();
+    assert!(skipped.contains("there is no CPython 3."), "{skipped}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_needed_is_left_out_unless_the_package_needs_it() {
+    let desk = desk().await;
+    desk.index.publish(
+        shapes()
+            .file("shapes/tests/test_it.py", "raise SystemExit\n")
+            .file("shapes/include/shapes.h", "int x;\n")
+            .file("shapes/used.pyi", "X: set\n")
+            .file("shapes/docs/index.rst", "Shapes\n"),
+    );
+    desk.index.publish(
+        Wheel::new("runner", "1.0")
+            .file("runner/__init__.py", "from .tests.helper import HELP\n")
+            .file("runner/tests/__init__.py", "")
+            .file("runner/tests/helper.py", "HELP = 1\n")
+            .requires("shapes")
+            .requires("six"),
+    );
+    desk.index
+        .publish(Wheel::new("six", "1.0").module("six", "X = 1\n"));
+    let slim = "packages: [runner]\nbytecode: false\n";
+    let (code, artifact, names) = build(&desk, slim);
+    assert_eq!(code, 0, "{artifact:#}");
+    let has = |names: &BTreeSet<String>, path: &str| names.contains(&format!("python/{path}"));
+    assert!(has(&names, "runner/tests/helper.py"), "{names:?}");
+    assert!(
+        has(&names, "six.py") || has(&names, "six/__init__.py"),
+        "{names:?}"
+    );
+    let spared = [
+        "shapes/tests/test_it.py",
+        "shapes/include/shapes.h",
+        "shapes/used.pyi",
+        "shapes/docs/index.rst",
+    ];
+    for path in spared {
+        assert!(!has(&names, path), "{path}");
+    }
+    let said = desk.run(&["build", "one"]).stdout;
+    for kind in ["tests", "headers", "stubs", "docs"] {
+        assert!(said.contains(kind), "{kind}: {said}");
+    }
+
+    let (_, _, names) = build(&desk, &format!("{slim}slim: false\n"));
+    for path in spared {
+        assert!(has(&names, path), "{path}");
+    }
+    let (_, artifact, names) = build(&desk, &format!("{slim}exclude_runtime: true\n"));
+    assert!(!names.iter().any(|name| name.contains("six")), "{names:?}");
+    assert_eq!(artifact["pins"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_imported_is_built_and_not_published() {
+    let desk = desk().await;
+    desk.index
+        .publish(Wheel::new("broken", "1.0").module("broken", "import a_module_that_nobody_has\n"));
+    desk.write("layers/one.yaml", "packages: [broken]\n");
+    let built = desk.run(&["build", "one"]);
+    assert_eq!(built.code, 1, "{built:#?}");
+    assert!(
+        built
+            .stdout
+            .contains("No module named 'a_module_that_nobody_has'"),
+        "{built:#?}"
+    );
+    let applied = desk.run(&["apply"]);
+    assert_ne!(applied.code, 0, "{applied:#?}");
+    assert!(!desk.path("layers/arns/layers/one.md").exists());
+}
