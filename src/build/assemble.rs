@@ -18,7 +18,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 /// The folder of a layer that is on Python's path in AWS Lambda (developer guide, "Layer paths for each Lambda runtime").
 pub(crate) const ROOT: &str = "python";
 
-/// A wheel to put into a layer. Its bytes must be those that were locked: the digests in its `RECORD` are trusted.
+/// A wheel to put into a layer. Its bytes must be those that were locked, and must have passed [`super::verify()`]: the
+/// checksums of its entries and the digests in its `RECORD` are trusted.
 #[derive(Debug)]
 pub struct WheelSource<R> {
     /// The package's normalised name (PEP 503).
