@@ -96,6 +96,7 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
             named: settings.python.iter().cloned().collect(),
             search_path: Environment::search_path(),
             home: Environment::home(),
+            only: settings.interpreters.clone(),
         },
         compilers: std::thread::available_parallelism().map_or(1, usize::from),
         bwrap: settings.bwrap.clone(),

@@ -1,7 +1,7 @@
 //! The folder of finished layer zips, each under its digest.
 
 use super::error::BuildError;
-use super::hashing::BackgroundHasher;
+use super::hashing::HashingWriter;
 use crate::model::Digest;
 use bytes::Bytes;
 use std::io::{self, Write};
@@ -74,11 +74,10 @@ impl ArtifactDirectory {
             .permissions(readable_by_all())
             .tempfile_in(&self.root)
             .map_err(BuildError::io("making an artifact"))?;
+        let out = HashingWriter::new(file).map_err(BuildError::io("starting to hash"))?;
         Ok(NewArtifact {
             directory: self,
-            file,
-            hasher: BackgroundHasher::start().map_err(BuildError::io("starting to hash"))?,
-            size: 0,
+            out,
         })
     }
 }
@@ -86,34 +85,30 @@ impl ArtifactDirectory {
 /// An artifact being written; hashed on the way, gone when dropped before it is stored.
 pub(crate) struct NewArtifact<'a> {
     directory: &'a ArtifactDirectory,
-    file: NamedTempFile,
-    hasher: BackgroundHasher,
-    size: u64,
+    out: HashingWriter<NamedTempFile>,
 }
 
 impl NewArtifact<'_> {
     /// Puts it in its place; gives digest and size.
     pub(crate) fn store(self) -> Result<(Digest, u64), BuildError> {
-        let digest = self
-            .hasher
-            .finish()
-            .map_err(BuildError::io("hashing an artifact"))?;
+        let storing = || BuildError::io("storing an artifact");
+        let (file, digest, size) = self.out.finish().map_err(storing())?;
         let path = self.directory.path_of(&digest);
-        persist(self.file, &path).map_err(BuildError::io("storing an artifact"))?;
-        Ok((digest, self.size))
+        // Renaming over a file makes some file systems write the new one to the disk at once, which takes longer than
+        // all the rest (ext4, `auto_da_alloc`).
+        std::fs::remove_file(&path).ok();
+        persist(file, &path).map_err(storing())?;
+        Ok((digest, size))
     }
 }
 
 impl Write for NewArtifact<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written])?;
-        self.size += written as u64;
-        Ok(written)
+        self.out.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.out.flush()
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 
 /// The folder of a layer that is on Python's path in AWS Lambda (developer guide, "Layer paths for each Lambda runtime").
-const ROOT: &str = "python";
+pub(crate) const ROOT: &str = "python";
 
 /// A wheel to put into a layer. Its bytes must be those that were locked: the digests in its `RECORD` are trusted.
 #[derive(Debug)]

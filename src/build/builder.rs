@@ -10,9 +10,9 @@ use super::importer::{Importer, Tester};
 use super::judge;
 use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
-use super::prepare::{Prepared, Preparer};
+use super::prepare::{Prepared, Preparer, WHEELS};
 use super::settings::{BuildProgress, BuilderSettings};
-use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, SlimKind, WheelFile};
+use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub struct Builder {
 pub(super) struct Inner {
     pub(super) client: reqwest::Client,
     pub(super) cache: Arc<WheelCache>,
-    pub(super) preparer: Preparer,
+    pub(super) preparer: Arc<Preparer>,
     pub(super) importer: Importer,
     artifacts: ArtifactDirectory,
     fetching: Semaphore,
@@ -60,16 +60,16 @@ impl Builder {
             .map_err(io::Error::other)
             .map_err(BuildError::io("setting up HTTP"))?;
         let concurrency = settings.concurrency.max(1);
-        let preparer = Preparer::new(
-            settings.cache_dir.clone(),
+        let preparer = Arc::new(Preparer::new(
+            &settings.cache_dir,
             settings.cache_limit,
             settings.interpreters.clone(),
             settings.compilers,
-        );
+        ));
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
-                cache: Arc::new(WheelCache::new(settings.cache_dir.join("verified-wheels"))),
+                cache: Arc::new(WheelCache::new(settings.cache_dir.join(WHEELS))),
                 importer: Importer::new(&settings, &preparer),
                 preparer,
                 artifacts: settings.artifacts,
@@ -132,7 +132,13 @@ impl Builder {
             facts.insert(prepared.wheel.package.clone(), prepared.facts);
             wheels.push(prepared.wheel);
         }
-        let making = Making::new(&self.inner.artifacts, options, wheels)?;
+        let facts = Arc::new(facts);
+        let Inner {
+            artifacts,
+            preparer,
+            ..
+        } = &*self.inner;
+        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?;
         let tester = Tester {
             importer: &self.inner.importer,
             options,
@@ -195,11 +201,10 @@ impl Builder {
     ) -> Result<Prepared, BuildError> {
         let file = self.wheel(package, on_progress).await?;
         let (inner, own) = (Arc::clone(&self.inner), package.clone());
-        let strip = options.slim.contains(&SlimKind::Debug);
         let mut prepared = {
             // Two targets often share a wheel, and the second finds what the first found out.
             let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
-            blocking(move || inner.preparer.open(file, &own, strip)).await?
+            blocking(move || inner.preparer.open(file, &own)).await?
         };
         if options.bytecode != Bytecode::None {
             let Inner {

@@ -1,11 +1,12 @@
 //! What goes into a layer, decided before a byte of it is written: every file once, sorted by path.
 
+use super::assemble;
 use super::error::BuildError;
 use super::record;
 use super::selection::{Left, Selection};
 use super::wheel::{Content, Wheel, digest_of, named};
 use super::zip_reader::DECLARED_LIMIT;
-use super::zip_writer::FILES_LIMIT;
+use super::zip_writer::{END_LENGTH, FILES_LIMIT, entry_overhead};
 use crate::model::Digest;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::BTreeMap;
@@ -46,6 +47,17 @@ pub(crate) struct Contents {
     pub(crate) unzipped_size: u64,
     /// What was left out.
     pub(crate) left: Left,
+}
+
+impl Contents {
+    /// Bytes of the zip that holds them.
+    pub(crate) fn zipped_size(&self) -> u64 {
+        let files = self.files.iter();
+        let entries = files.map(|(path, item)| {
+            item.compressed_size + entry_overhead(assemble::ROOT.len() + 1 + path.len())
+        });
+        entries.sum::<u64>() + END_LENGTH
+    }
 }
 
 /// Brings the selected files of some wheels together, with the `RECORD` and `INSTALLER` of each. A path that several

@@ -14,10 +14,10 @@ const FULL_PERCENT: u64 = 90;
 /// A look at the folder is due when this part of the limit was written since the last one.
 const DUE_PART: u64 = 32;
 
-/// A folder and the most it may hold. The time a file was last used is its modification time: whoever reads it sets it.
+/// Some folders and the most they may hold together. The time a file was last used is its modification time: whoever reads it sets it.
 #[derive(Debug)]
 pub(crate) struct Bounded {
-    root: PathBuf,
+    roots: Vec<PathBuf>,
     limit: u64,
     written: AtomicU64,
     looked: AtomicBool,
@@ -31,9 +31,9 @@ struct Candidate {
 }
 
 impl Bounded {
-    pub(crate) fn new(root: PathBuf, limit: u64) -> Self {
+    pub(crate) fn new(roots: Vec<PathBuf>, limit: u64) -> Self {
         Self {
-            root,
+            roots,
             limit,
             written: AtomicU64::new(0),
             looked: AtomicBool::new(false),
@@ -65,7 +65,9 @@ impl Bounded {
     fn make_room(&self, now: SystemTime) -> io::Result<u64> {
         let mut candidates = Vec::new();
         let mut total = 0;
-        collect(&self.root, now, false, &mut candidates, &mut total)?;
+        for root in &self.roots {
+            collect(root, now, false, &mut candidates, &mut total)?;
+        }
         if total <= self.limit {
             return Ok(0);
         }
@@ -170,7 +172,7 @@ mod tests {
         for (name, used) in [("a", 3), ("b", 5), ("c", 1), ("d", 4)] {
             file(root, &format!("wheels/{name}"), 300, hours(used));
         }
-        let bounded = Bounded::new(root.to_owned(), 1000);
+        let bounded = Bounded::new(vec![root.join("wheels"), root.join("tmp")], 1000);
         bounded.wrote(1, now);
         assert_eq!(names(root), ["wheels/a", "wheels/c", "wheels/d"]);
         // Nothing is looked at again before enough was written.
@@ -179,6 +181,18 @@ mod tests {
         assert_eq!(names(root).len(), 4);
         bounded.wrote(1000, now);
         assert_eq!(names(root), ["wheels/a", "wheels/c", "wheels/d"]);
+    }
+
+    #[test]
+    fn other_folders_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let now = SystemTime::now();
+        let used = now - Duration::from_secs(60 * 60);
+        file(root, "wheels/a", 300, used);
+        file(root, "tmp/of-others", 300, now - 2 * ABANDONED);
+        Bounded::new(vec![root.join("wheels")], 100).wrote(1, now);
+        assert_eq!(names(root), ["tmp/of-others"]);
     }
 
     #[test]
@@ -196,7 +210,7 @@ mod tests {
         );
         file(root, "tmp/abandoned", 10, now - 2 * ABANDONED);
         file(root, "wheels/.new-abandoned", 10, now - 2 * ABANDONED);
-        Bounded::new(root.to_owned(), 100).wrote(1, now);
+        Bounded::new(vec![root.join("wheels"), root.join("tmp")], 100).wrote(1, now);
         assert_eq!(names(root), ["tmp/in-use", "tmp/work", "wheels/young"]);
         assert!(root.join("tmp/work/linked").is_file());
     }

@@ -1,7 +1,7 @@
-//! Hashing beside the writing: a digest takes about as long as the writing it is taken of.
+//! Writing with a digest taken beside it: that takes about as long as the writing, so it is done on a thread of its own.
 
 use crate::model::{Digest, Hasher};
-use std::io;
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
@@ -10,20 +10,23 @@ const PIECES_WAITING: usize = 4;
 /// Bytes of a piece.
 const PIECE: usize = 256 * 1024;
 
-/// Hashes what it is given on a thread of its own.
-pub(crate) struct BackgroundHasher {
+/// Writes what it is given, gathered into large pieces, and hashes it on another thread. [`Self::finish`] must be called,
+/// or the last piece is missing.
+pub(crate) struct HashingWriter<W> {
+    out: W,
+    size: u64,
     pieces: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
     current: Vec<u8>,
     thread: Option<JoinHandle<Digest>>,
 }
 
-impl BackgroundHasher {
+impl<W: Write> HashingWriter<W> {
     /// Starts the thread.
     ///
     /// # Errors
     /// When the system has no more threads.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn new(out: W) -> io::Result<Self> {
         let (pieces, to_hash) = sync_channel::<Vec<u8>>(PIECES_WAITING);
         let (hashed, empty) = channel();
         let thread = std::thread::Builder::new()
@@ -39,6 +42,8 @@ impl BackgroundHasher {
                 hasher.finish()
             })?;
         Ok(Self {
+            out,
+            size: 0,
             pieces: Some(pieces),
             empty,
             current: Vec::with_capacity(PIECE),
@@ -46,24 +51,10 @@ impl BackgroundHasher {
         })
     }
 
-    /// Takes the next bytes; waits when too many are waiting already.
-    ///
-    /// # Errors
-    /// When the thread has died.
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let room = PIECE - self.current.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.current.extend_from_slice(now);
-            bytes = later;
-            if self.current.len() == PIECE {
-                self.hand_over()?;
-            }
-        }
-        Ok(())
-    }
-
+    /// Writes the piece that was gathered; waits when too many are waiting to be hashed.
     fn hand_over(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.current)?;
+        self.size += self.current.len() as u64;
         let next = self
             .empty
             .try_recv()
@@ -73,15 +64,33 @@ impl BackgroundHasher {
         pieces.send(full).map_err(|_| died())
     }
 
-    /// The digest of everything.
+    /// Writes what is left; gives the writer back with the digest and the number of all bytes.
     ///
     /// # Errors
-    /// When the thread has died.
-    pub(crate) fn finish(mut self) -> io::Result<Digest> {
+    /// What the writer says.
+    pub(crate) fn finish(mut self) -> io::Result<(W, Digest, u64)> {
         self.hand_over()?;
         self.pieces = None;
         let thread = self.thread.take().ok_or_else(died)?;
-        thread.join().map_err(|_| died())
+        let digest = thread.join().map_err(|_| died())?;
+        Ok((self.out, digest, self.size))
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = PIECE - self.current.len();
+        let taken = &bytes[..room.min(bytes.len())];
+        self.current.extend_from_slice(taken);
+        if self.current.len() == PIECE {
+            self.hand_over()?;
+        }
+        Ok(taken.len())
+    }
+
+    /// Does nothing: a piece is written when it is full.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -94,16 +103,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_that_of_all_bytes_in_order() {
+    fn what_is_written_is_hashed() {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
         for step in [1_000, PIECE, 1_000_000] {
-            let mut hasher = BackgroundHasher::start().unwrap();
+            let mut writer = HashingWriter::new(Vec::new()).unwrap();
             for piece in bytes.chunks(step) {
-                hasher.update(piece).unwrap();
+                writer.write_all(piece).unwrap();
             }
-            assert_eq!(hasher.finish().unwrap(), Digest::of(&bytes), "{step}");
+            let (written, digest, size) = writer.finish().unwrap();
+            assert!(written == bytes, "{step}");
+            assert_eq!(digest, Digest::of(&bytes), "{step}");
+            assert_eq!(size, bytes.len() as u64);
         }
-        let nothing = BackgroundHasher::start().unwrap().finish().unwrap();
-        assert_eq!(nothing, Digest::of(b""));
+        let nothing = HashingWriter::new(Vec::new()).unwrap();
+        let (_, nothing, size) = nothing.finish().unwrap();
+        assert_eq!((nothing, size), (Digest::of(b""), 0));
     }
 }

@@ -3,22 +3,22 @@
 use super::artifacts::ArtifactDirectory;
 use super::assemble::{self, Assembled, FileOrigin};
 use super::contents;
+use super::elf::WheelFacts;
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::importer::Tester;
 use super::options::BuildOptions;
-use super::prepare::{Compiled, Prepared};
+use super::prepare::{Compiled, Prepared, Preparer};
 use super::sandbox::ImportTested;
 use super::selection::{BytecodeChoice, Selection};
 use super::wheel::Wheel;
-use crate::model::{Bytecode, BytecodeReport, Digest, ImportTest, SlimKind, UNZIPPED_LIMIT};
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufWriter;
+use super::window::WindowedFile;
+use crate::model::{
+    Bytecode, BytecodeReport, Digest, ImportTest, LockedPackage, SlimKind, UNZIPPED_LIMIT,
+    ZIPPED_LIMIT,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Headers are small: gathered, so that each is not a call to the system.
-const WRITE_BUFFER: usize = 256 * 1024;
 
 /// A layer that was written.
 pub(crate) struct Written {
@@ -43,10 +43,21 @@ struct Rules {
     slim: Vec<SlimKind>,
 }
 
+/// The wheels of one layer.
+struct Wheels {
+    wheels: Vec<Wheel<WindowedFile>>,
+    facts: Arc<BTreeMap<String, WheelFacts>>,
+    /// The wheels' digests by package.
+    digests: BTreeMap<String, Digest>,
+    are_stripped: bool,
+}
+
 /// Makes one layer of wheels.
 pub(crate) struct Making {
     rules: Rules,
-    wheels: Vec<Wheel<File>>,
+    preparer: Arc<Preparer>,
+    /// Away while a layer is being written.
+    wheels: Option<Wheels>,
 }
 
 /// A layer with its bytecode decided.
@@ -60,8 +71,11 @@ pub(crate) struct Made {
 impl Making {
     pub(crate) fn new(
         artifacts: &ArtifactDirectory,
+        preparer: &Arc<Preparer>,
         options: &BuildOptions<'_>,
-        mut wheels: Vec<Wheel<File>>,
+        mut wheels: Vec<Wheel<WindowedFile>>,
+        facts: &Arc<BTreeMap<String, WheelFacts>>,
+        locked: &[LockedPackage],
     ) -> Result<Self, BuildError> {
         assemble::sort(&mut wheels);
         Ok(Self {
@@ -70,7 +84,16 @@ impl Making {
                 exclude: Exclude::new(options.exclude)?,
                 slim: options.slim.to_vec(),
             },
-            wheels,
+            preparer: Arc::clone(preparer),
+            wheels: Some(Wheels {
+                wheels,
+                facts: Arc::clone(facts),
+                digests: locked
+                    .iter()
+                    .map(|package| (package.name.clone(), package.wheel.sha256))
+                    .collect(),
+                are_stripped: false,
+            }),
         })
     }
 
@@ -92,15 +115,15 @@ impl Making {
             wanted
         };
         if wanted == Bytecode::All {
-            if let Some(written) = self.write(Choice::All, Some(UNZIPPED_LIMIT)).await? {
+            if let Some(written) = self.write(Choice::All, true).await? {
                 return Ok(made(written, Bytecode::All, None, None));
             }
-            reason = Some("with all of it, the layer would pass 250 MiB unzipped".to_owned());
+            reason = Some("with all of it, the layer would pass the limits of AWS".to_owned());
         }
-        let Some(bare) = self.write(Choice::None, None).await? else {
-            return Err(unlimited());
+        let Some(bare) = self.write(Choice::None, false).await? else {
+            return Err(gone());
         };
-        if wanted == Bytecode::None || bare.assembled.unzipped_size > UNZIPPED_LIMIT {
+        if wanted == Bytecode::None || !fits(bare.assembled.unzipped_size, bare.size) {
             return Ok(made(bare, Bytecode::None, reason, None));
         }
         let tested = tester.test(&bare).await?;
@@ -108,16 +131,16 @@ impl Making {
             ImportTest::Passed { .. } => {
                 let loaded = tested.loaded.iter().cloned().collect();
                 let choice = Choice::Only(Arc::new(loaded));
-                if let Some(written) = self.write(choice, Some(UNZIPPED_LIMIT)).await? {
+                if let Some(written) = self.write(choice, true).await? {
                     self.rules.artifacts.discard(&bare.digest, &written.digest);
                     return Ok(made(written, Bytecode::Imported, reason, Some(tested)));
                 }
-                let reason = "with any of it, the layer would pass 250 MiB unzipped".to_owned();
+                let reason = "with any of it, the layer would pass the limits of AWS".to_owned();
                 Ok(made(bare, Bytecode::None, Some(reason), Some(tested)))
             }
             ImportTest::Skipped { reason: why } if wanted == Bytecode::Imported => {
                 let why = format!("which modules importing loads cannot be found out: {why}");
-                if let Some(written) = self.write(Choice::All, Some(UNZIPPED_LIMIT)).await? {
+                if let Some(written) = self.write(Choice::All, true).await? {
                     self.rules.artifacts.discard(&bare.digest, &written.digest);
                     return Ok(made(written, Bytecode::All, Some(why), None));
                 }
@@ -130,28 +153,37 @@ impl Making {
         }
     }
 
-    /// Writes the layer on a thread of its own; `None` when it would be larger than `limit`, and then nothing is written.
+    /// Writes the layer on a thread of its own; `None` when it must fit and does not, and then nothing is written.
     async fn write(
         &mut self,
         choice: Choice,
-        limit: Option<u64>,
+        must_fit: bool,
     ) -> Result<Option<Written>, BuildError> {
-        let (rules, mut wheels) = (self.rules.clone(), std::mem::take(&mut self.wheels));
+        let (rules, preparer) = (self.rules.clone(), Arc::clone(&self.preparer));
+        let Some(mut wheels) = self.wheels.take() else {
+            return Err(gone());
+        };
         let work = move || {
-            let written = write(&rules, &mut wheels, &choice, limit);
+            let written = write(&rules, &preparer, &mut wheels, &choice, must_fit);
             written.map(|written| (wheels, written))
         };
         let (wheels, written) = super::builder::blocking(work).await?;
-        self.wheels = wheels;
+        self.wheels = Some(wheels);
         Ok(written)
     }
 }
 
+/// Whether a layer of these sizes in bytes can be published.
+fn fits(unzipped: u64, zipped: u64) -> bool {
+    unzipped <= UNZIPPED_LIMIT && zipped <= ZIPPED_LIMIT
+}
+
 fn write(
     rules: &Rules,
-    wheels: &mut [Wheel<File>],
+    preparer: &Preparer,
+    wheels: &mut Wheels,
     choice: &Choice,
-    limit: Option<u64>,
+    must_fit: bool,
 ) -> Result<Option<Written>, BuildError> {
     let selection = Selection {
         exclude: &rules.exclude,
@@ -162,19 +194,38 @@ fn write(
             Choice::None => BytecodeChoice::None,
         },
     };
-    let contents = contents::merge(wheels, &selection)?;
-    if limit.is_some_and(|limit| contents.unzipped_size > limit) {
+    let mut contents = contents::merge(&mut wheels.wheels, &selection)?;
+    let mut does_fit = fits(contents.unzipped_size, contents.zipped_size());
+    if !does_fit && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
+        // Compressing shared objects again takes seconds, and most have next to nothing to remove: only where it decides.
+        strip(preparer, wheels)?;
+        contents = contents::merge(&mut wheels.wheels, &selection)?;
+        does_fit = fits(contents.unzipped_size, contents.zipped_size());
+    }
+    if must_fit && !does_fit {
         return Ok(None);
     }
     let mut artifact = rules.artifacts.create()?;
-    let buffered = BufWriter::with_capacity(WRITE_BUFFER, &mut artifact);
-    let assembled = assemble::write(wheels, contents, buffered)?;
+    let assembled = assemble::write(&mut wheels.wheels, contents, &mut artifact)?;
     let (digest, size) = artifact.store()?;
     Ok(Some(Written {
         assembled,
         digest,
         size,
     }))
+}
+
+fn strip(preparer: &Preparer, wheels: &mut Wheels) -> Result<(), BuildError> {
+    for wheel in &mut wheels.wheels {
+        if let (Some(facts), Some(digest)) = (
+            wheels.facts.get(&wheel.package),
+            wheels.digests.get(&wheel.package),
+        ) {
+            preparer.strip(wheel, facts, digest)?;
+        }
+    }
+    wheels.are_stripped = true;
+    Ok(())
 }
 
 fn made(
@@ -201,8 +252,9 @@ fn made(
     }
 }
 
-fn unlimited() -> BuildError {
-    BuildError::io("writing a layer")(std::io::Error::other("a limit where there is none"))
+/// An earlier piece of the same work failed, and its error was passed on: this is not reached.
+fn gone() -> BuildError {
+    BuildError::io("writing a layer")(std::io::Error::other("the wheels are gone"))
 }
 
 /// Which compiler made the bytecode of the wheels, or why there is none to be had, as a sentence.

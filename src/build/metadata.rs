@@ -1,5 +1,7 @@
 //! What a package says of itself in `METADATA`.
 
+use serde::{Deserialize, Serialize};
+
 /// The longest licence taken from a `License` field that is meant to be one line: longer ones are whole texts.
 const LICENSE_LINE_LIMIT: usize = 80;
 
@@ -9,7 +11,7 @@ const VALUE_LIMIT: usize = 1_000;
 const VALUES_LIMIT: usize = 1_000;
 
 /// The fields of a wheel's `METADATA` that are used here; what it does not say is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Metadata {
     /// As the package writes it.
     pub(crate) name: Option<String>,

@@ -40,6 +40,8 @@ mod settings;
 mod slim;
 mod verify;
 mod wheel;
+mod wheel_index;
+mod window;
 mod zip_directory;
 mod zip_end;
 mod zip_reader;

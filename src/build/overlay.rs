@@ -16,7 +16,7 @@ use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_par
 use miniz_oxide::deflate::stream;
 use miniz_oxide::{MZFlush, MZStatus};
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 
 /// The entry that lists the others with their digests, as in a wheel.
 const RECORD: &str = "RECORD";
@@ -51,24 +51,6 @@ impl<W: Write> OverlayWriter<W> {
         let mut compressed = Vec::new();
         let entry = compress(&mut self.compressor, &mut &*bytes, &mut compressed)?;
         self.put(path, is_executable, &entry, &mut compressed.as_slice())
-    }
-
-    /// Adds a file of any size, compressed by way of `scratch`, an empty temporary file, which is emptied again.
-    ///
-    /// # Errors
-    /// What reader, writer or the temporary file say.
-    pub(crate) fn add_from(
-        &mut self,
-        path: &str,
-        is_executable: bool,
-        reader: &mut impl Read,
-        scratch: &mut std::fs::File,
-    ) -> io::Result<()> {
-        scratch.set_len(0)?;
-        scratch.seek(SeekFrom::Start(0))?;
-        let entry = compress(&mut self.compressor, reader, scratch)?;
-        scratch.seek(SeekFrom::Start(0))?;
-        self.put(path, is_executable, &entry, scratch)
     }
 
     /// Adds a file that is compressed already, by [`compressor`]; `data` holds what `entry` says of it.
@@ -212,7 +194,7 @@ impl<R: Read + Seek> Overlay<R> {
         filename: &str,
     ) -> Result<Self, BuildError> {
         let fail = |error| named(filename, error);
-        let members = zip_reader::members(&mut reader).map_err(fail)?;
+        let members = zip_reader::own_members(&mut reader).map_err(fail)?;
         let mut record = BTreeMap::new();
         if let Some(member) = members.iter().find(|member| member.name == RECORD) {
             let bytes = zip_reader::read_member(&mut reader, member, RECORD_LIMIT).map_err(fail)?;
@@ -251,7 +233,7 @@ impl<R: Read + Seek> Overlay<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Cursor;
+    use std::io::{Cursor, SeekFrom};
 
     fn pattern(length: usize) -> Vec<u8> {
         (0..length)
@@ -264,10 +246,7 @@ mod tests {
         let (small, large) = (pattern(10), pattern(300_000));
         let mut writer = OverlayWriter::new(Vec::new());
         writer.add("a/__pycache__/b.pyc", false, &small).unwrap();
-        let mut scratch = tempfile::tempfile().unwrap();
-        writer
-            .add_from("a/c.so", true, &mut large.as_slice(), &mut scratch)
-            .unwrap();
+        writer.add("a/c.so", true, &large).unwrap();
         writer.add("empty", false, b"").unwrap();
         let bytes = writer.finish().unwrap();
         assert!(bytes.len() < 300_000, "compressed: {}", bytes.len());

@@ -4,21 +4,27 @@
 
 use super::bytecode::{BytecodeMaker, BytecodeSummary, InterpreterSettings, WheelBytecode};
 use super::cache::WheelCache;
-use super::derived::{Derived, DerivedCache};
+use super::derived::DerivedCache;
 use super::elf::{WheelFacts, inspect_wheel, strip_wheel};
 use super::error::BuildError;
 use super::eviction::Bounded;
 use super::overlay::{Overlay, OverlayKind};
 use super::slim::UsedKinds;
 use super::wheel::Wheel;
+use super::wheel_index::WheelIndex;
+use super::window::WindowedFile;
 use crate::model::{Digest, LockedPackage, PythonVersion};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The folder of fetched wheels in that of the cache.
+pub(crate) const WHEELS: &str = "verified-wheels";
+/// The folder of what is derived from them.
+const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
 const FACTS_REVISION: &str = "1";
 /// To be raised whenever the same wheel is stripped to other bytes.
@@ -26,10 +32,21 @@ const STRIPPED_REVISION: &str = "1";
 
 /// A wheel, open, with everything that is known of it and derived from it.
 pub(crate) struct Prepared {
-    pub(crate) wheel: Wheel<File>,
+    pub(crate) wheel: Wheel<WindowedFile>,
     pub(crate) facts: WheelFacts,
     /// What its bytecode came to; absent when none was asked for.
     pub(crate) bytecode: Option<Compiled>,
+}
+
+impl Prepared {
+    fn new(wheel: Wheel<WindowedFile>, facts: WheelFacts) -> Self {
+        let bytecode = None;
+        Self {
+            wheel,
+            facts,
+            bytecode,
+        }
+    }
 }
 
 /// What came of compiling a wheel's modules.
@@ -48,6 +65,7 @@ pub(crate) enum Compiled {
 struct Known {
     facts: WheelFacts,
     used: UsedKinds,
+    index: Option<WheelIndex>,
 }
 
 /// Prepares wheels; keeps what it finds out in the cache.
@@ -61,16 +79,17 @@ pub(crate) struct Preparer {
 impl Preparer {
     /// A preparer with its cache in a folder that holds so many bytes at most; `processes` compile at once.
     pub(crate) fn new(
-        cache_dir: PathBuf,
+        cache_dir: &Path,
         limit: u64,
         interpreters: InterpreterSettings,
         processes: usize,
     ) -> Self {
-        let derived = DerivedCache::new(cache_dir.join("derived"));
+        let derived = DerivedCache::new(cache_dir.join(DERIVED));
         Self {
             bytecode: BytecodeMaker::new(interpreters, derived.clone(), processes),
             derived,
-            bounded: Bounded::new(cache_dir, limit),
+            // Not the whole folder: others, uv among them, keep theirs in it.
+            bounded: Bounded::new(vec![cache_dir.join(WHEELS), cache_dir.join(DERIVED)], limit),
         }
     }
 
@@ -89,85 +108,83 @@ impl Preparer {
         self.bounded.wrote(bytes, SystemTime::now());
     }
 
-    /// Opens a wheel and finds out what is to be known of it; with `strip`, its stripped shared objects come along. Takes
-    /// its time the first time: to be called where nobody waits.
+    /// Opens a wheel and finds out what is to be known of it. Takes its time the first time: to be called where nobody
+    /// waits.
     ///
     /// # Errors
     /// [`BuildError::BadWheel`] and [`BuildError::Io`].
-    pub(crate) fn open(
-        &self,
-        file: File,
-        package: &LockedPackage,
-        strip: bool,
-    ) -> Result<Prepared, BuildError> {
-        let mut wheel = Wheel::open(
-            file,
-            package.wheel.filename.clone(),
+    pub(crate) fn open(&self, file: File, package: &LockedPackage) -> Result<Prepared, BuildError> {
+        let key = DerivedCache::key(&[
+            "facts",
+            FACTS_REVISION,
+            &package.wheel.sha256.to_string(),
             &package.name,
-            &package.version,
-        )?;
-        let digest = package.wheel.sha256.to_string();
-        let known = self.known(&mut wheel, &digest)?;
-        wheel.used = known.used;
-        if strip {
-            let stripped = self.stripped(&mut wheel, &known.facts, &digest)?;
-            wheel.overlays.extend(stripped);
-        }
-        Ok(Prepared {
-            wheel,
-            facts: known.facts,
-            bytecode: None,
-        })
-    }
-
-    fn known(&self, wheel: &mut Wheel<File>, digest: &str) -> Result<Known, BuildError> {
-        let key = DerivedCache::key(&["facts", FACTS_REVISION, digest]);
+        ]);
+        let file = WindowedFile::new(file);
+        let filename = package.wheel.filename.clone();
+        let (name, version) = (package.name.as_str(), package.version.as_str());
         let reading = BuildError::io("reading what is known of a wheel");
         if let Some(derived) = self.derived.get(&key).map_err(reading)?
-            && let Ok(known) = serde_json::from_str(&derived.note)
+            && let Ok(known) = serde_json::from_str::<Known>(&derived.note)
         {
-            return Ok(known);
+            let wheel = match known.index {
+                Some(index) => index.open(file, filename, name, version, known.used),
+                None => {
+                    let mut wheel = Wheel::open(file, filename, name, version)?;
+                    wheel.used = known.used;
+                    wheel
+                }
+            };
+            return Ok(Prepared::new(wheel, known.facts));
         }
+        let mut wheel = Wheel::open(file, filename, name, version)?;
         let writing = || BuildError::io("noting what is known of a wheel");
         let scratch = self.derived.temporary_folder().map_err(writing())?;
         let known = Known {
-            facts: inspect_wheel(wheel, &scratch)?,
-            used: UsedKinds::of(wheel)?,
+            facts: inspect_wheel(&mut wheel, &scratch)?,
+            used: UsedKinds::of(&mut wheel)?,
+            index: WheelIndex::of(&wheel),
         };
         let note = serde_json::to_string(&known)
             .map_err(io::Error::other)
             .map_err(writing())?;
         let (_, size) = self.derived.put(&key, &note, None).map_err(writing())?;
         self.wrote(size);
-        Ok(known)
+        wheel.used = known.used;
+        Ok(Prepared::new(wheel, known.facts))
     }
 
-    fn stripped(
+    /// Adds the stripped shared objects of a wheel. Takes its time the first time.
+    ///
+    /// # Errors
+    /// [`BuildError::BadWheel`] and [`BuildError::Io`].
+    pub(crate) fn strip(
         &self,
-        wheel: &mut Wheel<File>,
+        wheel: &mut Wheel<WindowedFile>,
         facts: &WheelFacts,
-        digest: &str,
-    ) -> Result<Option<Overlay<File>>, BuildError> {
-        let open = |blob: File, wheel: &Wheel<File>| {
-            Overlay::open(OverlayKind::Stripped, blob, &wheel.filename)
-        };
-        let key = DerivedCache::key(&["stripped", STRIPPED_REVISION, digest]);
+        digest: &Digest,
+    ) -> Result<(), BuildError> {
+        let key = DerivedCache::key(&["stripped", STRIPPED_REVISION, &digest.to_string()]);
         let reading = BuildError::io("reading stripped shared objects");
-        match self.derived.get(&key).map_err(reading)? {
-            Some(Derived { blob: None, .. }) => return Ok(None),
-            Some(Derived {
-                blob: Some(blob), ..
-            }) => return open(blob, wheel).map(Some),
-            None => {}
+        let blob = match self.derived.get(&key).map_err(reading)? {
+            Some(derived) => derived.blob,
+            None => {
+                let writing = || BuildError::io("keeping stripped shared objects");
+                let scratch = self.derived.temporary_folder().map_err(writing())?;
+                let out = self.derived.create().map_err(writing())?;
+                let (report, out) = strip_wheel(wheel, facts, &scratch, out)?;
+                let out = (!report.stripped.is_empty()).then_some(out);
+                let (blob, size) = self.derived.put(&key, "", out).map_err(writing())?;
+                self.wrote(size);
+                blob
+            }
+        };
+        if let Some(blob) = blob {
+            let blob = WindowedFile::new(blob);
+            let overlay = Overlay::open(OverlayKind::Stripped, blob, &wheel.filename)?;
+            wheel.overlays.push(overlay);
         }
-        let writing = || BuildError::io("keeping stripped shared objects");
-        let scratch = self.derived.temporary_folder().map_err(writing())?;
-        let out = self.derived.create().map_err(writing())?;
-        let (report, out) = strip_wheel(wheel, facts, &scratch, out)?;
-        let out = (!report.stripped.is_empty()).then_some(out);
-        let (blob, size) = self.derived.put(&key, "", out).map_err(writing())?;
-        self.wrote(size);
-        blob.map(|blob| open(blob, wheel)).transpose()
+        Ok(())
     }
 
     /// Adds the bytecode of a prepared wheel, compiled for a Python version where that is needed.
@@ -188,6 +205,7 @@ impl Preparer {
                 .open(&own.wheel.sha256)
                 .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()))
                 .map_err(lost())?;
+            let file = WindowedFile::new(file);
             Wheel::open(file, own.wheel.filename, &own.name, &own.version)
         };
         let digest: &Digest = &package.wheel.sha256;
@@ -200,6 +218,7 @@ impl Preparer {
             } => {
                 self.wrote(kept);
                 let filename = &prepared.wheel.filename;
+                let overlay = WindowedFile::new(overlay);
                 let overlay = Overlay::open(OverlayKind::Bytecode, overlay, filename)?;
                 prepared.wheel.overlays.push(overlay);
                 Compiled::Ready(summary)

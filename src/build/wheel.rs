@@ -19,7 +19,7 @@ const SCRIPT_PLACEHOLDER: &[u8] = b"#!python";
 const SCRIPT_LINE: &[u8] = b"#!/usr/bin/env python3";
 
 /// Where a file's bytes come from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Content {
     /// From the wheel, as they are compressed there.
     Copied(Member),
@@ -28,7 +28,7 @@ pub(crate) enum Content {
 }
 
 /// A file that a wheel brings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct File {
     /// Relative to the layer's `python/`.
     pub(crate) path: String,

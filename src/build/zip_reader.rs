@@ -8,6 +8,7 @@ use super::zip_directory::{self, Entry, FLAGS_ENCRYPTED};
 use super::zip_end;
 use crate::model::UNZIPPED_LIMIT;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// What all entries of one archive, or of one layer, may declare to be unpacked: far past what AWS Lambda takes, so that
@@ -21,14 +22,14 @@ const LOCAL_LENGTH: usize = 30;
 const FLAG_DATA_DESCRIPTOR: u16 = 1 << 3;
 
 /// How an entry's bytes are stored; other methods are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Method {
     Stored,
     Deflated,
 }
 
 /// One file of an archive.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) method: Method,
@@ -105,6 +106,18 @@ pub(crate) fn members<R: Read + Seek>(reader: &mut R) -> Result<Vec<Member>, Rea
         return Err(malformed("two of its entries share the same bytes"));
     }
     Ok(members)
+}
+
+/// Every file of an archive that [`super::zip_writer`] wrote and whose bytes were hashed: its local headers have no
+/// extra field and say what the directory says, so they are not read.
+pub(crate) fn own_members<R: Read + Seek>(reader: &mut R) -> Result<Vec<Member>, ReadError> {
+    let end = zip_end::read(reader)?;
+    let entries = zip_directory::entries(reader, &end)?;
+    let members = entries.into_iter().map(|entry| Member {
+        start: entry.header_start + (LOCAL_LENGTH + entry.member.name.len()) as u64,
+        ..entry.member
+    });
+    Ok(members.collect())
 }
 
 /// The bytes of a member, at most `limit` of them; size and CRC are checked.

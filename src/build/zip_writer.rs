@@ -19,6 +19,14 @@ const FLAG_UTF8: u16 = 1 << 11;
 /// A regular file in the upper half of the external attributes.
 const REGULAR_FILE: u32 = 0o100_000;
 
+/// Bytes of the record that ends a zip (4.3.16).
+pub(crate) const END_LENGTH: u64 = 22;
+
+/// Bytes that a file with a name of this length takes besides its own: its local and its central header (4.3.7, 4.3.12).
+pub(crate) fn entry_overhead(name_length: usize) -> u64 {
+    (30 + 46 + 2 * name_length) as u64
+}
+
 /// What the headers say of one file.
 pub(crate) struct FileHeader<'a> {
     pub(crate) path: &'a str,

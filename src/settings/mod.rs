@@ -5,15 +5,17 @@
 
 mod byte_size;
 mod environment;
+mod listen;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use environment::Environment;
+pub use listen::ListenSettings;
 pub use values::{ArtifactsSetting, IdentitySetting, LogFormat, RegistrySetting, StoreSetting};
 
 use crate::model::{Region, RepositoryName, SecretReference};
 use clap::Args;
-use std::net::SocketAddr;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Every setting, each as a flag and as an environment variable.
@@ -221,6 +223,17 @@ pub struct Settings {
     )]
     pub python: Option<PathBuf>,
 
+    /// The folders, as in PATH, of the CPythons that compile bytecode and import layers; default: PATH, pyenv's, uv's and
+    /// the system's
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_INTERPRETERS",
+        value_name = "FOLDERS"
+    )]
+    pub interpreters: Option<OsString>,
+
     /// The bubblewrap executable, which isolates packages while they are imported or built; `off` never runs them;
     /// default: `bwrap` on PATH
     #[arg(
@@ -355,35 +368,4 @@ impl Settings {
         };
         self.git_url.clone().or_else(github)
     }
-}
-
-/// Where `layersmith serve` listens.
-#[derive(Debug, Clone, Args)]
-pub struct ListenSettings {
-    /// Address and port to listen on
-    #[arg(
-        long,
-        env = "LAYERSMITH_LISTEN",
-        default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
-    )]
-    pub listen: SocketAddr,
-
-    /// Seconds between two looks at GitHub for whatever a lost webhook did not say
-    #[arg(
-        long,
-        env = "LAYERSMITH_SWEEP_INTERVAL",
-        default_value_t = 600,
-        value_name = "SECONDS"
-    )]
-    pub sweep_interval: u64,
-
-    /// Seconds that a run goes on trying while GitHub, git or the machine's own files let it down
-    #[arg(
-        long,
-        env = "LAYERSMITH_PATIENCE",
-        default_value_t = 120,
-        value_name = "SECONDS"
-    )]
-    pub patience: u64,
 }

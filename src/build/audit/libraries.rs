@@ -249,6 +249,8 @@ mod tests {
     fn missing_libraries_come_with_advice() {
         let mut layer = TestLayer::new("p3.13");
         layer.add("opencv-python", needs("cv2/cv2.abi3.so", "libGL.so.1", &[]));
+        layer.add("opencv-python", needs("cv2/qt.so", "libX11.so.6", &[]));
+        layer.add("shown", needs("shown/a.so", "libGL.so.1", &[]));
         layer.add("own", needs("own/a.so", "libown.so.7", &[]));
         layer.add("own", needs("own/b.so", "libown.so.7", &[]));
         let messages: Vec<String> = layer

@@ -62,6 +62,8 @@ pub struct InterpreterSettings {
     pub search_path: Option<OsString>,
     /// The home folder, for the interpreters that pyenv and uv manage.
     pub home: Option<PathBuf>,
+    /// The only folders to look in, as in the variable `PATH`; absent, all of the above and the usual ones.
+    pub only: Option<OsString>,
 }
 
 /// Finds interpreters; what was found is kept as long as this lives, and so is that there is none.
@@ -114,6 +116,12 @@ impl Interpreters {
 /// Existing files that may be the interpreter, the most likely first, each once.
 fn candidates(settings: &InterpreterSettings, python: PythonVersion) -> Vec<PathBuf> {
     let name = python.runtime();
+    if let Some(only) = &settings.only {
+        let paths = std::env::split_paths(only).map(|folder| folder.join(&name));
+        return paths
+            .filter(|path| path.is_absolute() && path.is_file())
+            .collect();
+    }
     // An empty or relative entry would mean the folder the bot happens to run in.
     let folders: Vec<PathBuf> = settings
         .search_path

@@ -1,12 +1,15 @@
 //! Compiled modules brought into one form, so that their bytes do not depend on what else a process compiled.
 //!
-//! CPython's `marshal` marks an object for being referred to later when its reference count is above one. That count
-//! includes whoever else holds the object, such as the modules compiled before. Here the marks that nothing refers to
-//! are dropped, the others numbered anew, and the elements of sets put in order. The code that is loaded is equal.
+//! CPython's `marshal` marks an object for being referred to later when its reference count is above one, and that count
+//! includes whoever else holds the object. The compiler makes equal sets one object or several, depending on which names
+//! the process knew before. Here equal texts and equal sets become one object each, elements of sets are put in order,
+//! only what is referred to is marked, and the marks are numbered anew. The code that is loaded is equal.
 //!
 //! The format is that of `Python/marshal.c` in CPython 3.10 to 3.14 (versions 4 and 5).
 
+use super::reader::{Malformed, Reader};
 use crate::model::PythonVersion;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// The bit that marks an object for being referred to.
@@ -15,11 +18,11 @@ const FLAG_REF: u8 = 0x80;
 const DEPTH_LIMIT: usize = 2000;
 /// The most bytes that the elements of one set may come to when written out in full to be compared.
 const COMPARED_LIMIT: usize = 1 << 20;
+/// The same of all sets together.
+const UNITED_LIMIT: usize = 8 << 20;
+const TOO_LARGE: Malformed = "its sets are too large";
 /// No number, or not known yet.
 const NONE: u32 = u32::MAX;
-
-/// What is wrong with a stream, in a few words.
-pub(super) type Malformed = &'static str;
 
 /// An object, or one of the bare numbers between the parts of a code object. Objects are listed before their parts.
 #[derive(Clone, Copy)]
@@ -29,18 +32,24 @@ struct Node {
     end: u32,
     /// The place in the list that follows its last part; [`NONE`] while parts are missing.
     next: u32,
-    /// Its own number when it is marked; the number it refers to when it is a reference; else [`NONE`].
-    reference: u32,
+    /// The place of the first object that is the same, be it this one; [`NONE`] when nothing can refer to it.
+    same: u32,
     kind: Kind,
+    /// Whether it is a text that is to be interned when it is loaded.
+    is_interned: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Object,
+    Text,
     Set,
     Reference,
     BareNumber,
 }
+
+/// An element of a set: its bytes when nothing is referred to, and where it is in the list.
+type Element = (Vec<u8>, Range<u32>);
 
 /// A container whose parts are being read.
 struct Open {
@@ -55,14 +64,19 @@ struct Open {
 /// # Errors
 /// When it is not what this version of CPython writes.
 pub(super) fn normalize(stream: &[u8], python: PythonVersion) -> Result<Vec<u8>, Malformed> {
-    Parsed::new(stream, python)?.write()
+    let mut parsed = Parsed::new(stream, python)?;
+    parsed.unite()?;
+    let is_met_again = parsed.write(&vec![false; parsed.nodes.len()], &mut Vec::new())?;
+    let mut out = Vec::with_capacity(stream.len());
+    parsed.write(&is_met_again, &mut out)?;
+    Ok(out)
 }
 
 struct Parsed<'a> {
     stream: &'a [u8],
     nodes: Vec<Node>,
-    /// By number: the marked object's place in the list, and whether anything refers to it.
-    marked: Vec<(u32, bool)>,
+    /// The places of marked objects, in the order of their numbers.
+    marked: Vec<u32>,
 }
 
 impl<'a> Parsed<'a> {
@@ -101,7 +115,7 @@ impl<'a> Parsed<'a> {
                 if container.parts == container.number_before {
                     let start = reader.at;
                     reader.take(4)?;
-                    parsed.push(start, reader.at, NONE, Kind::BareNumber);
+                    parsed.push(start, reader.at, Kind::BareNumber);
                 }
                 container.parts -= 1;
                 break;
@@ -116,6 +130,7 @@ impl<'a> Parsed<'a> {
         python: PythonVersion,
     ) -> Result<Option<Open>, Malformed> {
         let start = reader.at;
+        let node = self.nodes.len();
         let [byte] = reader.array()?;
         let mut kind = Kind::Object;
         let mut parts = None;
@@ -129,11 +144,17 @@ impl<'a> Parsed<'a> {
                 let digits = i32::from_le_bytes(reader.array()?).unsigned_abs();
                 reader.skip(u64::from(digits) * 2)?;
             }
-            b's' | b't' | b'u' | b'a' | b'A' => {
+            b's' => {
+                let length = reader.number()?;
+                reader.skip(length.into())?;
+            }
+            b't' | b'u' | b'a' | b'A' => {
+                kind = Kind::Text;
                 let length = reader.number()?;
                 reader.skip(length.into())?;
             }
             b'z' | b'Z' => {
+                kind = Kind::Text;
                 let [length] = reader.array()?;
                 reader.skip(length.into())?;
             }
@@ -155,27 +176,22 @@ impl<'a> Parsed<'a> {
                 (parts, number_before) = (Some(10), 2);
             }
             b'r' => {
-                let number = reader.number()?;
-                let (target, is_used) = self
-                    .marked
-                    .get_mut(number as usize)
-                    .ok_or("it refers to what is not there")?;
-                if self.nodes[*target as usize].next == NONE {
+                let number = reader.number()? as usize;
+                let target = *self.marked.get(number).ok_or("it refers to nothing")?;
+                if self.nodes[target as usize].next == NONE {
                     return Err("an object holds itself");
                 }
-                *is_used = true;
-                self.push(start, reader.at, number, Kind::Reference);
+                self.push(start, reader.at, Kind::Reference);
+                self.nodes[node].same = target;
                 return Ok(None);
             }
             _ => return Err("it holds an object of an unknown kind"),
         }
-        let mut reference = NONE;
+        self.push(start, reader.at, kind);
         if byte & FLAG_REF != 0 {
-            reference = place(self.marked.len());
-            self.marked.push((place(self.nodes.len()), false));
+            self.nodes[node].same = place(node);
+            self.marked.push(place(node));
         }
-        let node = self.nodes.len();
-        self.push(start, reader.at, reference, kind);
         Ok(parts.map(|parts| {
             self.nodes[node].next = NONE;
             Open {
@@ -186,91 +202,139 @@ impl<'a> Parsed<'a> {
         }))
     }
 
-    fn push(&mut self, start: usize, end: usize, reference: u32, kind: Kind) {
+    fn push(&mut self, start: usize, end: usize, kind: Kind) {
         self.nodes.push(Node {
             start: place(start),
             end: place(end),
             next: place(self.nodes.len() + 1),
-            reference,
+            same: NONE,
             kind,
+            is_interned: false,
         });
     }
 
-    fn write(&self) -> Result<Vec<u8>, Malformed> {
-        let mut out = Vec::with_capacity(self.stream.len());
+    /// Finds texts and sets that are equal, and lets references name the first of each.
+    fn unite(&mut self) -> Result<(), Malformed> {
+        let (mut texts, mut sets) = (HashMap::new(), HashMap::new());
+        let mut room = UNITED_LIMIT;
+        for at in 0..self.nodes.len() {
+            let (node, here) = (self.nodes[at], place(at));
+            self.nodes[at].same = match node.kind {
+                Kind::Text => {
+                    let text = self.text(node);
+                    let first = *texts.entry(text).or_insert(here);
+                    // Of Latin-1 each character is one text for the whole process, which some module may have used
+                    // as a name: it is always said to be interned, as names are.
+                    let is_latin = matches!(text, [0xC2 | 0xC3, _]);
+                    let kind = self.stream[node.start as usize] & !FLAG_REF;
+                    self.nodes[first as usize].is_interned |=
+                        is_latin || matches!(kind, b't' | b'A' | b'Z');
+                    first
+                }
+                Kind::Set => {
+                    let elements = self.sorted(here)?.into_iter();
+                    let key: Vec<Vec<u8>> = elements.map(|(bytes, _)| bytes).collect();
+                    let size: usize = key.iter().map(Vec::len).sum();
+                    room = room.checked_sub(size).ok_or(TOO_LARGE)?;
+                    *sets.entry(key).or_insert(here)
+                }
+                Kind::Reference => self.nodes[node.same as usize].same,
+                Kind::Object | Kind::BareNumber => node.same,
+            };
+        }
+        Ok(())
+    }
+
+    /// Writes everything, with marks on what is known to be met again; tells what is.
+    fn write(&self, is_met_again: &[bool], out: &mut Vec<u8>) -> Result<Vec<bool>, Malformed> {
         // Numbers are given in the order in which marked objects are written.
-        let mut numbers = vec![NONE; self.marked.len()];
+        let mut numbers = vec![NONE; self.nodes.len()];
         let mut given = 0;
-        let mut waiting: Vec<Range<u32>> = Vec::new();
+        let mut met_again = vec![false; self.nodes.len()];
+        let mut is_met = vec![false; self.nodes.len()];
         let all = 0..place(self.nodes.len());
-        waiting.push(all);
+        let mut waiting: Vec<Range<u32>> = vec![all];
         while let Some(mut range) = waiting.pop() {
             if range.is_empty() {
                 continue;
             }
-            let node = self.nodes[range.start as usize];
+            let at = range.start;
+            let node = self.nodes[at as usize];
+            range.start = node.next;
             if node.kind == Kind::BareNumber {
                 out.extend_from_slice(self.own_bytes(node));
-                range.start += 1;
                 waiting.push(range);
                 continue;
             }
             let mut flag = 0;
-            if node.reference != NONE {
-                let number = &mut numbers[node.reference as usize];
-                let (target, is_used) = self.marked[node.reference as usize];
-                if *number != NONE {
+            if node.same != NONE {
+                let same = node.same as usize;
+                if is_met[same] {
+                    met_again[same] = true;
                     out.push(b'r');
-                    out.extend_from_slice(&number.to_le_bytes());
-                    range.start = node.next;
+                    out.extend_from_slice(&numbers[same].to_le_bytes());
                     waiting.push(range);
                     continue;
                 }
                 if node.kind == Kind::Reference {
                     // What it refers to would have come earlier, had a set not been put in order.
-                    range.start += 1;
                     waiting.push(range);
-                    waiting.push(target..self.nodes[target as usize].next);
+                    waiting.push(node.same..self.nodes[same].next);
                     continue;
                 }
-                if is_used {
-                    (*number, flag) = (given, FLAG_REF);
+                is_met[same] = true;
+                if is_met_again[same] {
+                    (numbers[same], flag) = (given, FLAG_REF);
                     given += 1;
                 }
             }
-            self.write_own(node, flag, &mut out);
+            self.write_own(node, flag, out);
             if node.kind == Kind::Set {
-                let elements = self.sorted(range.start)?;
-                range.start = node.next;
                 waiting.push(range);
-                waiting.extend(elements.into_iter().rev());
+                let elements = self.sorted(at)?.into_iter().rev();
+                waiting.extend(elements.map(|(_, range)| range));
             } else {
-                range.start += 1;
+                range.start = at + 1;
                 waiting.push(range);
             }
         }
-        Ok(out)
+        Ok(met_again)
     }
 
     fn own_bytes(&self, node: Node) -> &'a [u8] {
         &self.stream[node.start as usize..node.end as usize]
     }
 
-    fn write_own(&self, node: Node, flag: u8, out: &mut Vec<u8>) {
+    /// The characters of a text, without kind and length.
+    fn text(&self, node: Node) -> &'a [u8] {
         let own = self.own_bytes(node);
-        let (first, rest) = own.split_first().unwrap_or((&0, &[]));
-        let kind = match (first & !FLAG_REF, rest) {
-            // A string of one character of Latin-1 is one object for the whole process, which some module may have
-            // used as a name: it is always said to be interned, as all names are.
-            (b'u', [2, 0, 0, 0, 0xC2 | 0xC3, _]) => b't',
-            (kind, _) => kind,
+        let is_short = matches!(own.first().map(|byte| byte & !FLAG_REF), Some(b'z' | b'Z'));
+        &own[if is_short { 2 } else { 5 }..]
+    }
+
+    fn write_own(&self, node: Node, flag: u8, out: &mut Vec<u8>) {
+        let (first, rest) = self.own_bytes(node).split_first().unwrap_or((&0, &[]));
+        let kind = first & !FLAG_REF;
+        let kind = match (node.kind, kind) {
+            (Kind::Text, kind) => {
+                let is_interned = self.nodes[node.same as usize].is_interned;
+                match (kind, is_interned) {
+                    (b'z' | b'Z', true) => b'Z',
+                    (b'z' | b'Z', false) => b'z',
+                    (b'a' | b'A', true) => b'A',
+                    (b'a' | b'A', false) => b'a',
+                    (_, true) => b't',
+                    (_, false) => b'u',
+                }
+            }
+            (_, kind) => kind,
         };
         out.push(kind | flag);
         out.extend_from_slice(rest);
     }
 
-    /// The elements of a set in the order of their bytes when nothing is referred to.
-    fn sorted(&self, set: u32) -> Result<Vec<Range<u32>>, Malformed> {
+    /// The elements of a set in the order of their bytes.
+    fn sorted(&self, set: u32) -> Result<Vec<Element>, Malformed> {
         let end = self.nodes[set as usize].next;
         let mut elements = Vec::new();
         let mut room = COMPARED_LIMIT;
@@ -283,7 +347,7 @@ impl<'a> Parsed<'a> {
             at = next;
         }
         elements.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(elements.into_iter().map(|(_, range)| range).collect())
+        Ok(elements)
     }
 
     fn in_full(&self, range: Range<u32>, limit: usize) -> Result<Vec<u8>, Malformed> {
@@ -296,14 +360,23 @@ impl<'a> Parsed<'a> {
             let node = self.nodes[range.start as usize];
             range.start += 1;
             waiting.push(range);
-            if node.kind == Kind::Reference {
-                let (target, _) = self.marked[node.reference as usize];
-                waiting.push(target..self.nodes[target as usize].next);
-            } else {
-                self.write_own(node, 0, &mut out);
+            match node.kind {
+                Kind::Reference => waiting.push(node.same..self.nodes[node.same as usize].next),
+                Kind::Text => {
+                    let text = self.text(node);
+                    // Whether it is interned makes no difference.
+                    out.push(b'u');
+                    out.extend_from_slice(&place(text.len()).to_le_bytes());
+                    out.extend_from_slice(text);
+                }
+                Kind::Object | Kind::Set | Kind::BareNumber => {
+                    let (first, rest) = self.own_bytes(node).split_first().unwrap_or((&0, &[]));
+                    out.push(first & !FLAG_REF);
+                    out.extend_from_slice(rest);
+                }
             }
             if out.len() > limit || waiting.len() > COMPARED_LIMIT {
-                return Err("a set in it is too large");
+                return Err(TOO_LARGE);
             }
         }
         Ok(out)
@@ -313,91 +386,4 @@ impl<'a> Parsed<'a> {
 /// A place in a stream that is known to have one in 32 bits.
 fn place(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(NONE)
-}
-
-struct Reader<'a> {
-    stream: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let end = self.at.checked_add(length);
-        let bytes = end
-            .and_then(|end| self.stream.get(self.at..end))
-            .ok_or("it ends too early")?;
-        self.at += length;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), Malformed> {
-        let length = usize::try_from(length).map_err(|_| "it ends too early")?;
-        self.take(length).map(drop)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        self.take(N)?.try_into().map_err(|_| "it ends too early")
-    }
-
-    fn number(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_le_bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn normalized(stream: &[u8]) -> Result<Vec<u8>, Malformed> {
-        normalize(stream, "3.13".parse().unwrap())
-    }
-
-    #[test]
-    fn only_what_is_referred_to_is_marked() {
-        // ("ab", 1, "c d", "ab"), with everything marked.
-        assert_eq!(
-            normalized(b"\xa9\x04\xda\x02ab\xe9\x01\0\0\0\xfa\x03c dr\x01\0\0\0").unwrap(),
-            b")\x04\xda\x02abi\x01\0\0\0z\x03c dr\0\0\0\0"
-        );
-    }
-
-    #[test]
-    fn sets_are_put_in_order_and_what_they_hold_stays_findable() {
-        // (frozenset({"b", "a"}), "b") in both orders; "b" is one object.
-        let expected = b")\x02>\x02\0\0\0Z\x01a\xda\x01br\0\0\0\0";
-        for stream in [
-            &b")\x02>\x02\0\0\0\xda\x01bZ\x01ar\0\0\0\0"[..],
-            b"\xa9\x02\xbe\x02\0\0\0\xda\x01a\xda\x01br\x03\0\0\0",
-        ] {
-            assert_eq!(normalized(stream).unwrap(), expected);
-        }
-        // (frozenset({"b", ("b",)}), None): the tuple comes first, and with it the one "b".
-        assert_eq!(
-            normalized(b")\x02>\x02\0\0\0\xfa\x01b)\x01r\0\0\0\0N").unwrap(),
-            b")\x02>\x02\0\0\0)\x01\xfa\x01br\0\0\0\0N"
-        );
-    }
-
-    #[test]
-    fn no_stream_makes_it_panic() {
-        for bad in [
-            &b""[..],
-            b"r\0\0\0\0",
-            b"\xa9\x01r\0\0\0\0",
-            b"(\xff\xff\xff\xff",
-            b"l\0\0\0\x80",
-            b"u\xff\xff\xff\xffx",
-            b"c\0\0\0\0",
-            b":NNN",
-            b"NN",
-            b"?",
-        ] {
-            assert!(normalized(bad).is_err(), "{bad:?}");
-        }
-        assert!(normalized(&b")\x01".repeat(DEPTH_LIMIT + 1)).is_err());
-        let deep = [b")\x01".repeat(DEPTH_LIMIT), b"N".to_vec()].concat();
-        assert_eq!(normalized(&deep).unwrap(), deep);
-        let slice = normalize(b"\xbaNNN", "3.14".parse().unwrap());
-        assert_eq!(slice.unwrap(), b":NNN");
-    }
 }

@@ -8,6 +8,7 @@
 mod compiler;
 mod interpreter;
 mod marshal;
+mod reader;
 mod wheel;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub(crate) use wheel::{BytecodeSummary, compile_wheel};
 use super::derived::{Derived, DerivedCache};
 use super::error::BuildError;
 use super::wheel::Wheel;
+use super::window::WindowedFile;
 use crate::model::{Digest, PythonVersion};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -94,7 +96,7 @@ impl BytecodeMaker {
         &self,
         wheel: &Digest,
         python: PythonVersion,
-        open: impl FnOnce() -> Result<Wheel<File>, BuildError> + Send + 'static,
+        open: impl FnOnce() -> Result<Wheel<WindowedFile>, BuildError> + Send + 'static,
     ) -> Result<WheelBytecode, BuildError> {
         let Some(interpreter) = self.interpreters.find(python).await else {
             return Ok(WheelBytecode::NoInterpreter);

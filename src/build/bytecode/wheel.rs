@@ -3,6 +3,7 @@
 use super::compiler::{Answer, Compiler};
 use super::interpreter::Interpreter;
 use super::marshal;
+use super::reader::Malformed;
 use crate::build::BuildError;
 use crate::build::overlay::OverlayWriter;
 use crate::build::slim;
@@ -247,7 +248,7 @@ impl<W: Write> Writer<'_, W> {
         Ok(())
     }
 
-    fn normalized(&self, pyc: &[u8]) -> Result<Vec<u8>, marshal::Malformed> {
+    fn normalized(&self, pyc: &[u8]) -> Result<Vec<u8>, Malformed> {
         let (header, code) = pyc
             .split_at_checked(HEADER_LENGTH)
             .ok_or("it ends too early")?;

@@ -18,7 +18,7 @@ const OWN_PROCESSES: u64 = 4;
 const REMOVALS: u32 = 50;
 const REMOVAL_WAIT: Duration = Duration::from_millis(10);
 /// Enters the group, then becomes the program: from its first moment, all that it starts is inside.
-const ENTER: &str = "echo $$ > \"$0\" && exec \"$@\"";
+const ENTER: &str = "echo $$ > \"$0\" && exec env -i \"$@\"";
 
 static GROUPS: AtomicU64 = AtomicU64::new(0);
 

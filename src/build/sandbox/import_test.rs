@@ -113,7 +113,7 @@ pub(crate) async fn test_import_within(
 ) -> io::Result<ImportTested> {
     if target.architecture.machine() != std::env::consts::ARCH {
         return Ok(ImportTested::skipped(format!(
-            "this machine is {}, and the layer is for {}",
+            "the layer is for {1} and this machine is {0}",
             std::env::consts::ARCH,
             target.architecture
         )));

@@ -2,7 +2,7 @@
 
 use super::wheel_maker::{TestEntry, TestWheel};
 use crate::build::{Assembled, BuildError, Exclude, Selection, WheelSource, assemble};
-use crate::model::{Digest, normalize_package_name};
+use crate::model::{Digest, SlimKind, normalize_package_name};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write as _};
 use std::process::{Command, Stdio};
@@ -148,6 +148,44 @@ fn the_order_of_the_wheels_does_not_matter() {
     assert_eq!(Digest::of(&first), Digest::of(&second));
     // Written down, so that a change of the builder's output is noticed: it needs a new builder revision.
     insta::assert_snapshot!(Digest::of(&first), @"0b65e385f32462b6fced271e2916516d58220a84983deefe7d355c511e3dd293");
+}
+
+#[test]
+fn options_and_wheels_decide_the_bytes() {
+    let files = [
+        ("pack/__init__.py", "import os\n"),
+        ("pack/__init__.pyi", "os: object\n"),
+        ("pack/tests/test_it.py", "def test(): pass\n"),
+        ("pack/include/pack.h", "int x;\n"),
+        ("pack/data.csv", "1,2\n"),
+    ];
+    let wheel = TestWheel::new("pack", "1", &files).stored();
+    let digest = |exclude: &[&str], slim: &[SlimKind]| {
+        let patterns: Vec<String> = exclude.iter().map(|text| (*text).to_owned()).collect();
+        let exclude = Exclude::new(&patterns).unwrap();
+        let selection = Selection {
+            slim,
+            ..Selection::all_but(&exclude)
+        };
+        let mut zip = Vec::new();
+        assemble(vec![source(&wheel, wheel.bytes())], &selection, &mut zip).unwrap();
+        Digest::of(&zip).to_string()
+    };
+    let digests = [
+        digest(&[], &[]),
+        digest(&["*/*.csv"], &[]),
+        digest(&[], &[SlimKind::Tests]),
+        digest(&[], &SlimKind::ALL),
+        digest(&["*/*.csv"], &SlimKind::ALL),
+    ];
+    // Written down as the digest above is.
+    insta::assert_snapshot!(digests.join("\n"), @"
+    c2cfd79b7fa5c75ba773d4a3966b8ed4edfe8282fabe6f47ba5e81f327c02e24
+    7f26901664888e51df765354c6a2b1651296c2c603c57b783858758a0589d0bc
+    798d61d17fd9396397579c37847859df864fb354721cf4562018a2b402d57e0e
+    ea3f7c619aab5a17f49050bd9904b064fe693bb7cb0228a3c19bf9ac50644900
+    34b96a7deb26b3b67f91a56335842e2d2a582a83654facbd75c88883c4445497
+    ");
 }
 
 #[test]

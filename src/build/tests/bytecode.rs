@@ -8,10 +8,10 @@ use crate::build::bytecode::{
 use crate::build::derived::DerivedCache;
 use crate::build::overlay::{Overlay, OverlayKind};
 use crate::build::wheel::Wheel;
+use crate::build::window::WindowedFile;
 use crate::build::{BuildError, zip_reader};
 use crate::model::{Digest, PythonVersion};
-use std::fs::File;
-use std::io::{Cursor, Seek, SeekFrom, Write};
+use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -189,11 +189,11 @@ async fn what_was_compiled_is_kept_by_wheel_and_interpreter() {
     let get = async |wheel: TestWheel| -> (Digest, u64) {
         let opened = Arc::clone(&opened);
         let digest = Digest::of(&wheel.bytes());
-        let open = move || -> Result<Wheel<File>, BuildError> {
+        let open = move || -> Result<Wheel<WindowedFile>, BuildError> {
             opened.fetch_add(1, Ordering::Relaxed);
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&wheel.bytes()).unwrap();
-            file.seek(SeekFrom::Start(0)).unwrap();
+            let file = WindowedFile::new(file);
             Wheel::open(file, wheel.filename(), "shapes", "1.0")
         };
         match maker.bytecode(&digest, interpreter.python, open).await {

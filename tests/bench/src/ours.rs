@@ -67,12 +67,25 @@ impl Lock {
             .collect()
     }
 
-    /// Where the wheels are in the cache of a data folder.
-    pub(crate) fn cached_wheels(&self, data: &Path) -> Vec<PathBuf> {
-        let root = data.join("cache/wheels");
-        let digests = self.packages.iter().map(|package| &package.wheel.sha256);
-        digests
-            .map(|digest| root.join(&digest[..2]).join(format!("{digest}.whl")))
+    /// Where the wheels are in the cache of a data folder: in one of its folders, below the digest's first two digits.
+    ///
+    /// # Errors
+    /// When one is in none of them.
+    pub(crate) fn cached_wheels(&self, data: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let mut roots = Vec::new();
+        for entry in std::fs::read_dir(data.join("cache"))? {
+            roots.push(entry?.path());
+        }
+        let packages = self.packages.iter();
+        packages
+            .map(|package| {
+                let digest = &package.wheel.sha256;
+                let inside = Path::new(&digest[..2]).join(format!("{digest}.whl"));
+                let mut places = roots.iter().map(|root| root.join(&inside));
+                places
+                    .find(|place| place.is_file())
+                    .with_context(|| format!("the wheel of {} is not cached", package.name))
+            })
             .collect()
     }
 }

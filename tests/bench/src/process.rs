@@ -91,7 +91,9 @@ impl Drop for Group {
         if let Some(id) = self.0 {
             let mut kill = std::process::Command::new("kill");
             // It fails only when the group is already gone.
-            drop(kill.args(["-KILL", "--", &format!("-{id}")]).status());
+            kill.args(["-KILL", "--", &format!("-{id}")])
+                .stderr(Stdio::null());
+            drop(kill.status());
         }
     }
 }

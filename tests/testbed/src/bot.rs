@@ -70,6 +70,9 @@ impl BotOptions {
         options.set("LAYERSMITH_SWEEP_INTERVAL", "0");
         // What a test publishes on the index is to be seen at once.
         options.set("LAYERSMITH_LOCK_MAX_AGE", "0");
+        // What the machine has besides must not decide what is said.
+        options.set("LAYERSMITH_INTERPRETERS", "");
+        options.set("LAYERSMITH_BWRAP", "off");
         options.set("LAYERSMITH_LOG", "warn,layersmith=debug");
         options
     }
@@ -78,6 +81,11 @@ impl BotOptions {
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// Takes a variable away.
+    pub fn unset(&mut self, name: &str) {
+        self.variables.retain(|(known, _)| known != name);
     }
 
     /// A command of the executable with these variables and no others.

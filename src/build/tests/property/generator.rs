@@ -185,7 +185,7 @@ fn wheel(
         } else {
             contents(random, &path)
         };
-        let entry = entry(random, &path, contents);
+        let entry = entry(random, &path, &contents);
         // A folder's own entry, as some tools write it.
         if random.u8(..10) == 0
             && let Some((folder, _)) = path.rsplit_once('/')
@@ -263,7 +263,7 @@ fn text(random: &mut Rng) -> Vec<u8> {
         .collect()
 }
 
-fn entry(random: &mut Rng, path: &str, contents: Vec<u8>) -> TestEntry {
+fn entry(random: &mut Rng, path: &str, contents: &[u8]) -> TestEntry {
     let deflated = random.u8(..3) != 0;
     TestEntry {
         mode: one(
@@ -281,7 +281,7 @@ fn entry(random: &mut Rng, path: &str, contents: Vec<u8>) -> TestEntry {
         } else {
             1 << 11
         },
-        ..TestEntry::new(path, &contents)
+        ..TestEntry::new(path, contents)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Plans {
     pub(crate) index: Vec<f64>,
     pub(crate) locks: Vec<f64>,
     /// Seconds that building all of them took, the first time.
-    pub(crate) prepared: Option<f64>,
+    pub(crate) prepared: f64,
 }
 
 impl Plans {
@@ -70,9 +70,9 @@ pub(crate) async fn measure(programs: &Programs, out: &Path, runs: usize) -> any
         prepared,
     };
     for round in 1..=runs {
-        forget(&data, &["uv", "locks"])?;
+        forget(&data.join("cache/uv"))?;
         plans.nothing.push(plan(programs, &catalog, &data).await?.0);
-        forget(&data, &["locks"])?;
+        forget(&data.join("cache/uv/locks"))?;
         plans.index.push(plan(programs, &catalog, &data).await?.0);
         let (seconds, built) = plan(programs, &catalog, &data).await?;
         plans.locks.push(seconds);
@@ -87,14 +87,11 @@ pub(crate) async fn measure(programs: &Programs, out: &Path, runs: usize) -> any
     Ok(plans)
 }
 
-/// Builds and publishes everything into a directory; seconds, or `None` when all of it was there.
-async fn prepare(
-    programs: &Programs,
-    catalog: &Catalog,
-    data: &Path,
-) -> anyhow::Result<Option<f64>> {
-    let was_there = data.is_dir();
-    if !was_there {
+/// Builds and publishes everything into a directory. Seconds that it took, when it was not there yet.
+async fn prepare(programs: &Programs, catalog: &Catalog, data: &Path) -> anyhow::Result<f64> {
+    let note = data.join("seconds");
+    let known = std::fs::read_to_string(&note).unwrap_or_default();
+    if known.is_empty() {
         say("building fifty layers for six targets, once");
     }
     let mut apply = ours::command(programs, data);
@@ -105,7 +102,11 @@ async fn prepare(
         finished.succeeded("layersmith apply")?;
         bail!("layersmith apply did not answer");
     }
-    Ok((!was_there).then_some(finished.seconds))
+    if let Ok(seconds) = known.parse() {
+        return Ok(seconds);
+    }
+    std::fs::write(&note, finished.seconds.to_string())?;
+    Ok(finished.seconds)
 }
 
 /// Plans with every release looked up anew; seconds, and how many layers × targets have a build.
@@ -135,12 +136,9 @@ fn is_unchanged(entry: &serde_json::Value) -> bool {
     entry["action"]["keep"].is_object()
 }
 
-fn forget(data: &Path, caches: &[&str]) -> std::io::Result<()> {
-    for cache in caches {
-        match std::fs::remove_dir_all(data.join("cache").join(cache)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+fn forget(cache: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(cache) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }

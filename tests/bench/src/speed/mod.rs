@@ -17,6 +17,7 @@ use crate::say;
 use anyhow::{Context as _, bail};
 use bench::Bench;
 use clap::{Args, ValueEnum};
+use rounds::Measured;
 use std::path::Path;
 
 /// What may be chosen; each is also a variable, for `make bench`.
@@ -75,25 +76,22 @@ pub(crate) async fn run(
     }
     let mut results = report::Results::new(machine, programs.versions.clone(), runs);
     for layer in &layers {
-        let mut bench = Bench::prepare(programs, layer, scratch.path()).await?;
-        let kinds = rounds::contenders(asked(Row::Cold), asked(Row::Warm), asked(Row::Assembly));
-        let mut measured = rounds::measure(&mut bench, &kinds, runs).await?;
-        if asked(Row::Memory) {
-            measured.memory = Some(memory::of_layer(&bench).await?);
+        let measured = of_layer(programs, layer, scratch.path(), runs, asked).await;
+        if let Some(measured) = results.noting(layer.name, measured) {
+            results.layers.push(measured);
         }
-        if asked(Row::Import) {
-            measured.imports = imports::measure(&mut bench, runs).await?;
-        }
-        results.layers.push(measured);
         // What is known so far outlives an interruption.
         results.write_json(out)?;
     }
     if asked(Row::Memory) {
-        results.large_memory = Some(memory::of_large_layer(programs, scratch.path()).await?);
-        results.idle_memory = Some(memory::idle(programs, scratch.path()).await?);
+        let large = memory::of_large_layer(programs, scratch.path()).await;
+        results.large_memory = results.noting("memory of a large layer", large);
+        let idle = memory::idle(programs, scratch.path()).await;
+        results.idle_memory = results.noting("memory of the idle process", idle);
     }
     if asked(Row::Catalog) && options.catalog != 0 {
-        results.catalog = Some(catalog::measure(programs, out, runs).await?);
+        let plans = catalog::measure(programs, out, runs).await;
+        results.catalog = results.noting("plan of a catalog", plans);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);
@@ -101,7 +99,30 @@ pub(crate) async fn run(
     results.write_json(out)?;
     std::fs::write(out.join("build.md"), &text)?;
     report::print(&text)?;
-    Ok(verdicts.iter().all(|verdict| verdict.met != Some(false)))
+    let is_reached = verdicts.iter().all(|verdict| verdict.met != Some(false));
+    Ok(is_reached && results.troubles.is_empty())
+}
+
+/// Every row of one layer.
+async fn of_layer(
+    programs: &Programs,
+    layer: &Layer,
+    scratch: &Path,
+    runs: usize,
+    asked: impl Fn(Row) -> bool,
+) -> anyhow::Result<Measured> {
+    let mut bench = Bench::prepare(programs, layer, scratch).await?;
+    let kinds = rounds::contenders(asked(Row::Cold), asked(Row::Warm), asked(Row::Assembly));
+    let mut measured = rounds::measure(&mut bench, &kinds, runs).await?;
+    if asked(Row::Memory) {
+        measured.memory = Some(memory::of_layer(&bench).await?);
+    }
+    if asked(Row::Import) {
+        measured.imports = imports::measure(&mut bench, runs).await?;
+    }
+    // A layer's caches and outputs come to gigabytes.
+    bench.discard()?;
+    Ok(measured)
 }
 
 fn chosen(only: &[String]) -> anyhow::Result<Vec<Layer>> {

@@ -7,6 +7,7 @@ use super::memory::Peak;
 use super::rounds::Measured;
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::Machine;
+use crate::say;
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::Path;
@@ -26,6 +27,8 @@ pub(crate) struct Results {
     pub(crate) idle_memory: Option<Peak>,
     pub(crate) large_memory: Option<Peak>,
     pub(crate) catalog: Option<Plans>,
+    /// Parts that could not be measured, and why.
+    pub(crate) troubles: Vec<String>,
 }
 
 impl Results {
@@ -39,12 +42,26 @@ impl Results {
             idle_memory: None,
             large_memory: None,
             catalog: None,
+            troubles: Vec::new(),
         }
     }
 
     /// A layer by its name, when it was measured.
     pub(crate) fn layer(&self, name: &str) -> Option<&Measured> {
         self.layers.iter().find(|layer| layer.layer == name)
+    }
+
+    /// A part's result; what went wrong is noted, and the other parts go on.
+    pub(crate) fn noting<T>(&mut self, part: &str, measured: anyhow::Result<T>) -> Option<T> {
+        match measured {
+            Ok(measured) => Some(measured),
+            Err(error) => {
+                let trouble = format!("{part}: {error:#}");
+                say(&trouble);
+                self.troubles.push(trouble);
+                None
+            }
+        }
     }
 
     pub(crate) fn write_json(&self, out: &Path) -> anyhow::Result<()> {
@@ -57,6 +74,9 @@ impl Results {
 /// The whole report.
 pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     let mut text = heading(results);
+    for trouble in &results.troubles {
+        text.push_str(&format!("\n**Not measured:** {trouble}\n"));
+    }
     for (title, ours, peers) in COMPARISONS {
         comparison(&mut text, results, title, *ours, peers);
     }
@@ -316,13 +336,11 @@ fn catalog(text: &mut String, results: &Results) {
             line(text, &[how, &figure]);
         }
     }
-    let prepared = plans.prepared.map_or_else(String::new, |seconds| {
-        format!(" Building them, the first time, took {seconds:.0} s.")
-    });
     text.push_str(&format!(
-        "\n{} of {} are built and as they were.{prepared}\n",
+        "\n{} of {} are built and as they were. Building and publishing them, the first time, took {:.0} s.\n",
         plans.built,
-        plans.layers * plans.targets
+        plans.layers * plans.targets,
+        plans.prepared
     ));
 }
 

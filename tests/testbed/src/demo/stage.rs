@@ -204,6 +204,9 @@ fn settings(
     // Commands run it from another folder, too.
     let executable = std::path::absolute(&options.layersmith).expect("the path is not empty");
     let mut settings = BotOptions::new(executable, folder.path());
+    // Bytecode and the import test are part of the show.
+    settings.unset("LAYERSMITH_INTERPRETERS");
+    settings.unset("LAYERSMITH_BWRAP");
     settings.set("LAYERSMITH_REPOSITORY", REPOSITORY);
     settings.set("LAYERSMITH_GITHUB_API_URL", github.url());
     settings.set("LAYERSMITH_GITHUB_APP_ID", github.app_id().to_string());

@@ -1,5 +1,7 @@
 //! Real interpreters compile their own standard libraries: each is one that this machine has, of every minor there is.
 
+mod marshalled;
+
 use super::compiler::{Answer, Compiler};
 use super::{Interpreter, InterpreterSettings, Interpreters, marshal};
 use crate::model::PythonVersion;
@@ -51,6 +53,7 @@ pub(in crate::build) fn here() -> InterpreterSettings {
         named: Vec::new(),
         search_path: std::env::var_os("PATH"),
         home: std::env::var_os("HOME").map(PathBuf::from),
+        only: None,
     }
 }
 
@@ -119,7 +122,7 @@ fn normalize(interpreter: &Interpreter, pyc: &[u8]) -> Vec<u8> {
 /// How many pairs the interpreter found to be equal.
 fn compare(interpreter: &Interpreter, pairs: &[[&[u8]; 2]]) -> usize {
     let mut child = Command::new(&interpreter.path)
-        .args(["-I", "-S", "-B", "-c", COMPARE])
+        .args(["-I", "-S", "-B", "-Wignore", "-c", COMPARE])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -229,6 +232,7 @@ async fn an_interpreter_is_believed_only_when_it_answers_rightly() {
         named: vec!["/no/such/python".into(), wrong.join(&name)],
         search_path: Some(std::env::join_paths([&shims, &wrong, &right]).unwrap()),
         home: None,
+        only: None,
     };
     let found = Interpreters::new(settings.clone()).find(some.python).await;
     assert_eq!(found.as_ref(), Some(&some));
