@@ -37,7 +37,7 @@ impl SupportedTags {
     /// The tags of a target.
     #[must_use]
     pub fn of(target: Target) -> Self {
-        Self::on(target, platforms(target))
+        Self::on(target, &platforms(target))
     }
 
     /// The same and `linux_x86_64` as the last platform: for wheels that were built here. Which versions of the C library
@@ -46,10 +46,10 @@ impl SupportedTags {
     pub fn with_built(target: Target) -> Self {
         let mut platforms = platforms(target);
         platforms.push(format!("linux_{}", target.architecture.machine()));
-        Self::on(target, platforms)
+        Self::on(target, &platforms)
     }
 
-    fn on(target: Target, platforms: Vec<String>) -> Self {
+    fn on(target: Target, platforms: &[String]) -> Self {
         let minor = target.python.minor();
         let own = format!("cp3{minor}");
         let mut tags: Vec<(String, String, String)> = Vec::new();
@@ -58,19 +58,19 @@ impl SupportedTags {
                 tags.push((python.to_owned(), abi.to_owned(), platform.clone()));
             }
         };
-        add(&own, &own, &platforms);
-        add(&own, "abi3", &platforms);
-        add(&own, "none", &platforms);
+        add(&own, &own, platforms);
+        add(&own, "abi3", platforms);
+        add(&own, "none", platforms);
         // The stable ABI began with 3.2 (PEP 384).
         for older in (2..minor).rev() {
-            add(&format!("cp3{older}"), "abi3", &platforms);
+            add(&format!("cp3{older}"), "abi3", platforms);
         }
         let generic: Vec<String> = [format!("py3{minor}"), "py3".to_owned()]
             .into_iter()
             .chain((0..minor).rev().map(|older| format!("py3{older}")))
             .collect();
         for python in &generic {
-            add(python, "none", &platforms);
+            add(python, "none", platforms);
         }
         let any = ["any".to_owned()];
         add(&own, "none", &any);

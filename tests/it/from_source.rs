@@ -1,6 +1,7 @@
 //! Packages without a wheel: nothing of them runs before the merge, and after it they are built once, isolated.
 
 use crate::world::World;
+use layersmith_testbed::bot::BotOptions;
 use layersmith_testbed::index::{PackageIndex, SourceDistribution, Wheel};
 use layersmith_testbed::tools;
 use std::net::TcpListener;
@@ -85,9 +86,20 @@ fn fetched(index: &PackageIndex, file: &str) -> usize {
         .count()
 }
 
+/// The usual world with isolation.
+async fn world() -> World {
+    World::start_with("", |options, _| isolate(options)).await
+}
+
+/// Lets the executable use the machine's `bwrap` and its Pythons.
+pub(crate) fn isolate(options: &mut BotOptions) {
+    options.unset("LAYERSMITH_BWRAP");
+    options.unset("LAYERSMITH_INTERPRETERS");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_is_built_after_the_merge_and_not_before() {
-    let world = World::start().await;
+    let world = world().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let trace = world.folder.path().join("trace");
@@ -179,7 +191,7 @@ async fn a_source_is_built_after_the_merge_and_not_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_build_says_is_shown_as_it_is_and_does_nothing() {
-    let world = World::start().await;
+    let world = world().await;
     let words = "print('``' + '`\\n@octocat see #1 <img src=x>'); raise SystemExit('\\x1b[31mno compiler\\x1b[0m')\n";
     publish_source(&world.index, "loud-app", words);
     let python = python_here();

@@ -1,12 +1,13 @@
 //! Packages without a wheel: `plan` tells of them, `build` and `apply` build them.
 
 use super::Desk;
-use crate::from_source::{architectures, publish_source, python_here};
+use crate::from_source::{architectures, isolate, publish_source, python_here};
 use layersmith_testbed::index::Wheel;
 
 /// A catalog for the Python and the architecture of this machine.
 async fn desk() -> Desk {
-    let desk = Desk::new().await;
+    let mut desk = Desk::new().await;
+    isolate(&mut desk.options);
     let [architecture, _] = architectures();
     regions(&desk, architecture, "[eu-west-1]");
     desk
