@@ -223,7 +223,7 @@ pub struct Settings {
     )]
     pub python: Option<PathBuf>,
 
-    /// The folders, as in PATH, of the CPythons that compile bytecode and import layers; default: PATH, pyenv's, uv's and
+    /// The folders, as in PATH, of the Python interpreters that compile bytecode and import layers; default: PATH, pyenv's, uv's and
     /// the system's
     #[arg(
         long,
