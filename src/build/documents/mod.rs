@@ -1,7 +1,7 @@
 //! What is told of a layer beside its zip: which files it holds and where they come from, its packages with the digests
 //! of their wheels, their licences, and an SBOM.
 //!
-//! Values in, text out: the same layer gives the same bytes, without a clock and without random numbers. [`write`] puts
+//! Values in, text out: the same layer gives the same bytes, without a clock and without random numbers. [`write()`] puts
 //! them into the artifacts folder. Deliberately absent: what the audit found, which is judged anew with every build and
 //! is part of [`crate::model::BuildReport`].
 
