@@ -3,7 +3,7 @@
 use super::contender::Contender;
 use crate::archive::Contents;
 use crate::layers::Layer;
-use crate::ours::{self, Built, Catalog, Lock};
+use crate::ours::{self, Built, Catalog, How, Lock};
 use crate::peers::{self, Task};
 use crate::process;
 use crate::programs::Programs;
@@ -37,18 +37,21 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Builds the layer once each way of ours, so that the lock and the warm caches are there.
+    /// Builds the layer once each way of ours, so that the lock and the warm caches are there. `more_keys` are lines of
+    /// the request.
     pub(crate) async fn prepare(
         programs: &'a Programs,
         layer: &'a Layer,
         scratch: &Path,
+        more_keys: &str,
     ) -> anyhow::Result<Self> {
         let folder = scratch.join(layer.name);
         std::fs::create_dir_all(folder.join("kept"))?;
         let catalog = Catalog::write(folder.join("catalog"))?;
-        catalog.request(layer.name, layer.packages, "bytecode: false\n")?;
+        let keys = |bytecode| format!("bytecode: {bytecode}\n{more_keys}\n");
+        catalog.request(layer.name, layer.packages, &keys(false))?;
         let compiled = with_bytecode(layer);
-        catalog.request(&compiled, layer.packages, "bytecode: true\n")?;
+        catalog.request(&compiled, layer.packages, &keys(true))?;
         let mut bench = Self {
             programs,
             layer,
@@ -152,7 +155,12 @@ impl<'a> Bench<'a> {
         let zip = self.zip(contender);
         // Writing over a file is another thing than writing a new one.
         remove(&zip)?;
-        ours::build(self.programs, &self.catalog, name, data, &zip, watched).await
+        let how = How {
+            // Memory is that of everything a build does.
+            tested: watched || contender == Contender::OursTested,
+            watched,
+        };
+        ours::build(self.programs, &self.catalog, name, data, &zip, how).await
     }
 
     /// The data folder a contender starts with; `None` when there is no bytecode cache to start with.
@@ -161,15 +169,16 @@ impl<'a> Bench<'a> {
         match contender {
             Contender::OursWarm | Contender::OursWarmCompiled => Ok(Some(warm)),
             Contender::OursCompiledBefore => {
-                let caches = bytecode_caches(&warm)?;
+                let derived = warm.join("cache/derived");
                 let cold = self.empty("cold")?;
-                std::fs::create_dir_all(cold.join("cache"))?;
-                for cache in &caches {
-                    let mut copy = self.programs.command("cp");
-                    copy.arg("-a").arg(cache).arg(cold.join("cache"));
-                    process::run(&mut copy).await?.succeeded("cp")?;
+                if !derived.is_dir() {
+                    return Ok(None);
                 }
-                Ok((!caches.is_empty()).then_some(cold))
+                std::fs::create_dir_all(cold.join("cache"))?;
+                let mut copy = self.programs.command("cp");
+                copy.arg("-a").arg(derived).arg(cold.join("cache"));
+                process::run(&mut copy).await?.succeeded("cp")?;
+                Ok(Some(cold))
             }
             _ => self.empty("cold").map(Some),
         }
@@ -275,19 +284,6 @@ impl<'a> Bench<'a> {
 
 fn with_bytecode(layer: &Layer) -> String {
     format!("{}-bytecode", layer.name)
-}
-
-/// The folders of a data folder's cache that hold compiled modules.
-fn bytecode_caches(data: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(data.join("cache"))? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.contains("bytecode") {
-            found.push(path.clone());
-        }
-    }
-    Ok(found)
 }
 
 fn remove(file: &Path) -> std::io::Result<()> {

@@ -10,8 +10,10 @@ pub(crate) enum Contender {
     Ours,
     /// The same with bytecode.
     OursCompiled,
-    /// With bytecode, and with a bytecode cache as its only cache.
+    /// With bytecode, and with what was derived from the wheels as its only cache: bytecode, stripped shared objects.
     OursCompiledBefore,
+    /// With bytecode, and with the packages imported once the layer is made; no caches.
+    OursTested,
     /// `layersmith build`, wheels cached and lock fresh, no bytecode.
     OursWarm,
     /// The same with bytecode.
@@ -41,6 +43,7 @@ impl Contender {
             Self::Ours => "ours, cold",
             Self::OursCompiled => "ours, cold, bytecode",
             Self::OursCompiledBefore => "ours, cold, bytecode cached",
+            Self::OursTested => "ours, cold, bytecode, imported",
             Self::OursWarm => "ours, warm",
             Self::OursWarmCompiled => "ours, warm, bytecode",
             Self::Klayers => "Klayers' recipe",
@@ -61,6 +64,7 @@ impl Contender {
             Self::Ours
                 | Self::OursCompiled
                 | Self::OursCompiledBefore
+                | Self::OursTested
                 | Self::OursWarm
                 | Self::OursWarmCompiled
         )
@@ -72,6 +76,7 @@ impl Contender {
             self,
             Self::OursCompiled
                 | Self::OursCompiledBefore
+                | Self::OursTested
                 | Self::OursWarmCompiled
                 | Self::Klayers
                 | Self::UvCompiled

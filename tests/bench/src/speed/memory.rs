@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::contender::Contender;
-use crate::ours::{self, Catalog};
+use crate::ours::{self, Catalog, How};
 use crate::programs::Programs;
 use crate::say;
 use layersmith_testbed::index::{PackageIndex, Wheel};
@@ -71,13 +71,17 @@ async fn of_made(
     catalog.request("plain", &[package], "bytecode: false\n")?;
     catalog.request("compiled", &[package], "bytecode: true\n")?;
     let mut peak = Peak::default();
+    let how = How {
+        watched: true,
+        tested: true,
+    };
     let zip = folder.join("layer.zip");
     for _ in 0..WATCHED {
         let data = folder.join("data");
         for (name, most) in [("plain", &mut peak.plain), ("compiled", &mut peak.compiled)] {
             // The first build is cold, the second warm.
             for _ in 0..2 {
-                let built = ours::build(programs, &catalog, name, &data, &zip, true).await?;
+                let built = ours::build(programs, &catalog, name, &data, &zip, how).await?;
                 *most = (*most).max(built.0.peak_anonymous);
             }
         }

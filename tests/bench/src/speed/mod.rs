@@ -38,6 +38,10 @@ pub(crate) struct Options {
     /// 0 leaves out the catalog of fifty layers, which takes a while to prepare the first time
     #[arg(long, env = "BENCH_CATALOG", default_value_t = 1)]
     catalog: u8,
+
+    /// A line more for the requests of the layers, such as `slim: false`
+    #[arg(long, env = "BENCH_KEYS", default_value = "")]
+    keys: String,
 }
 
 /// A part of the table.
@@ -75,8 +79,9 @@ pub(crate) async fn run(
         say(&format!("warning: {warning}"));
     }
     let mut results = report::Results::new(machine, programs.versions.clone(), runs);
+    results.keys.clone_from(&options.keys);
     for layer in &layers {
-        let measured = of_layer(programs, layer, scratch.path(), runs, asked).await;
+        let measured = of_layer(programs, layer, scratch.path(), options, asked).await;
         if let Some(measured) = results.noting(layer.name, measured) {
             results.layers.push(measured);
         }
@@ -108,10 +113,11 @@ async fn of_layer(
     programs: &Programs,
     layer: &Layer,
     scratch: &Path,
-    runs: usize,
+    options: &Options,
     asked: impl Fn(Row) -> bool,
 ) -> anyhow::Result<Measured> {
-    let mut bench = Bench::prepare(programs, layer, scratch).await?;
+    let runs = options.runs.max(1);
+    let mut bench = Bench::prepare(programs, layer, scratch, &options.keys).await?;
     let kinds = rounds::contenders(asked(Row::Cold), asked(Row::Warm), asked(Row::Assembly));
     let mut measured = rounds::measure(&mut bench, &kinds, runs).await?;
     if asked(Row::Memory) {

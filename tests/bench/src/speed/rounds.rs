@@ -52,13 +52,13 @@ impl Measured {
 /// Who takes part when these rows are measured, in the order of their turns.
 pub(crate) fn contenders(cold: bool, warm: bool, assembly: bool) -> Vec<Contender> {
     use Contender::{
-        Klayers, KlayersPlain, Limit, Ours, OursCompiled, OursCompiledBefore, OursWarm,
+        Klayers, KlayersPlain, Limit, Ours, OursCompiled, OursCompiledBefore, OursTested, OursWarm,
         OursWarmCompiled, Start, Uv, UvCompiled, UvWarm, UvWarmCompiled,
     };
     let mut kinds = Vec::new();
     if cold {
         kinds.extend([Ours, Klayers, OursCompiled, Uv, OursCompiledBefore]);
-        kinds.extend([KlayersPlain, UvCompiled]);
+        kinds.extend([KlayersPlain, OursTested, UvCompiled]);
     }
     if warm || assembly {
         kinds.extend([OursWarm, OursWarmCompiled]);
