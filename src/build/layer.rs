@@ -2,7 +2,7 @@
 
 use super::artifacts::ArtifactDirectory;
 use super::assemble::{self, Assembled, FileOrigin};
-use super::contents;
+use super::contents::{self, Contents};
 use super::elf::WheelFacts;
 use super::error::BuildError;
 use super::exclude::Exclude;
@@ -41,6 +41,28 @@ struct Rules {
     artifacts: ArtifactDirectory,
     exclude: Exclude,
     slim: Vec<SlimKind>,
+}
+
+/// How large a layer may be for it to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// As large as it comes.
+    Any,
+    /// Such that a function can load it, however large the zip is.
+    Loadable,
+    /// Such that it can be published in a direct upload as well.
+    Publishable,
+}
+
+impl Size {
+    /// Whether a layer of these sizes in bytes is not too large.
+    fn allows(self, unzipped: u64, zipped: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Loadable => unzipped <= UNZIPPED_LIMIT,
+            Self::Publishable => unzipped <= UNZIPPED_LIMIT && zipped <= ZIPPED_LIMIT,
+        }
+    }
 }
 
 /// The wheels of one layer.
@@ -115,23 +137,36 @@ impl Making {
             wanted
         };
         if wanted == Bytecode::All {
-            if let Some(written) = self.write(Choice::All, true).await? {
+            if let Some(written) = self.write(Choice::All, Size::Publishable).await? {
                 return Ok(made(written, Bytecode::All, None, None));
             }
             reason = Some("with all of it, the layer would pass the limits of AWS".to_owned());
         }
-        let Some(bare) = self.write(Choice::None, false).await? else {
+        let Some(bare) = self.write(Choice::None, Size::Any).await? else {
             return Err(gone());
         };
-        if wanted == Bytecode::None || !fits(bare.assembled.unzipped_size, bare.size) {
+        if wanted == Bytecode::None || bare.assembled.unzipped_size > UNZIPPED_LIMIT {
             return Ok(made(bare, Bytecode::None, reason, None));
         }
+        if wanted == Bytecode::All && bare.size > ZIPPED_LIMIT {
+            // Without bytecode it is too large for a direct upload as well: leaving it out would spare nothing.
+            if let Some(written) = self.write(Choice::All, Size::Loadable).await? {
+                self.rules.artifacts.discard(&bare.digest, &written.digest);
+                return Ok(made(written, Bytecode::All, None, None));
+            }
+            return Ok(made(bare, Bytecode::None, reason, None));
+        }
+        let size = if bare.size > ZIPPED_LIMIT {
+            Size::Loadable
+        } else {
+            Size::Publishable
+        };
         let tested = tester.test(&bare).await?;
         match &tested.outcome {
             ImportTest::Passed { .. } => {
                 let loaded = tested.loaded.iter().cloned().collect();
                 let choice = Choice::Only(Arc::new(loaded));
-                if let Some(written) = self.write(choice, true).await? {
+                if let Some(written) = self.write(choice, size).await? {
                     self.rules.artifacts.discard(&bare.digest, &written.digest);
                     return Ok(made(written, Bytecode::Imported, reason, Some(tested)));
                 }
@@ -140,7 +175,7 @@ impl Making {
             }
             ImportTest::Skipped { reason: why } if wanted == Bytecode::Imported => {
                 let why = format!("which modules importing loads cannot be found out: {why}");
-                if let Some(written) = self.write(Choice::All, true).await? {
+                if let Some(written) = self.write(Choice::All, size).await? {
                     self.rules.artifacts.discard(&bare.digest, &written.digest);
                     return Ok(made(written, Bytecode::All, Some(why), None));
                 }
@@ -153,18 +188,14 @@ impl Making {
         }
     }
 
-    /// Writes the layer on a thread of its own; `None` when it must fit and does not, and then nothing is written.
-    async fn write(
-        &mut self,
-        choice: Choice,
-        must_fit: bool,
-    ) -> Result<Option<Written>, BuildError> {
+    /// Writes the layer on a thread of its own; `None` when it would be larger than `size`, and then nothing is written.
+    async fn write(&mut self, choice: Choice, size: Size) -> Result<Option<Written>, BuildError> {
         let (rules, preparer) = (self.rules.clone(), Arc::clone(&self.preparer));
         let Some(mut wheels) = self.wheels.take() else {
             return Err(gone());
         };
         let work = move || {
-            let written = write(&rules, &preparer, &mut wheels, &choice, must_fit);
+            let written = write(&rules, &preparer, &mut wheels, &choice, size);
             written.map(|written| (wheels, written))
         };
         let (wheels, written) = super::builder::blocking(work).await?;
@@ -173,17 +204,12 @@ impl Making {
     }
 }
 
-/// Whether a layer of these sizes in bytes can be published.
-fn fits(unzipped: u64, zipped: u64) -> bool {
-    unzipped <= UNZIPPED_LIMIT && zipped <= ZIPPED_LIMIT
-}
-
 fn write(
     rules: &Rules,
     preparer: &Preparer,
     wheels: &mut Wheels,
     choice: &Choice,
-    must_fit: bool,
+    size: Size,
 ) -> Result<Option<Written>, BuildError> {
     let selection = Selection {
         exclude: &rules.exclude,
@@ -195,14 +221,15 @@ fn write(
         },
     };
     let mut contents = contents::merge(&mut wheels.wheels, &selection)?;
-    let mut does_fit = fits(contents.unzipped_size, contents.zipped_size());
-    if !does_fit && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
+    let is_small = |contents: &Contents| {
+        Size::Publishable.allows(contents.unzipped_size, contents.zipped_size())
+    };
+    if !is_small(&contents) && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
         // Compressing shared objects again takes seconds, and most have next to nothing to remove: only where it decides.
         strip(preparer, wheels)?;
         contents = contents::merge(&mut wheels.wheels, &selection)?;
-        does_fit = fits(contents.unzipped_size, contents.zipped_size());
     }
-    if must_fit && !does_fit {
+    if !size.allows(contents.unzipped_size, contents.zipped_size()) {
         return Ok(None);
     }
     let mut artifact = rules.artifacts.create()?;
