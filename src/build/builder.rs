@@ -6,7 +6,7 @@ use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch};
-use super::http::Http;
+use super::http_client::Http;
 use super::importer::{Importer, Tester};
 use super::judge;
 use super::layer::{self, Making, Written};

@@ -24,7 +24,7 @@ mod exclude;
 mod fetch;
 mod from_source;
 mod hashing;
-mod http;
+mod http_client;
 mod importer;
 mod judge;
 mod layer;

@@ -31,7 +31,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
         .map(|one| (one.path.as_str(), one.start_line, one.start_column))
         .collect();
     assert_eq!(places, [("layers/wrong.yaml", 4, Some(11))]);
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     Change layers #1
     Open · mona · main ← change
 
@@ -51,6 +51,9 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
     | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
+    - Bytecode: there is no CPython 3.13 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
+
     <details><summary>What is inside, and where it goes</summary>
 
     `p3.13`, `p3.13-arm64`:
@@ -62,8 +65,8 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.13`: `Layersmith-p313-good`, 10 files, SHA-256 `SHA…`
-    - `p3.13-arm64`: `Layersmith-p313-arm64-good`, 10 files, SHA-256 `SHA…`
+    - `p3.13`: `Layersmith-p313-good`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
+    - `p3.13-arm64`: `Layersmith-p313-arm64-good`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
 
     </details>
 
@@ -73,7 +76,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     ── checks ──
     ✗ layersmith: failure · 1 mistake to mend first
       layers/wrong.yaml:4:11 failure · `us-esat-1` is not a region of AWS Lambda: did you mean `us-east-1`?
-    "#);
+    ");
     let before = world.comment_ids(number);
 
     world
@@ -90,7 +93,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     let head = world.github.pull_request_head(number);
     assert_eq!(world.conclusions(&head), ["success"]);
     assert_eq!(world.conclusions(&first_head), ["failure"]);
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     Change layers #1
     Open · mona · main ← change
 
@@ -104,6 +107,9 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
     | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
+    - Bytecode: there is no CPython 3.13 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
+
     <details><summary>What is inside, and where it goes</summary>
 
     `p3.13`, `p3.13-arm64`:
@@ -115,8 +121,8 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.13`: `Layersmith-p313-good`, 10 files, SHA-256 `SHA…`
-    - `p3.13-arm64`: `Layersmith-p313-arm64-good`, 10 files, SHA-256 `SHA…`
+    - `p3.13`: `Layersmith-p313-good`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
+    - `p3.13-arm64`: `Layersmith-p313-arm64-good`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
 
     </details>
 
@@ -125,6 +131,9 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
     | Target | Packages | Zipped, of 50 MiB | Unzipped, of 250 MiB | Regions |
     |---|---|---|---|---|
     | `p3.13` | first time: `demo-native 2.0.0` | 1.4 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
+
+    - Bytecode: there is no CPython 3.13 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
 
     <details><summary>What is inside, and where it goes</summary>
 
@@ -136,7 +145,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.13`: `Layersmith-p313-wrong`, 5 files, SHA-256 `SHA…`
+    - `p3.13`: `Layersmith-p313-wrong`, 5 files, SHA-256 `SHA…`; weighs most: `demo-native` 0.6 KiB
 
     </details>
 
@@ -145,7 +154,7 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 
     ── checks ──
     ✓ layersmith: success · 3 builds of 2 layers would be published to 2 regions after the merge
-    "#);
+    ");
     world.finish().await;
 }
 

@@ -36,7 +36,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
         )
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     regions #1
     Open · mona · main ← regions
 
@@ -51,6 +51,9 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
     |---|---|---|---|---|
     | `p3.13` | first time: `demo-core 1.0.0` | 1.3 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
+    - Bytecode: there is no CPython 3.13 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
+
     <details><summary>What is inside, and where it goes</summary>
 
     `p3.13`:
@@ -61,7 +64,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.13`: `Layersmith-p313-other`, 5 files, SHA-256 `SHA…`
+    - `p3.13`: `Layersmith-p313-other`, 5 files, SHA-256 `SHA…`; weighs most: `demo-core` 0.6 KiB
 
     </details>
 
@@ -70,7 +73,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
 
     ── checks ──
     ✓ layersmith: success · 1 layer × 1 target would be published to 2 regions after the merge
-    "#);
+    ");
 
     world.github.merge_pull_request(number).await;
     world.settled().await;
@@ -220,7 +223,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
         )
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     broken #1
     Open · mona · main ← broken
 
@@ -242,6 +245,9 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
     |---|---|---|---|---|
     | `p3.13` | first time: `demo-native 2.0.0` | 1.4 KiB (1 %) | 0.6 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
+    - Bytecode: there is no CPython 3.13 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
+
     <details><summary>What is inside, and where it goes</summary>
 
     `p3.13`:
@@ -252,7 +258,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.13`: `Layersmith-p313-native`, 5 files, SHA-256 `SHA…`
+    - `p3.13`: `Layersmith-p313-native`, 5 files, SHA-256 `SHA…`; weighs most: `demo-native` 0.6 KiB
 
     </details>
 
@@ -263,7 +269,7 @@ async fn a_broken_policy_is_shown_on_its_lines_and_breaks_nothing_else() {
     ✗ layersmith: failure · 2 mistakes to mend first
       .github/layersmith.yaml:1:1 failure · unknown key `regionz`: did you mean `regions`?
       .github/layersmith.yaml:2:25 failure · `build_seconds` must be a whole number, found text: write for example `build_seconds: 600`
-    "#);
+    ");
 
     // Merged all the same: nothing is published by a policy that cannot be read, and mended it goes on.
     let merge = world.github.merge_pull_request(number).await;

@@ -9,7 +9,7 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
         .pull_request(&[("layers/demo.yaml", "packages:\n  - demo-app\n")])
         .await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     Change layers #1
     Open · mona · main ← change
 
@@ -25,6 +25,10 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
     | `p3.13` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
     | `p3.13-arm64` | first time: `demo-app 1.1.0`, `demo-core 1.0.0` | 2.7 KiB (1 %) | 1.2 KiB (1 %) | 2: `eu-west-1`, `us-east-1` |
 
+    - `p3.12`, `p3.12-arm64`: Bytecode: there is no CPython 3.12 where Layersmith runs
+    - Importing was not tested: isolation is turned off where Layersmith runs: `LAYERSMITH_BWRAP` is `off`
+    - `p3.13`, `p3.13-arm64`: Bytecode: there is no CPython 3.13 where Layersmith runs
+
     <details><summary>What is inside, and where it goes</summary>
 
     `p3.12`, `p3.12-arm64`, `p3.13`, `p3.13-arm64`:
@@ -36,10 +40,10 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     2 regions: `eu-west-1`, `us-east-1`.
 
-    - `p3.12`: `Layersmith-p312-demo`, 10 files, SHA-256 `SHA…`
-    - `p3.12-arm64`: `Layersmith-p312-arm64-demo`, 10 files, SHA-256 `SHA…`
-    - `p3.13`: `Layersmith-p313-demo`, 10 files, SHA-256 `SHA…`
-    - `p3.13-arm64`: `Layersmith-p313-arm64-demo`, 10 files, SHA-256 `SHA…`
+    - `p3.12`: `Layersmith-p312-demo`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
+    - `p3.12-arm64`: `Layersmith-p312-arm64-demo`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
+    - `p3.13`: `Layersmith-p313-demo`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
+    - `p3.13-arm64`: `Layersmith-p313-arm64-demo`, 10 files, SHA-256 `SHA…`; weighs most: `demo-app` 0.6 KiB, `demo-core` 0.6 KiB
 
     </details>
 
@@ -48,7 +52,7 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     ── checks ──
     ✓ layersmith: success · 1 layer × 4 targets would be published to 2 regions after the merge
-    "#);
+    ");
     let head = world.github.pull_request_head(number);
     let check = world.check(&head);
     assert_eq!(check.conclusion.as_deref(), Some("success"));

@@ -25,7 +25,7 @@ const CONFINE: &str = include_str!("confine.py");
 #[derive(Debug, thiserror::Error)]
 pub enum NoSandbox {
     /// The settings say so.
-    #[error("isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)")]
+    #[error("isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`")]
     Off,
     /// There is no `bwrap`.
     #[error(

@@ -68,6 +68,8 @@ async fn a_change_deprecates_what_was_and_a_removed_file_retires_it() {
       p3.13        keep      1.0.0, live in 2 regions
     demo
       p3.13        change    1.0.0 -> 1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
+                             bytecode: none (there is no CPython 3.13 where Layersmith runs)
+                             import: not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
                              demo-app 1.1.0 (Apache-2.0), was 1.0.0
                              demo-core 1.0.0 (MIT)
 

@@ -19,17 +19,17 @@ async fn a_plan_shows_everything_and_publishes_nothing() {
     insta::assert_snapshot!(said.stdout, @"
     demo
       p3.12        new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
-                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+                             import: not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
                              demo-app 1.1.0 (Apache-2.0)
                              demo-core 1.0.0 (MIT)
       p3.12-arm64  new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
-                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+                             import: not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
                              same packages as p3.12
       p3.13        new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
-                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+                             import: not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
                              same packages as p3.12
       p3.13-arm64  new       1.1.0, to eu-west-1, us-east-1 (2.7 KiB of 50 MiB zipped, 1.2 KiB of 250 MiB unzipped)
-                             import: not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+                             import: not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
                              same packages as p3.12
     old
       p3.13        blocked   no version of `only-old-core` can be used for this target:
@@ -104,7 +104,7 @@ async fn building_gives_a_zip_that_python_imports_from() {
       licences   Apache-2.0: demo-app
                  MIT: demo-core
       bytecode   none
-      import     not tested: isolation is turned off where Layersmith runs (LAYERSMITH_BWRAP is `off`)
+      import     not tested: isolation is turned off where Layersmith runs: LAYERSMITH_BWRAP is `off`
       audit      nothing found
       sha256     SHA
       path       layer.zip
