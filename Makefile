@@ -12,10 +12,10 @@ export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
 FUZZ_SECONDS ?= 600
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test lint fuzz demo demo-aws bench bench-agree
+.PHONY: help build test crash-matrix lint fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Builds the release executable, target/release/layersmith
 	@.ci/tools $(TOOLS) system
@@ -24,6 +24,10 @@ build: ## Builds the release executable, target/release/layersmith
 test: ## Installs what the tests need, then runs them all
 	@.ci/tools $(TOOLS) system test
 	cargo test --workspace
+
+crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends
+	@.ci/tools $(TOOLS) system test
+	LAYERSMITH_TEST_CRASH_POINTS=$${LAYERSMITH_TEST_CRASH_POINTS:-all} cargo test --test it wherever_an_apply -- --nocapture
 
 lint: ## Format, clippy, documentation, dependencies; all warnings are errors
 	@.ci/tools $(TOOLS) system lint

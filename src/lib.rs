@@ -12,6 +12,7 @@ pub mod tables;
 pub mod build;
 pub mod github;
 pub mod gitrepo;
+pub mod notify;
 pub mod registry;
 pub mod resolve;
 pub mod secrets;

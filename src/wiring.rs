@@ -5,16 +5,21 @@ use crate::cli::{Backends, Finding, FindingState, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
 use crate::model::{Region, SecretReference, Timestamp};
+use crate::notify::Notifier;
 use crate::pipeline::{Bot, Workshop};
-use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, aws_config};
+use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
 use crate::settings::{Environment, RegistrySetting, Settings, StoreSetting};
 use crate::store::SqliteStore;
 use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// The longest that one exchange with the git server may take.
@@ -23,8 +28,6 @@ const GIT_TIMEOUT: Duration = Duration::from_secs(120);
 const CONCURRENT_BUILDS: usize = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
-/// The first pause before AWS is asked again is this part of the time that a call may take; later ones double it.
-const AWS_PAUSES: u32 = 20;
 
 /// The backends of this program.
 #[must_use]
@@ -66,20 +69,19 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
             })?)
         }
         RegistrySetting::Aws => {
-            let config = aws_config(
+            let configs = aws_configs(
                 settings.aws_endpoint_url.as_deref(),
-                settings.aws_region.as_str(),
+                &settings.aws_region,
+                &settings.aws_roles,
             )
             .await;
             let timeout = Duration::try_from_secs_f64(settings.aws_timeout)
                 .ok()
                 .filter(|timeout| !timeout.is_zero())
                 .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")?;
-            Arc::new(
-                AwsRegistry::new(config, Region::commercial())
-                    .with_call_timeout(timeout)
-                    .with_first_pause(timeout / AWS_PAUSES),
-            )
+            let start = Instant::now();
+            let clock = Arc::new(move || start.elapsed());
+            Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
         }
     })
 }
@@ -112,23 +114,42 @@ async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
         registry: registry(settings).await?,
         resolver: resolver(settings),
         builder: Builder::new(builder_settings(settings, artifacts)),
+        notifier: notifier(settings).await?,
         clock: Arc::new(now),
+        repository_page: settings
+            .repository
+            .as_ref()
+            .map(|name| format!("{}/{name}", settings.github_url.trim_end_matches('/'))),
         building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
     })
 }
 
-fn secret_source(settings: &Settings) -> SecretSource {
+async fn notifier(settings: &Settings) -> anyhow::Result<Notifier> {
+    let key = read_optional(
+        &secret_source(settings),
+        "LAYERSMITH_NOTIFY_SECRET",
+        settings.notify_secret.as_ref(),
+    )
+    .await?;
+    Notifier::new(lazy_aws_config(settings), key)
+}
+
+/// Makes the SDK's configuration when it is needed: looking for credentials takes time where there are none.
+fn lazy_aws_config(
+    settings: &Settings,
+) -> impl Fn() -> BoxFuture<'static, SdkConfig> + Send + Sync + 'static {
     let (endpoint, region) = (
         settings.aws_endpoint_url.clone(),
         settings.aws_region.clone(),
     );
-    SecretSource::new(
-        move || {
-            let (endpoint, region) = (endpoint.clone(), region.clone());
-            async move { aws_config(endpoint.as_deref(), region.as_str()).await }
-        },
-        Arc::new(Environment::variable),
-    )
+    move || {
+        let (endpoint, region) = (endpoint.clone(), region.clone());
+        async move { aws_config(endpoint.as_deref(), region.as_str()).await }.boxed()
+    }
+}
+
+fn secret_source(settings: &Settings) -> SecretSource {
+    SecretSource::new(lazy_aws_config(settings), Arc::new(Environment::variable))
 }
 
 async fn read_optional(
@@ -259,10 +280,6 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
         workshop: workshop(settings).await?,
         github: Arc::new(github),
         catalog: catalog(settings).await?,
-        repository_page: Some(format!(
-            "{}/{repository}",
-            settings.github_url.trim_end_matches('/')
-        )),
     };
     Ok(Served {
         bot,
@@ -345,11 +362,16 @@ fn finding(what: &str, result: Result<String, String>) -> Finding {
 
 async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
     let regions = registry(settings).await?.regions().await?;
-    Ok(format!(
-        "{}, {} regions",
-        settings.registry(),
-        regions.len()
-    ))
+    let partitions: BTreeSet<&str> = regions.enabled.iter().map(Region::partition).collect();
+    let partitions: Vec<&str> = partitions.into_iter().collect();
+    let mut detail = format!("{}, {} regions", settings.registry(), regions.enabled.len());
+    if partitions != ["aws"] {
+        detail.push_str(&format!(" of {}", partitions.join(", ")));
+    }
+    if !regions.not_enabled.is_empty() {
+        detail.push_str(&format!(", {} not enabled", regions.not_enabled.len()));
+    }
+    Ok(detail)
 }
 
 async fn github_detail(settings: &Settings) -> anyhow::Result<String> {

@@ -2,9 +2,9 @@
 
 use super::error::BuildError;
 use super::hashing::HashingWriter;
-use crate::model::Digest;
-use bytes::Bytes;
-use std::io::{self, Write};
+use crate::model::{Digest, Hasher};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -37,17 +37,17 @@ impl ArtifactDirectory {
         self.path_of(digest).is_file()
     }
 
-    /// An artifact's bytes, verified.
+    /// The file of an artifact and its size, the bytes verified.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] when it is not there; [`io::ErrorKind::InvalidData`] when its bytes are not those of
     /// the digest: it is then removed, so that it can be built again; anything else the system says.
-    pub async fn read(&self, digest: &Digest) -> io::Result<Bytes> {
+    pub async fn verified(&self, digest: &Digest) -> io::Result<(PathBuf, u64)> {
         let (path, digest) = (self.path_of(digest), *digest);
         let read = tokio::task::spawn_blocking(move || {
-            let bytes = std::fs::read(&path)?;
-            if Digest::of(&bytes) == digest {
-                return Ok(Bytes::from(bytes));
+            let (found, size) = digest_of(&path)?;
+            if found == digest {
+                return Ok((path, size));
             }
             std::fs::remove_file(&path)?;
             Err(io::Error::new(
@@ -79,6 +79,21 @@ impl ArtifactDirectory {
             directory: self,
             out,
         })
+    }
+}
+
+/// SHA-256 and size of a file, read piece by piece.
+fn digest_of(path: &Path) -> io::Result<(Digest, u64)> {
+    let (mut file, mut hasher, mut size) = (File::open(path)?, Hasher::default(), 0);
+    let mut piece = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok((hasher.finish(), size)),
+            read => {
+                hasher.update(&piece[..read]);
+                size += read as u64;
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::cache::WheelCache;
 use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
-use super::fetch::{FetchLimits, check_announced_size, fetch};
+use super::fetch::{FetchLimits, check_announced_size, fetch_file};
 use super::http_client::Http;
 use super::importer::{Importer, Tester};
 use super::judge;
@@ -13,12 +13,14 @@ use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer, WHEELS};
 use super::settings::{BuildProgress, BuilderSettings};
+use super::verify::VerifiedWheel;
 use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
 /// Source distributions built at once: one may take all processors and gigabytes of memory.
@@ -42,6 +44,14 @@ pub(super) struct Inner {
     pub(super) building: Semaphore,
     concurrency: usize,
     pub(super) limits: FetchLimits,
+}
+
+/// A wheel's file.
+enum Found {
+    /// It is in the cache, and was verified when it came there.
+    Cached(File),
+    /// It has the right digest; nobody looked inside.
+    Fetched(NamedTempFile),
 }
 
 impl Builder {
@@ -188,12 +198,16 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Prepared, BuildError> {
-        let file = self.wheel(package, on_progress).await?;
-        let (inner, own) = (Arc::clone(&self.inner), package.clone());
         let mut prepared = {
             // Two targets often share a wheel, and the second finds what the first found out.
             let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
-            blocking(move || inner.preparer.open(file, &own)).await?
+            let found = self.find(package, on_progress).await?;
+            let (inner, own) = (Arc::clone(&self.inner), package.clone());
+            blocking(move || match found {
+                Found::Cached(file) => inner.preparer.open(file, &own),
+                Found::Fetched(file) => inner.preparer.take_in(file, &own, &inner.cache),
+            })
+            .await?
         };
         if options.bytecode != Bytecode::None {
             let Inner {
@@ -208,15 +222,30 @@ impl Builder {
     }
 
     /// A package's wheel, from the cache or the network, verified and open.
-    pub(super) async fn wheel(
+    pub(super) async fn wheel(&self, package: &LockedPackage) -> Result<File, BuildError> {
+        let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
+        let fetched = match self.find(package, &|_| {}).await? {
+            Found::Cached(file) => return Ok(file),
+            Found::Fetched(fetched) => fetched,
+        };
+        let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
+        blocking(move || {
+            let verified = VerifiedWheel::new(fetched, &wheel.filename)?;
+            let stored = inner.cache.store(verified, &wheel.sha256);
+            stored.map_err(BuildError::io("storing a wheel"))
+        })
+        .await
+    }
+
+    /// A package's wheel, from the cache or else from the network; to be called with the wheel's lock held.
+    async fn find(
         &self,
         package: &LockedPackage,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
-    ) -> Result<File, BuildError> {
+    ) -> Result<Found, BuildError> {
         let wheel = &package.wheel;
-        let _one_at_a_time = self.inner.cache.lock(&wheel.sha256).await;
-        let (reader, cached) = match self.cached(wheel).await? {
-            Some(file) => (file, true),
+        let found = match self.cached(wheel).await? {
+            Some(file) => Found::Cached(file),
             None if wheel.built_from().is_some() => {
                 return Err(BuildError::Lost {
                     wheel: wheel.filename.clone(),
@@ -226,23 +255,17 @@ impl Builder {
                 // The semaphore is never closed; should it be, fetching goes on unbounded.
                 let _permit = self.inner.fetching.acquire().await.ok();
                 let on_bytes = |bytes| on_progress(BuildProgress::Received { bytes });
-                let Inner {
-                    http,
-                    cache,
-                    limits,
-                    ..
-                } = &*self.inner;
-                (
-                    fetch(&http.client()?, cache, wheel, *limits, &on_bytes).await?,
-                    false,
-                )
+                let inner = &self.inner;
+                let client = inner.http.client()?;
+                let fetched = fetch_file(&client, &inner.cache, wheel, inner.limits, &on_bytes);
+                Found::Fetched(fetched.await?)
             }
         };
         on_progress(BuildProgress::WheelReady {
             wheel: wheel.filename.clone(),
-            cached,
+            cached: matches!(found, Found::Cached(_)),
         });
-        Ok(reader)
+        Ok(found)
     }
 
     pub(super) async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {

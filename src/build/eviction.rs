@@ -204,14 +204,14 @@ mod tests {
         file(root, "tmp/in-use", 10, now - Duration::from_secs(3600));
         file(
             root,
-            "tmp/work/linked",
+            "tmp/folder/linked",
             500,
             now - Duration::from_secs(3600),
         );
         file(root, "tmp/abandoned", 10, now - 2 * ABANDONED);
         file(root, "wheels/.new-abandoned", 10, now - 2 * ABANDONED);
         Bounded::new(vec![root.join("wheels"), root.join("tmp")], 100).wrote(1, now);
-        assert_eq!(names(root), ["tmp/in-use", "tmp/work", "wheels/young"]);
-        assert!(root.join("tmp/work/linked").is_file());
+        assert_eq!(names(root), ["tmp/folder", "tmp/in-use", "wheels/young"]);
+        assert!(root.join("tmp/folder/linked").is_file());
     }
 }

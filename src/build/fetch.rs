@@ -1,12 +1,10 @@
-//! Fetching one wheel over HTTP, verified while it arrives.
+//! Fetching one file over HTTP, its digest checked while it arrives.
 
 use super::cache::WheelCache;
 use super::error::BuildError;
-use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher, WheelFile};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Client, StatusCode};
-use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -39,35 +37,12 @@ fn too_large(wheel: &WheelFile) -> BuildError {
     )
 }
 
-/// Fetches a wheel into the cache and opens it; `on_bytes` is told how many bytes came each time some did.
+/// Fetches a file of the index, a wheel or a source distribution, whose bytes are those of its digest; nobody looked
+/// inside. `on_bytes` is told how many bytes came each time some did.
 ///
 /// # Errors
 /// [`BuildError::Fetch`] after the last try, [`BuildError::HashMismatch`] at once, [`BuildError::BadWheel`] when it is
-/// too large or not what it says of itself, [`BuildError::Io`].
-pub(crate) async fn fetch(
-    client: &Client,
-    cache: &WheelCache,
-    wheel: &WheelFile,
-    limits: FetchLimits,
-    on_bytes: &(dyn Fn(u64) + Send + Sync),
-) -> Result<File, BuildError> {
-    let file = fetch_file(client, cache, wheel, limits, on_bytes).await?;
-    let filename = wheel.filename.clone();
-    // Unpacking takes long enough to hold up others.
-    let verified = tokio::task::spawn_blocking(move || VerifiedWheel::new(file, &filename))
-        .await
-        .map_err(io::Error::other)
-        .map_err(BuildError::io("waiting for a build thread"))??;
-    cache
-        .store(verified, &wheel.sha256)
-        .map_err(BuildError::io("storing a wheel"))
-}
-
-/// Fetches a file of the index, a wheel or a source distribution, whose bytes are those of its digest; nobody looked
-/// inside.
-///
-/// # Errors
-/// As [`fetch`], but for what is inside.
+/// too large, [`BuildError::Io`].
 pub(crate) async fn fetch_file(
     client: &Client,
     cache: &WheelCache,

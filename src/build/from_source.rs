@@ -189,7 +189,7 @@ impl Builder {
     pub async fn wheels_into(&self, lock: &Lock, folder: &Path) -> Result<(), BuildError> {
         for package in &lock.packages {
             check_announced_size(&package.wheel)?;
-            let file = self.wheel(package, &|_| {}).await?;
+            let file = self.wheel(package).await?;
             let kept = self.path_of_wheel(&package.wheel.sha256);
             let to = folder.join(&package.wheel.filename);
             blocking(move || {

@@ -119,6 +119,11 @@ impl Importer {
         Ok(tested)
     }
 
+    /// The program that isolates, should there be one; whether it works is not tried.
+    pub(crate) fn isolation(&self) -> Option<PathBuf> {
+        Sandbox::program(self.bwrap.as_deref(), self.search_path.as_deref())
+    }
+
     /// The sandbox of this machine, or why there is none, as a sentence.
     pub(crate) async fn sandbox(&self) -> &Result<Sandbox, String> {
         self.sandbox.get_or_init(|| self.find_sandbox()).await

@@ -41,6 +41,8 @@ struct Rules {
     artifacts: ArtifactDirectory,
     exclude: Exclude,
     slim: Vec<SlimKind>,
+    /// What a layer has to be to be published.
+    publishable: Size,
 }
 
 /// How large a layer may be for it to be written.
@@ -105,6 +107,11 @@ impl Making {
                 artifacts: artifacts.clone(),
                 exclude: Exclude::new(options.exclude)?,
                 slim: options.slim.to_vec(),
+                publishable: if options.is_staged {
+                    Size::Loadable
+                } else {
+                    Size::Publishable
+                },
             },
             preparer: Arc::clone(preparer),
             wheels: Some(Wheels {
@@ -130,6 +137,7 @@ impl Making {
         missing: Option<String>,
         tester: &Tester<'_>,
     ) -> Result<Made, BuildError> {
+        let publishable = self.rules.publishable;
         let mut reason = missing;
         let wanted = if reason.is_some() {
             Bytecode::None
@@ -137,7 +145,7 @@ impl Making {
             wanted
         };
         if wanted == Bytecode::All {
-            if let Some(written) = self.write(Choice::All, Size::Publishable).await? {
+            if let Some(written) = self.write(Choice::All, publishable).await? {
                 return Ok(made(written, Bytecode::All, None, None));
             }
             reason = Some("with all of it, the layer would pass the limits of AWS".to_owned());
@@ -148,7 +156,8 @@ impl Making {
         if wanted == Bytecode::None || bare.assembled.unzipped_size > UNZIPPED_LIMIT {
             return Ok(made(bare, Bytecode::None, reason, None));
         }
-        if wanted == Bytecode::All && bare.size > ZIPPED_LIMIT {
+        let is_too_large = !publishable.allows(0, bare.size);
+        if wanted == Bytecode::All && is_too_large {
             // Without bytecode it is too large for a direct upload as well: leaving it out would spare nothing.
             if let Some(written) = self.write(Choice::All, Size::Loadable).await? {
                 self.rules.artifacts.discard(&bare.digest, &written.digest);
@@ -156,10 +165,10 @@ impl Making {
             }
             return Ok(made(bare, Bytecode::None, reason, None));
         }
-        let size = if bare.size > ZIPPED_LIMIT {
+        let size = if is_too_large {
             Size::Loadable
         } else {
-            Size::Publishable
+            publishable
         };
         let tested = tester.test(&bare).await?;
         match &tested.outcome {
@@ -222,7 +231,8 @@ fn write(
     };
     let mut contents = contents::merge(&mut wheels.wheels, &selection)?;
     let is_small = |contents: &Contents| {
-        Size::Publishable.allows(contents.unzipped_size, contents.zipped_size())
+        let publishable = rules.publishable;
+        publishable.allows(contents.unzipped_size, contents.zipped_size())
     };
     if !is_small(&contents) && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
         // Compressing shared objects again takes seconds, and most have next to nothing to remove: only where it decides.

@@ -18,6 +18,8 @@ pub struct BuildOptions<'a> {
     pub exclude_runtime: bool,
     /// Which bytecode is shipped.
     pub bytecode: Bytecode,
+    /// Whether a zip above the limit of a direct upload can be published as well, through a bucket.
+    pub is_staged: bool,
     /// The day it is built on, for what the audit says about dates; it decides no byte.
     pub today: Timestamp,
 }
@@ -33,6 +35,7 @@ impl<'a> BuildOptions<'a> {
             slim: &[],
             exclude_runtime: false,
             bytecode: Bytecode::None,
+            is_staged: false,
             today,
         }
     }

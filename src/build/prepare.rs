@@ -5,11 +5,13 @@
 use super::bytecode::{BytecodeMaker, BytecodeSummary, InterpreterSettings, WheelBytecode};
 use super::cache::WheelCache;
 use super::derived::DerivedCache;
-use super::elf::{WheelFacts, inspect_wheel, strip_wheel};
+use super::elf::{WheelFacts, strip_wheel};
 use super::error::BuildError;
 use super::eviction::Bounded;
+use super::examine::{self, Examined};
 use super::overlay::{Overlay, OverlayKind};
 use super::slim::UsedKinds;
+use super::verify::VerifiedWheel;
 use super::wheel::Wheel;
 use super::wheel_index::WheelIndex;
 use super::window::WindowedFile;
@@ -17,9 +19,10 @@ use crate::model::{Digest, LockedPackage, PythonVersion};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+use tempfile::NamedTempFile;
 
 /// The folder of fetched wheels in that of the cache.
 pub(crate) const WHEELS: &str = "verified-wheels";
@@ -68,6 +71,16 @@ struct Known {
     index: Option<WheelIndex>,
 }
 
+/// Under which key is kept what is known of a package's wheel.
+fn facts_key(package: &LockedPackage) -> Digest {
+    DerivedCache::key(&[
+        "facts",
+        FACTS_REVISION,
+        &package.wheel.sha256.to_string(),
+        &package.name,
+    ])
+}
+
 /// Prepares wheels; keeps what it finds out in the cache.
 #[derive(Debug)]
 pub(crate) struct Preparer {
@@ -108,25 +121,19 @@ impl Preparer {
         self.bounded.wrote(bytes, SystemTime::now());
     }
 
-    /// Opens a wheel and finds out what is to be known of it. Takes its time the first time: to be called where nobody
+    /// Opens a wheel of the cache, with what is known of it. Takes its time when that was lost: to be called where nobody
     /// waits.
     ///
     /// # Errors
     /// [`BuildError::BadWheel`] and [`BuildError::Io`].
     pub(crate) fn open(&self, file: File, package: &LockedPackage) -> Result<Prepared, BuildError> {
-        let key = DerivedCache::key(&[
-            "facts",
-            FACTS_REVISION,
-            &package.wheel.sha256.to_string(),
-            &package.name,
-        ]);
-        let file = WindowedFile::new(file);
-        let filename = package.wheel.filename.clone();
-        let (name, version) = (package.name.as_str(), package.version.as_str());
         let reading = BuildError::io("reading what is known of a wheel");
-        if let Some(derived) = self.derived.get(&key).map_err(reading)?
+        if let Some(derived) = self.derived.get(&facts_key(package)).map_err(reading)?
             && let Ok(known) = serde_json::from_str::<Known>(&derived.note)
         {
+            let file = WindowedFile::new(file);
+            let filename = package.wheel.filename.clone();
+            let (name, version) = (package.name.as_str(), package.version.as_str());
             let wheel = match known.index {
                 Some(index) => index.open(file, filename, name, version, known.used),
                 None => {
@@ -137,20 +144,52 @@ impl Preparer {
             };
             return Ok(Prepared::new(wheel, known.facts));
         }
-        let mut wheel = Wheel::open(file, filename, name, version)?;
-        let writing = || BuildError::io("noting what is known of a wheel");
-        let scratch = self.derived.temporary_folder().map_err(writing())?;
+        let scratch = self.scratch()?;
+        let (wheel, examined) = examine::open(file, package, &scratch)?;
+        self.keep(wheel, examined, package)
+    }
+
+    /// Takes in a wheel that was fetched: unpacks it once to verify every byte and to find out what is to be known of it,
+    /// and keeps it. Takes its time.
+    ///
+    /// # Errors
+    /// [`BuildError::BadWheel`] and [`BuildError::Io`]; nothing is kept then.
+    pub(crate) fn take_in(
+        &self,
+        file: NamedTempFile,
+        package: &LockedPackage,
+        cache: &WheelCache,
+    ) -> Result<Prepared, BuildError> {
+        let scratch = self.scratch()?;
+        let (verified, wheel, examined) = VerifiedWheel::examined(file, package, &scratch)?;
+        cache
+            .store(verified, &package.wheel.sha256)
+            .map_err(BuildError::io("storing a wheel"))?;
+        self.keep(wheel, examined, package)
+    }
+
+    fn scratch(&self) -> Result<PathBuf, BuildError> {
+        let folder = self.derived.temporary_folder();
+        folder.map_err(BuildError::io("making a folder for working files"))
+    }
+
+    /// Notes what is known of a wheel.
+    fn keep(
+        &self,
+        wheel: Wheel<WindowedFile>,
+        examined: Examined,
+        package: &LockedPackage,
+    ) -> Result<Prepared, BuildError> {
         let known = Known {
-            facts: inspect_wheel(&mut wheel, &scratch)?,
-            used: UsedKinds::of(&mut wheel)?,
             index: WheelIndex::of(&wheel),
+            facts: examined.facts,
+            used: examined.used,
         };
-        let note = serde_json::to_string(&known)
+        let (_, size) = serde_json::to_string(&known)
             .map_err(io::Error::other)
-            .map_err(writing())?;
-        let (_, size) = self.derived.put(&key, &note, None).map_err(writing())?;
+            .and_then(|note| self.derived.put(&facts_key(package), &note, None))
+            .map_err(BuildError::io("noting what is known of a wheel"))?;
         self.wrote(size);
-        wheel.used = known.used;
         Ok(Prepared::new(wheel, known.facts))
     }
 

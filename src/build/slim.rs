@@ -3,7 +3,7 @@
 //! A path alone does not tell: `astropy` imports its own tests, `scikit-image` reads its own stubs. So a package's
 //! sources are searched once for such uses, and the kinds of files they use stay.
 
-use super::wheel::{Content, Wheel, named};
+use super::wheel::{Content, File, Wheel, named};
 use super::zip_reader;
 use crate::build::BuildError;
 use crate::model::SlimKind;
@@ -13,7 +13,7 @@ use std::io::{Read, Seek};
 use std::sync::LazyLock;
 
 /// The largest source that is searched; a larger one is taken to use everything.
-const SOURCE_LIMIT: u64 = 4 * 1024 * 1024;
+pub(super) const SOURCE_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Packages that the Python runtimes of AWS Lambda bring (AWS Lambda developer guide, "Building Lambda functions with
 /// Python", "Runtime-included SDK versions": Boto3 and what it depends on).
@@ -63,6 +63,27 @@ impl UsedKinds {
             filename,
             ..
         } = wheel;
+        let mut used = Self::before_sources(files);
+        for file in files.iter() {
+            let Content::Copied(member) = &file.content else {
+                continue;
+            };
+            if !is_searched(&file.path) {
+                continue;
+            }
+            if member.size > SOURCE_LIMIT {
+                used.unsearched();
+                continue;
+            }
+            let source = zip_reader::read_member(reader, member, SOURCE_LIMIT)
+                .map_err(|error| named(filename, error))?;
+            used.search(&file.path, &source);
+        }
+        Ok(used.after_sources())
+    }
+
+    /// What the list of a wheel's files tells; its sources are to be searched next.
+    pub(super) fn before_sources(files: &[File]) -> Self {
         let mut used = Self::default();
         let is_module = |path: &str| path.ends_with(".py") || path.ends_with(".so");
         if !files
@@ -72,29 +93,35 @@ impl UsedKinds {
             // A wheel of nothing but tests is what was asked for.
             used.tests.push(String::new());
         }
-        for file in files.iter() {
-            let Content::Copied(member) = &file.content else {
-                continue;
-            };
-            if !file.path.ends_with(".py") || is_test(&file.path) {
-                continue;
-            }
-            if member.size > SOURCE_LIMIT {
-                used.tests.push(String::new());
-                used.stubs = true;
-                continue;
-            }
-            let source = zip_reader::read_member(reader, member, SOURCE_LIMIT)
-                .map_err(|error| named(filename, error))?;
-            used.tests.extend(imported_tests(&file.path, &source));
-            used.stubs = used.stubs
-                || READS_STUBS
-                    .as_ref()
-                    .is_none_or(|pattern| pattern.is_match(&source));
-        }
-        used.tests.sort_unstable();
-        used.tests.dedup();
-        Ok(used)
+        used
+    }
+
+    /// Searches a source.
+    pub(super) fn search(&mut self, path: &str, source: &[u8]) {
+        self.tests.extend(imported_tests(path, source));
+        self.stubs = self.stubs
+            || READS_STUBS
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(source));
+    }
+
+    /// Takes a source that is too large to be searched for one that uses everything.
+    pub(super) fn unsearched(&mut self) {
+        self.tests.push(String::new());
+        self.stubs = true;
+    }
+
+    /// Adds what the search of other sources of the same wheel found.
+    pub(super) fn add(&mut self, other: Self) {
+        self.tests.extend(other.tests);
+        self.stubs |= other.stubs;
+    }
+
+    /// All sources were searched.
+    pub(super) fn after_sources(mut self) -> Self {
+        self.tests.sort_unstable();
+        self.tests.dedup();
+        self
     }
 
     /// Whether a file must stay although its kind is left out.
@@ -108,6 +135,11 @@ impl UsedKinds {
             SlimKind::Headers | SlimKind::Docs | SlimKind::Debug => false,
         }
     }
+}
+
+/// Whether a file is a source that is searched.
+pub(super) fn is_searched(path: &str) -> bool {
+    path.ends_with(".py") && !is_test(path)
 }
 
 /// The folders of tests (with a slash at the end) that a source imports.

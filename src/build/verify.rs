@@ -5,11 +5,15 @@
 //! digest and is checked whenever it is read, which makes the answer last.
 
 use super::error::BuildError;
-use super::record;
-use super::wheel::named;
+use super::examine::Examined;
+use super::record::{self, RecordedFile};
+use super::wheel::{Wheel, named};
+use super::window::WindowedFile;
 use super::zip_reader::{self, Inflater, Member, ReadError, malformed};
-use crate::model::Hasher;
+use crate::model::{Hasher, LockedPackage};
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
+use std::path::Path;
 use tempfile::NamedTempFile;
 
 /// The largest `RECORD` read: one of 65,535 files stays below it.
@@ -19,6 +23,17 @@ const RECORD_LIMIT: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct VerifiedWheel(NamedTempFile);
 
+/// What comes by while a wheel is unpacked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Passing<'a> {
+    /// A file begins.
+    Begin(&'a Member),
+    /// A piece of it, unpacked; its checksums are known to be right only at the end.
+    Piece(&'a [u8]),
+    /// It was what the wheel says of it.
+    End(&'a Member),
+}
+
 impl VerifiedWheel {
     /// Verifies a file; see [`verify`].
     ///
@@ -27,6 +42,18 @@ impl VerifiedWheel {
     pub(crate) fn new(mut file: NamedTempFile, filename: &str) -> Result<Self, BuildError> {
         verify(file.as_file_mut(), filename)?;
         Ok(Self(file))
+    }
+
+    /// A file that [`super::examine`] unpacked to its end, with what was found in it.
+    pub(super) fn examined(
+        file: NamedTempFile,
+        package: &LockedPackage,
+        scratch: &Path,
+    ) -> Result<(Self, Wheel<WindowedFile>, Examined), BuildError> {
+        let open = file.as_file().try_clone();
+        let open = open.map_err(BuildError::io("opening a wheel"))?;
+        let (wheel, examined) = super::examine::open(open, package, scratch)?;
+        Ok((Self(file), wheel, examined))
     }
 
     /// The file, at no place in particular.
@@ -49,27 +76,59 @@ pub fn verify<R: Read + Seek>(reader: &mut R, filename: &str) -> Result<(), Buil
 
 fn check<R: Read + Seek>(reader: &mut R) -> Result<(), ReadError> {
     let members = zip_reader::members(reader)?;
-    let recorded = match members.iter().find(|member| is_record(member)) {
-        Some(member) => {
-            let text = zip_reader::read_member(reader, member, RECORD_LIMIT)?;
-            record::read(&String::from_utf8_lossy(&text))
-        }
-        None => record::read(""),
+    let recorded = recorded(reader, &members)?;
+    check_members(reader, &members, &recorded, |_| Ok(()))
+}
+
+/// What a wheel's `RECORD` says of its members; nothing where there is none.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn recorded<R: Read + Seek>(
+    reader: &mut R,
+    members: &[Member],
+) -> Result<BTreeMap<String, RecordedFile>, ReadError> {
+    let Some(member) = members.iter().find(|member| is_record(member)) else {
+        return Ok(BTreeMap::new());
     };
+    let text = zip_reader::read_member(reader, member, RECORD_LIMIT)?;
+    Ok(record::read(&String::from_utf8_lossy(&text)))
+}
+
+/// Unpacks members of a wheel, as [`verify`] does, holds them to what was [`recorded`], and shows what comes by to `watch`.
+///
+/// # Errors
+/// What is wrong, or what `watch` says.
+pub(super) fn check_members<R: Read + Seek>(
+    reader: &mut R,
+    members: &[Member],
+    recorded: &BTreeMap<String, RecordedFile>,
+    mut watch: impl FnMut(Passing<'_>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     let mut inflater = Inflater::new();
-    for member in &members {
-        let Some(expected) = recorded.get(&member.name) else {
-            inflater.inflate(reader, member, |_| {})?;
-            continue;
-        };
-        let mut hasher = Hasher::default();
-        inflater.inflate(reader, member, |piece| hasher.update(piece))?;
-        if hasher.finish() != expected.digest {
+    for member in members {
+        let expected = recorded.get(&member.name);
+        let mut hasher = expected.map(|_| Hasher::default());
+        watch(Passing::Begin(member))?;
+        let mut watched = Ok(());
+        inflater.inflate(reader, member, |piece| {
+            if let Some(hasher) = &mut hasher {
+                hasher.update(piece);
+            }
+            if watched.is_ok() {
+                watched = watch(Passing::Piece(piece));
+            }
+        })?;
+        watched?;
+        if let (Some(expected), Some(hasher)) = (expected, hasher)
+            && hasher.finish() != expected.digest
+        {
             return Err(malformed(format!(
                 "its `{}` is not what its RECORD says",
                 member.name
             )));
         }
+        watch(Passing::End(member))?;
     }
     Ok(())
 }

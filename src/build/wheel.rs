@@ -73,8 +73,22 @@ impl<R: Read + Seek> Wheel<R> {
         package: &str,
         version: &str,
     ) -> Result<Self, BuildError> {
-        let bad = |reason: String| BuildError::bad_wheel(&filename, reason);
         let members = zip_reader::members(&mut reader).map_err(|error| named(&filename, error))?;
+        Self::of(reader, members, filename, package, version)
+    }
+
+    /// The same with the archive's members, which are known already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn of(
+        mut reader: R,
+        members: Vec<Member>,
+        filename: String,
+        package: &str,
+        version: &str,
+    ) -> Result<Self, BuildError> {
+        let bad = |reason: String| BuildError::bad_wheel(&filename, reason);
         let names = members.iter().map(|member| member.name.as_str());
         let dist_info = layout::dist_info(names, package).map_err(bad)?.to_owned();
         let description = |reader: &mut R, file: &str| -> Result<Option<String>, BuildError> {

@@ -1,70 +1,55 @@
-//! `layersmith apply`: build, publish, record, write the tables.
+//! `layersmith apply` and `layersmith upgrade`: build, publish, record, write the tables.
 
-use super::tables::TablesWritten;
-use super::{Backends, Ended, Failure, Output, catalog, plan, tables};
-use crate::github::render::{self, OutcomeView, TablesResult};
+use super::catalog::CatalogOptions;
+use super::{Backends, Ended, Failure, Output, deliver, plan, tables};
+use crate::github::render::{self, OutcomeView, TablesResult, count};
 use crate::model::{LayerName, Target};
-use crate::pipeline::{Carried, Desired, SourceBuilds, Workshop, carry_out, commit_message};
-use crate::plan::{Action, Outcome, Plan};
+use crate::pipeline::{
+    Carried, Desired, NotRebuilt, SourceBuilds, Workshop, carry_out, commit_message,
+    settle_expiries, settle_intents, settle_visibility, tell_others,
+};
+use crate::plan::{Action, Outcome, ParametersOutcome, Plan};
 use crate::settings::Settings;
-use clap::Args;
 use futures::{StreamExt, stream};
 use serde_json::json;
-use std::path::PathBuf;
 
 /// Layers × targets published at once; each goes to all its regions at once.
 const CONCURRENT_PUBLICATIONS: usize = 4;
-
-#[derive(Debug, Args)]
-pub(super) struct Options {
-    /// The catalog, or its `layers/` folder
-    #[arg(default_value = ".")]
-    path: PathBuf,
-
-    /// Commit the tables to the catalog repository instead of writing them here
-    #[arg(long)]
-    push: bool,
-}
 
 pub(super) async fn run(
     output: &Output,
     backends: Backends,
     settings: Settings,
-    options: &Options,
+    options: &CatalogOptions,
+    look: plan::Look,
 ) -> Result<Ended, Failure> {
-    if options.path.is_file() {
-        return Err(Failure::Usage(
-            "apply takes a whole catalog: what one file does not name would be retired".to_owned(),
-        ));
-    }
-    let catalog = catalog::read(&options.path)?;
+    let command = match look {
+        plan::Look::ToUpgrade => "upgrade",
+        plan::Look::ForMissing | plan::Look::ForUpgrades => "apply",
+    };
+    let catalog = options.read_whole(&format!(
+        "{command} takes a whole catalog: what one file does not name would be retired"
+    ))?;
     let Some(desired) = &catalog.desired else {
         return catalog.cannot_be_used(output);
     };
-    // Before anything is published: a push that cannot work should be known now.
-    let repository = if options.push {
-        Some((backends.catalog)(settings.clone()).await?)
-    } else {
-        None
-    };
+    let repository = options.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    let plan = plan::make(
-        output,
-        &workshop,
-        desired,
-        plan::Look::ForMissing,
-        SourceBuilds::Permitted,
-    )
-    .await?;
-    let done = carry_out_all(output, &workshop, desired, &plan).await;
+    let made = plan::make(output, &workshop, desired, look, SourceBuilds::Permitted).await?;
+    let plan = made.plan;
+    let mut done = carry_out_all(output, &workshop, desired, &plan).await;
+    settle(&workshop, desired, &plan, &mut done).await;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
     let root = &catalog.root;
     // Whatever went wrong before: what is live belongs into the tables.
-    let tables = tables::write(&workshop, desired, root, repository.as_ref(), &message)
+    let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;
+    let parameters = tell_others(&workshop, &desired.policy)
         .await
-        .unwrap_or_else(|error| TablesWritten::Failed {
-            message: format!("{error:#}"),
+        .unwrap_or_else(|failure| {
+            done.failures
+                .push(format!("parameters and notifications: {failure}"));
+            ParametersOutcome::default()
         });
     drop(turn);
     let view = OutcomeView {
@@ -77,27 +62,48 @@ pub(super) async fn run(
         problems: &catalog.problems,
         retired: &done.retired,
         tables: &TablesResult::Unchanged,
+        parameters: &parameters,
         run: "command-line",
         usable_until: Some(workshop.now().plus_days(desired.policy.expire_after_days)),
     };
     let mut text = format!("{}\n{tables}\n", render::outcome_as_text(&view).trim_end());
+    if done.shared > 0 {
+        let versions = count(done.shared, "version");
+        text.push_str(&format!(
+            "Permissions: {versions} brought to what the policy says.\n"
+        ));
+    }
     for failure in &done.failures {
         text.push_str(&format!("FAILED: {failure}\n"));
+    }
+    for NotRebuilt {
+        layer,
+        target,
+        failure,
+    } in &made.not_rebuilt
+    {
+        let message = failure.message.replace('\n', "\n  ");
+        text.push_str(&format!("NOT UPGRADED: {layer} {target}: {message}\n"));
     }
     let value = json!({
         "outcomes": done.outcomes,
         "retired": done.retired,
+        "shared": done.shared,
+        "not_rebuilt": made.not_rebuilt,
         "failures": done.failures,
         "tables": tables,
+        "parameters": parameters,
         "problems": catalog.problems,
     });
     output.answer(&value, &text)?;
+    deliver(&workshop).await;
     let incomplete = !done.failures.is_empty()
+        || !made.not_rebuilt.is_empty()
         || done
             .outcomes
             .iter()
             .any(|outcome| !outcome.failed.is_empty())
-        || matches!(tables, TablesWritten::Failed { .. });
+        || tables.failed();
     Ok(if incomplete {
         Ended::Incomplete
     } else {
@@ -110,8 +116,33 @@ pub(super) async fn run(
 struct Done {
     outcomes: Vec<Outcome>,
     retired: Vec<(LayerName, Target, usize)>,
+    /// Versions whose permissions were changed or looked at for the first time.
+    shared: usize,
     /// What could not even be tried.
     failures: Vec<String>,
+}
+
+/// Brings permissions and expiry dates to what the policy and the requests say.
+async fn settle(workshop: &Workshop, desired: &Desired, plan: &Plan, done: &mut Done) {
+    match settle_visibility(workshop, &desired.policy).await {
+        Ok(shared) => {
+            done.shared = shared.changed;
+            done.failures.extend(
+                shared
+                    .failed
+                    .iter()
+                    .map(|failed| format!("who may use {}: {}", failed.arn, failed.message)),
+            );
+        }
+        Err(failure) => done.failures.push(failure.to_string()),
+    }
+    let settled = async {
+        settle_intents(workshop, &desired.policy, plan).await?;
+        settle_expiries(workshop, desired).await
+    };
+    if let Err(failure) = settled.await {
+        done.failures.push(failure.to_string());
+    }
 }
 
 /// Carries out every entry; one that cannot be carried out stops no other.

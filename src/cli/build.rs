@@ -2,6 +2,7 @@
 
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render::build_as_text;
+use crate::model::OfferedRegions;
 use crate::model::{LayerName, Target};
 use crate::pipeline::{SourceBuilds, build_wanted};
 use crate::plan::{BuildState, against_publishing, wanted};
@@ -60,7 +61,7 @@ pub(super) async fn run(
         return Ok(Ended::BadInput);
     };
     let one = std::iter::once((options.name.clone(), request.clone())).collect();
-    let mut wanted = wanted(&one, &desired.policy, &[], &[]);
+    let mut wanted = wanted(&one, &desired.policy, &OfferedRegions::default(), &[]);
     if let Some(target) = options.target {
         wanted.retain(|wanted| wanted.target == target);
         if wanted.is_empty() {
@@ -102,8 +103,12 @@ pub(super) async fn run(
                     }
                     None => kept,
                 };
-                text.push_str(&build_as_text(&build, &path.display().to_string()));
-                let refused = against_publishing(&build);
+                text.push_str(&build_as_text(
+                    &build,
+                    &path.display().to_string(),
+                    wanted.is_staged,
+                ));
+                let refused = against_publishing(&build, wanted.is_staged);
                 failed |= refused.is_some();
                 values.push(json!({ "target": build.target, "build": build, "path": path, "refused": refused }));
             }

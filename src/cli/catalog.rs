@@ -1,15 +1,59 @@
 //! A catalog on this machine: the folder that holds `layers/` and `.github/layersmith.yaml`.
 
-use super::{Ended, Failure, Output};
+use super::{Backends, Ended, Failure, Output};
 use crate::github::FILE_LIMIT;
+use crate::gitrepo::CatalogRepository;
 use crate::model::{Policy, Problem};
 use crate::pipeline::{Desired, read_tree};
 use crate::request::SourceFile;
+use crate::settings::Settings;
+use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where the request files are.
 const FOLDER: &str = "layers";
+
+/// What every command takes that carries something out for a catalog and writes its tables.
+#[derive(Debug, Args)]
+pub(super) struct CatalogOptions {
+    /// The catalog, or its `layers/` folder
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Commit the tables to the catalog repository instead of writing them here
+    #[arg(long)]
+    pub(super) push: bool,
+}
+
+impl CatalogOptions {
+    /// Reads the catalog.
+    pub(super) fn read(&self) -> Result<LocalCatalog, Failure> {
+        read(&self.path)
+    }
+
+    /// Reads the catalog, which must not be one file of it; `why` says why not, as a sentence of the command.
+    pub(super) fn read_whole(&self, why: &str) -> Result<LocalCatalog, Failure> {
+        if self.path.is_file() {
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        self.read()
+    }
+
+    /// Where the tables are pushed to, where that was asked for: a push that cannot work should be known before anything
+    /// is done.
+    pub(super) async fn repository(
+        &self,
+        backends: Backends,
+        settings: &Settings,
+    ) -> Result<Option<CatalogRepository>, Failure> {
+        Ok(if self.push {
+            Some((backends.catalog)(settings.clone()).await?)
+        } else {
+            None
+        })
+    }
+}
 
 /// The files of a catalog and what they ask for.
 pub(super) struct LocalCatalog {

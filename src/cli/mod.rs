@@ -8,15 +8,18 @@ mod build;
 mod catalog;
 mod check;
 mod doctor;
+mod expire;
 mod output;
 mod plan;
 mod replay;
 mod serve;
+mod status;
 mod tables;
+mod verify;
 
 use crate::gitrepo::CatalogRepository;
 use crate::model::RepositoryName;
-use crate::pipeline::{Bot, Workshop};
+use crate::pipeline::{Bot, Workshop, deliver_notifications};
 use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -106,11 +109,19 @@ enum Command {
     /// Builds one layer and writes its zip
     Build(build::Options),
     /// Builds, publishes and writes the tables
-    Apply(apply::Options),
+    Apply(catalog::CatalogOptions),
+    /// Applies with new releases of every layer
+    Upgrade(catalog::CatalogOptions),
+    /// Deletes superseded versions whose time is over and writes the tables
+    Expire(catalog::CatalogOptions),
+    /// Reads back what is recorded as published and says what is wrong
+    Verify(verify::Options),
+    /// Shows the journal of a run
+    Status(status::Options),
     /// Answers webhooks and the read API, and works on pull requests
     Serve(serve::Options),
     /// Writes the tables from what is recorded as live
-    Tables(tables::Options),
+    Tables(catalog::CatalogOptions),
     /// Looks at every setting and says what works and what does not
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
@@ -140,6 +151,13 @@ enum Ended {
     Incomplete,
     /// The input is wrong; the command has said what.
     BadInput,
+}
+
+/// Sends the messages that wait, after everything is said: a receiver that does not answer keeps nobody from reading it.
+async fn deliver(workshop: &Workshop) {
+    if let Err(failure) = deliver_notifications(workshop).await {
+        tracing::warn!("messages wait for the next run: {failure}");
+    }
 }
 
 /// The value name of every setting that is a secret or says where one is.
@@ -177,7 +195,22 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Check(options) => check::run(&output, &options),
         Command::Plan(options) => plan::run(&output, backends, settings, &options).await,
         Command::Build(options) => build::run(&output, backends, settings, &options).await,
-        Command::Apply(options) => apply::run(&output, backends, settings, &options).await,
+        Command::Apply(options) => {
+            apply::run(
+                &output,
+                backends,
+                settings,
+                &options,
+                plan::Look::ForMissing,
+            )
+            .await
+        }
+        Command::Upgrade(options) => {
+            apply::run(&output, backends, settings, &options, plan::Look::ToUpgrade).await
+        }
+        Command::Expire(options) => expire::run(&output, backends, settings, &options).await,
+        Command::Verify(options) => verify::run(&output, backends, settings, &options).await,
+        Command::Status(options) => status::run(&output, backends, settings, &options).await,
         Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,

@@ -3,7 +3,9 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, Level};
-use crate::pipeline::{Desired, SourceBuilds, Workshop, build_wanted, settle, upgrade_wanted};
+use crate::pipeline::{
+    Desired, NotRebuilt, SourceBuilds, Workshop, build_wanted, keep_known, settle, upgrade_wanted,
+};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -28,6 +30,15 @@ pub(super) enum Look {
     ForMissing,
     /// Everything, for the sake of new releases.
     ForUpgrades,
+    /// The same, and what is built stays where nothing newer can be had.
+    ToUpgrade,
+}
+
+/// A plan, and what of it could not be rebuilt.
+pub(super) struct Made {
+    pub(super) plan: Plan,
+    /// With [`Look::ToUpgrade`] only.
+    pub(super) not_rebuilt: Vec<NotRebuilt>,
 }
 
 pub(super) async fn run(
@@ -46,7 +57,8 @@ pub(super) async fn run(
     } else {
         Look::ForMissing
     };
-    let mut plan = make(output, &workshop, desired, look, SourceBuilds::AfterMerge).await?;
+    let made = make(output, &workshop, desired, look, SourceBuilds::AfterMerge).await?;
+    let mut plan = made.plan;
     if options.path.is_file() {
         // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
         plan.entries.retain(|entry| entry.request.is_some());
@@ -63,20 +75,19 @@ pub(super) async fn make(
     desired: &Desired,
     look: Look,
     sources: SourceBuilds,
-) -> Result<Plan, Failure> {
+) -> Result<Made, Failure> {
     let (versions, builds) = (
         workshop.store.layer_versions().await?,
         workshop.store.builds().await?,
     );
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    build(output, workshop, desired, &mut wanted, look, sources).await;
-    Ok(plan(
-        &wanted,
-        &with_new(&builds, &wanted),
-        &versions,
-        &desired.held,
-    ))
+    let not_rebuilt = build(output, workshop, desired, &mut wanted, look, sources).await;
+    let builds = with_new(&builds, &wanted);
+    Ok(Made {
+        plan: plan(&wanted, &builds, &versions, &desired.held),
+        not_rebuilt,
+    })
 }
 
 async fn build(
@@ -86,9 +97,9 @@ async fn build(
     wanted: &mut [Wanted],
     look: Look,
     sources: SourceBuilds,
-) {
+) -> Vec<NotRebuilt> {
     let missing: Vec<usize> = (0..wanted.len())
-        .filter(|&n| look == Look::ForUpgrades || wanted[n].build == BuildState::Unknown)
+        .filter(|&n| look != Look::ForMissing || wanted[n].build == BuildState::Unknown)
         .collect();
     let progress = output.progress("Building", missing.len());
     let builds: Vec<_> = missing
@@ -107,7 +118,9 @@ async fn build(
                     Look::ForMissing => {
                         build_wanted(workshop, wanted, request, policy, sources).await
                     }
-                    Look::ForUpgrades => upgrade_wanted(workshop, wanted, request, policy).await,
+                    Look::ForUpgrades | Look::ToUpgrade => {
+                        upgrade_wanted(workshop, wanted, request, policy, sources).await
+                    }
                 };
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));
                 (n, state)
@@ -116,12 +129,17 @@ async fn build(
         .collect();
     let states: Vec<(usize, BuildState)> = join_all(builds).await;
     progress.finish();
+    let mut not_rebuilt = Vec::new();
     for (n, state) in states {
         match desired.layers.get(&wanted[n].layer) {
+            Some(request) if look == Look::ToUpgrade => {
+                not_rebuilt.extend(keep_known(&mut wanted[n], request, state));
+            }
             Some(request) => settle(&mut wanted[n], request, state),
             None => wanted[n].build = state,
         }
     }
+    not_rebuilt
 }
 
 fn with_new(builds: &[BuildRecord], wanted: &[Wanted]) -> Vec<BuildRecord> {

@@ -4,6 +4,7 @@ use super::{Backends, Ended, Failure, Output, Served};
 use crate::model::RepositoryName;
 use crate::pipeline::engine::{Engine, LocalEngine};
 use crate::pipeline::intake::Intake;
+use crate::pipeline::{Workshop, deliver_notifications};
 use crate::server::{self, AppState};
 use crate::settings::{ListenSettings, Settings};
 use anyhow::Context as _;
@@ -15,6 +16,11 @@ use tokio::sync::Notify;
 
 /// How long an event that could not be handled waits for the next look, when no new one comes first.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often messages are looked for whose next try is due.
+const LOOK_FOR_MESSAGES: Duration = Duration::from_secs(10);
+
+/// How often the store is asked whether an upgrade, an expiry or a verification is due.
+const LOOK_WHAT_IS_DUE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -29,7 +35,7 @@ pub(super) async fn run(
     options: &Options,
 ) -> Result<Ended, Failure> {
     let wake = Arc::new(Notify::new());
-    let (state, intake) = if settings.repository.is_some() {
+    let (state, workshop, intake) = if settings.repository.is_some() {
         let Served {
             bot,
             repository,
@@ -40,11 +46,12 @@ pub(super) async fn run(
         tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let state = app_state(&bot.workshop, Some(repository), webhook_secrets, &wake);
-        (state, Some(Intake::new(bot, engine)))
+        (state, bot.workshop.clone(), Some(Intake::new(bot, engine)))
     } else {
         let workshop = (backends.workshop)(settings).await?;
         tracing::info!("no repository is set: only the read API and the pages are served");
-        (app_state(&workshop, None, Vec::new(), &wake), None)
+        let state = app_state(&workshop, None, Vec::new(), &wake);
+        (state, workshop, None)
     };
     let listener = tokio::net::TcpListener::bind(options.listen.listen)
         .await
@@ -57,6 +64,7 @@ pub(super) async fn run(
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(intake) = intake {
         tasks.spawn(handle_events(intake.clone(), Arc::clone(&wake)));
+        tasks.spawn(start_what_is_due(intake.clone()));
         if options.listen.sweep_interval > 0 {
             tasks.spawn(sweep(
                 intake,
@@ -64,6 +72,7 @@ pub(super) async fn run(
             ));
         }
     }
+    tasks.spawn(deliver(workshop));
     server::run(listener, state, stopped()).await?;
     // Whatever is under way is in the journal and goes on at the next start.
     tasks.abort_all();
@@ -71,7 +80,7 @@ pub(super) async fn run(
 }
 
 fn app_state(
-    workshop: &crate::pipeline::Workshop,
+    workshop: &Workshop,
     repository: Option<RepositoryName>,
     webhook_secrets: Vec<secrecy::SecretString>,
     wake: &Arc<Notify>,
@@ -109,12 +118,34 @@ async fn handle_events(intake: Intake, wake: Arc<Notify>) {
     }
 }
 
+/// Delivers messages as soon as there are any, and looks again for those whose next try is due.
+async fn deliver(workshop: Workshop) {
+    loop {
+        if let Err(failure) = deliver_notifications(&workshop).await {
+            tracing::error!("messages wait: {failure}");
+        }
+        tokio::select! {
+            () = workshop.notifier.woken() => {}
+            () = tokio::time::sleep(LOOK_FOR_MESSAGES) => {}
+        }
+    }
+}
+
 async fn sweep(intake: Intake, interval: Duration) {
     loop {
         if let Err(failure) = intake.sweep().await {
             tracing::warn!("the sweep ended early: {failure}");
         }
         tokio::time::sleep(interval).await;
+    }
+}
+
+async fn start_what_is_due(intake: Intake) {
+    loop {
+        if let Err(failure) = intake.start_what_is_due().await {
+            tracing::warn!("what is due could not be started: {failure}");
+        }
+        tokio::time::sleep(LOOK_WHAT_IS_DUE).await;
     }
 }
 

@@ -1,27 +1,16 @@
 //! `layersmith tables`: the tables, from what is recorded as live.
 
-use super::{Backends, Ended, Failure, Output, catalog};
+use super::catalog::CatalogOptions;
+use super::{Backends, Ended, Failure, Output};
 use crate::github::render::count;
 use crate::gitrepo::{CatalogRepository, Committed};
 use crate::pipeline::{Desired, Workshop, commit_message, render_tables};
 use crate::settings::Settings;
 use anyhow::Context as _;
-use clap::Args;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-#[derive(Debug, Args)]
-pub(super) struct Options {
-    /// The catalog, or its `layers/` folder
-    #[arg(default_value = ".")]
-    path: PathBuf,
-
-    /// Commit the tables to the catalog repository instead of writing them here
-    #[arg(long)]
-    push: bool,
-}
 
 /// What became of the tables.
 #[derive(Debug, Serialize)]
@@ -39,6 +28,13 @@ pub(super) enum TablesWritten {
     Unchanged { folder: String },
     /// They could not be written or pushed.
     Failed { message: String },
+}
+
+impl TablesWritten {
+    /// Whether they could not be written or pushed.
+    pub(super) fn failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
 }
 
 impl fmt::Display for TablesWritten {
@@ -69,17 +65,13 @@ pub(super) async fn run(
     output: &Output,
     backends: Backends,
     settings: Settings,
-    options: &Options,
+    options: &CatalogOptions,
 ) -> Result<Ended, Failure> {
-    let catalog = catalog::read(&options.path)?;
+    let catalog = options.read()?;
     let Some(desired) = &catalog.desired else {
         return catalog.cannot_be_used(output);
     };
-    let repository = if options.push {
-        Some((backends.catalog)(settings.clone()).await?)
-    } else {
-        None
-    };
+    let repository = options.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let message = commit_message(&[], &[], "command-line");
     let written = write(
@@ -93,6 +85,21 @@ pub(super) async fn run(
     let value = serde_json::json!({ "tables": written, "problems": catalog.problems });
     output.answer(&value, &written.to_string())?;
     Ok(Ended::Done)
+}
+
+/// As [`write`]; what went wrong is part of the answer.
+pub(super) async fn try_write(
+    workshop: &Workshop,
+    desired: &Desired,
+    root: &Path,
+    repository: Option<&CatalogRepository>,
+    message: &str,
+) -> TablesWritten {
+    write(workshop, desired, root, repository, message)
+        .await
+        .unwrap_or_else(|error| TablesWritten::Failed {
+            message: format!("{error:#}"),
+        })
 }
 
 /// Renders the tables and writes what changed: into the catalog's folder, or as a commit to its repository.

@@ -2,17 +2,13 @@
 
 use super::client::GithubClient;
 use super::error::GithubError;
+use super::marked::{is_ours, marked};
 use super::payload::UserPayload;
 use super::requests::Repeat;
 use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
-
-/// The longest comment, in characters; GitHub answers 422 to a longer one.
-pub const COMMENT_LIMIT: usize = 65_536;
-/// How often a new comment is tried when it is unknown whether it was written.
-const ATTEMPTS: usize = 3;
 
 /// A small answer to a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +49,7 @@ impl GithubClient {
     /// `marker` among the bot's own comments. A body without the marker gets it as its first line.
     ///
     /// # Errors
-    /// [`GithubError::Validation`] over [`COMMENT_LIMIT`]; otherwise see [`GithubError`].
+    /// [`GithubError::Validation`] over [`super::COMMENT_LIMIT`]; otherwise see [`GithubError`].
     pub async fn put_comment(
         &self,
         number: u64,
@@ -61,7 +57,7 @@ impl GithubClient {
         body: &str,
         known_id: Option<u64>,
     ) -> Result<u64, GithubError> {
-        let body = self.marked(number, marker, body)?;
+        let body = self.marked_comment(number, marker, body)?;
         if let Some(id) = known_id {
             match self.edit_comment(id, &body).await {
                 Err(error) if error.is_not_found() => {}
@@ -83,7 +79,7 @@ impl GithubClient {
     /// # Errors
     /// As [`Self::put_comment`].
     pub async fn reply(&self, number: u64, marker: &str, body: &str) -> Result<u64, GithubError> {
-        let body = self.marked(number, marker, body)?;
+        let body = self.marked_comment(number, marker, body)?;
         match self.find_comment(number, marker).await? {
             Some(comment) => Ok(comment.id),
             None => self.create_comment(number, marker, &body).await,
@@ -101,21 +97,9 @@ impl GithubClient {
         Ok(())
     }
 
-    /// GitHub's own check would come only after a request, and its text differs.
-    fn marked(&self, number: u64, marker: &str, body: &str) -> Result<String, GithubError> {
-        let body = if body.contains(marker) {
-            body.to_owned()
-        } else {
-            format!("{marker}\n{body}")
-        };
-        let length = body.chars().count();
-        if length > COMMENT_LIMIT {
-            return Err(GithubError::Validation {
-                what: format!("comment on {}#{number}", self.settings.repository),
-                message: format!("{length} characters; a comment has at most {COMMENT_LIMIT}"),
-            });
-        }
-        Ok(body)
+    fn marked_comment(&self, number: u64, marker: &str, body: &str) -> Result<String, GithubError> {
+        let what = format!("comment on {}#{number}", self.settings.repository);
+        marked(marker, body, what)
     }
 
     /// The first comment with the marker that the bot itself wrote; anybody may copy a marker.
@@ -127,16 +111,8 @@ impl GithubClient {
         let me = self.identity().await?;
         let path = self.path(&format!("issues/{number}/comments"));
         self.search_pages(&path, |page: Vec<Comment>| {
-            page.into_iter().find(|comment| {
-                let mine = comment
-                    .user
-                    .as_ref()
-                    .is_some_and(|user| me.is(user.id, &user.login));
-                mine && comment
-                    .body
-                    .as_deref()
-                    .is_some_and(|body| body.contains(marker))
-            })
+            page.into_iter()
+                .find(|comment| is_ours(me, comment.user.as_ref(), comment.body.as_deref(), marker))
         })
         .await
     }
@@ -150,7 +126,6 @@ impl GithubClient {
         Ok(())
     }
 
-    /// When it is unknown whether a comment was written, it is looked for before it is written again.
     async fn create_comment(
         &self,
         number: u64,
@@ -159,23 +134,12 @@ impl GithubClient {
     ) -> Result<u64, GithubError> {
         let path = self.path(&format!("issues/{number}/comments"));
         let json = json!({ "body": body });
-        let mut attempt = 1;
-        loop {
-            let result = self
-                .write(Method::POST, &path, &json, Repeat::OnlyIfUndone)
-                .await;
-            match result {
-                Ok(Written { id }) => return Ok(id),
-                Err(error) if error.may_have_happened() && attempt < ATTEMPTS => {
-                    tracing::warn!(number, attempt, "{error}; looking whether it was written");
-                    tokio::time::sleep(self.settings.retry_delay).await;
-                    if let Some(comment) = self.find_comment(number, marker).await? {
-                        return Ok(comment.id);
-                    }
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let written: Written = self
+            .write_new(&path, &json, || async {
+                let found = self.find_comment(number, marker).await?;
+                Ok(found.map(|comment| Written { id: comment.id }))
+            })
+            .await?;
+        Ok(written.id)
     }
 }

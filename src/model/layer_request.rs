@@ -107,6 +107,17 @@ pub struct LayerRequest {
 pub const BUILDER_REVISION: u32 = 2;
 
 impl LayerRequest {
+    /// Whether a version of the layer never expires: `keep` has a prefix of it, part by part, so that `2.2` is one of
+    /// `2.2` and `2.2.3` and not of `2.20`.
+    #[must_use]
+    pub fn keeps(&self, version: &str) -> bool {
+        let parts: Vec<&str> = version.split('.').collect();
+        self.keep.iter().any(|prefix| {
+            let prefix: Vec<&str> = prefix.split('.').collect();
+            parts.starts_with(&prefix)
+        })
+    }
+
     /// Identifies everything that decides what is built for a target, so that an unchanged request is not built again.
     ///
     /// Regions, visibility, description and licence are not part of it: they change what is done with the zip.
@@ -133,6 +144,10 @@ impl LayerRequest {
         self.allow_build
             .iter()
             .for_each(|name| field("allow_build", name));
+        if policy.staging.is_some() {
+            // The limit of a direct upload decides how much bytecode there is, where there is such a limit.
+            field("limit", "unzipped");
+        }
         hasher.finish()
     }
 

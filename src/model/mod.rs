@@ -6,23 +6,30 @@
 
 mod arn;
 mod artifact;
+mod aws_identity;
 mod build_report;
 mod digest;
 mod layer_request;
 mod layer_version;
 mod lock;
 mod name;
+mod notification;
+mod offered;
+mod parameter_path;
+mod pins;
 mod policy;
 mod problem;
 mod region;
 mod repository_name;
 mod run;
 mod secret_reference;
+mod staging;
 mod target;
 mod timestamp;
 
 pub use arn::LayerArn;
 pub use artifact::{Artifact, BuildRecord, Pin, UNZIPPED_LIMIT, ZIPPED_LIMIT};
+pub use aws_identity::{AwsIdentity, AwsIdentitySource};
 pub use build_report::{
     BuildReport, BytecodeReport, Finding, ImportTest, LeftOut, Severity, SlimKind, Slimmed, Weight,
 };
@@ -31,12 +38,17 @@ pub use layer_request::{BUILDER_REVISION, Bytecode, LayerRequest, Requirement, S
 pub use layer_version::{LayerState, LayerVersion, SlotKey};
 pub use lock::{Lock, LockedPackage, WheelFile, normalize_package_name};
 pub use name::{LayerName, LayerPrefix, layer_description, published_layer_name};
+pub use notification::{Destination, News, NewsKind, Notification};
+pub use offered::OfferedRegions;
+pub use parameter_path::ParameterPath;
+pub use pins::{PinChange, pin_changes};
 pub use policy::{Limits, PlanFrom, Policy, TableFormat, TableSettings, Visibility};
 pub use problem::{Level, Location, Problem};
 pub use region::{COMMERCIAL_REGIONS, Region};
 pub use repository_name::RepositoryName;
 pub use run::{Conversation, Delivery, Event, Run, RunKind, RunState, StepRecord, StepState};
 pub use secret_reference::SecretReference;
+pub use staging::StagingBucket;
 pub use target::{Architecture, PythonVersion, RuntimeDates, Target};
 pub use timestamp::Timestamp;
 

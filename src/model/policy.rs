@@ -1,6 +1,9 @@
 //! The platform team's policy: `.github/layersmith.yaml` of the catalog repository.
 
-use super::{Architecture, InvalidValue, LayerPrefix, PythonVersion, Region, Schedule};
+use super::{
+    Architecture, Destination, InvalidValue, LayerPrefix, OfferedRegions, ParameterPath,
+    PythonVersion, Region, Schedule, StagingBucket,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +32,16 @@ pub enum TableFormat {
     Csv,
     /// JSON in the shape of Klayers' API v2.
     Json,
+    /// Feeds to subscribe to, each as Atom (RFC 4287) and as JSON Feed 1.1.
+    Feed,
+}
+
+impl TableFormat {
+    /// Whether each target and region has a table in this format.
+    #[must_use]
+    pub fn is_by_region(self) -> bool {
+        !matches!(self, Self::Feed)
+    }
 }
 
 impl FromStr for TableFormat {
@@ -39,8 +52,9 @@ impl FromStr for TableFormat {
             "md" => Ok(Self::Md),
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
+            "feed" => Ok(Self::Feed),
             _ => Err(InvalidValue(format!(
-                "`{text}` is not a table format: use md, csv or json"
+                "`{text}` is not a table format: use md, csv, json or feed"
             ))),
         }
     }
@@ -52,6 +66,7 @@ impl fmt::Display for TableFormat {
             Self::Md => "md",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Feed => "feed",
         })
     }
 }
@@ -109,10 +124,22 @@ pub struct Policy {
     pub index_url: Option<String>,
     /// How often new releases are looked for.
     pub upgrade: Schedule,
+    /// Whether regions that are behind are brought to the version number that the others have.
+    #[serde(default)]
+    pub align_versions: bool,
     /// The generated tables.
     pub tables: TableSettings,
+    /// The buckets that layers above the limit of a direct upload go through; without it there are none such.
+    #[serde(default)]
+    pub staging: Option<StagingBucket>,
     /// Bounds.
     pub limits: Limits,
+    /// Who is told of what is published and retired.
+    #[serde(default)]
+    pub notify: Vec<Destination>,
+    /// Where the latest ARNs are kept in Parameter Store; `None` keeps none there.
+    #[serde(default)]
+    pub parameters: Option<ParameterPath>,
     /// Whose pull requests are planned without being asked.
     pub plan_pull_requests_from: PlanFrom,
 }
@@ -121,17 +148,24 @@ impl Policy {
     /// Where the policy lives in the catalog repository.
     pub const PATH: &str = ".github/layersmith.yaml";
 
-    /// Which of the regions on offer a layer goes to: those it (or else the policy) names, less the excluded ones.
+    /// Which of the regions on offer a layer goes to: those it (or else the policy) names, less the excluded ones; and
+    /// beside them those that it would go to, had the account enabled them.
     #[must_use]
-    pub fn regions_for(&self, wanted: Option<&[Region]>, offered: &[Region]) -> Vec<Region> {
+    pub fn regions_for(
+        &self,
+        wanted: Option<&[Region]>,
+        offered: &OfferedRegions,
+    ) -> (Vec<Region>, Vec<Region>) {
         let mut regions: Vec<Region> = match wanted.or(self.regions.as_deref()) {
             Some(named) => named.to_vec(),
-            None => offered.to_vec(),
+            None => [offered.enabled.as_slice(), &offered.not_enabled].concat(),
         };
         regions.retain(|region| !self.exclude_regions.contains(region));
         regions.sort();
         regions.dedup();
         regions
+            .into_iter()
+            .partition(|region| !offered.not_enabled.contains(region))
     }
 }
 
@@ -148,15 +182,24 @@ impl Default for Policy {
             cooldown_days: 0,
             index_url: None,
             upgrade: Schedule::Monthly,
+            align_versions: false,
             tables: TableSettings {
                 path: "layers/arns".to_owned(),
-                formats: vec![TableFormat::Md, TableFormat::Csv, TableFormat::Json],
+                formats: vec![
+                    TableFormat::Md,
+                    TableFormat::Csv,
+                    TableFormat::Json,
+                    TableFormat::Feed,
+                ],
             },
+            staging: None,
             limits: Limits {
                 packages_per_layer: 30,
                 layers_per_pull_request: 50,
                 build_seconds: 600,
             },
+            notify: Vec::new(),
+            parameters: None,
             plan_pull_requests_from: PlanFrom::Everyone,
         }
     }

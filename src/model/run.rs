@@ -37,6 +37,20 @@ pub enum RunKind {
     Plan,
     /// Carries out what the default branch asks for.
     Apply,
+    /// Looks for new releases of everything and carries out what the default branch asks for.
+    Upgrade,
+    /// Deletes what has expired.
+    Expire,
+    /// Reads back what is recorded as published and mends what is wrong.
+    Verify,
+}
+
+impl RunKind {
+    /// Whether it publishes or deletes, so that it waits for its turn and is never cut short.
+    #[must_use]
+    pub fn publishes(self) -> bool {
+        !matches!(self, Self::Plan)
+    }
 }
 
 /// How far a run has come.
@@ -58,13 +72,14 @@ pub enum RunState {
 /// One run over the catalog at a commit. Its id is made from what it is about, so the same event twice is one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// `plan-7-<12 of head>-<12 of base>-1`, `apply-<12 of the commit>-1`: letters, digits and `-`, at most 80.
+    /// `plan-7-<12 of head>-<12 of base>-1`, `apply-<12 of the commit>-1`, `upgrade-2026-11-22-1`: letters, digits and
+    /// `-`, at most 80.
     pub id: String,
     /// What it does.
     pub kind: RunKind,
     /// The pull request it answers on.
     pub pull_request: Option<u64>,
-    /// The commit it is about: a pull request's head, or one of the default branch.
+    /// The commit it is about: a pull request's head, or one of the default branch; empty for what time sets off.
     pub head_sha: String,
     /// The base a pull request is compared with.
     pub base_sha: Option<String>,

@@ -8,14 +8,15 @@ use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
 use super::tables::run_trailer;
+use super::telling::tell;
 use super::{
     Bot, Carried, Desired, SourceBuilds, StepFailure, carry_out, commit_message, read_tree,
-    render_tables,
+    render_tables, settle_expiries, settle_intents, settle_visibility,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
 use crate::model::{LayerName, Policy, Problem, Run, RunKind, Target};
-use crate::plan::{Action, Entry, Outcome, Plan, plan, wanted};
+use crate::plan::{Action, Entry, Outcome, ParametersOutcome, Plan, plan, wanted};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -25,9 +26,9 @@ const CONCURRENT_PUBLICATIONS: usize = 4;
 
 /// What reading the default branch found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct BranchRead {
-    commit: String,
-    desired: Option<Desired>,
+pub(super) struct BranchRead {
+    pub(super) commit: String,
+    pub(super) desired: Option<Desired>,
     problems: Vec<Problem>,
 }
 
@@ -46,6 +47,7 @@ pub(super) enum TablesStep {
 /// are, with `last_try`, tables that could not be committed for a reason that may pass: what is live is told all the same.
 pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFailure> {
     let journal = Journal::open(&bot.workshop, run).await?;
+    bot.workshop.registry.ask_again();
     let read: BranchRead = journal.step("read", read(bot, run)).await?;
     let Some(desired) = &read.desired else {
         return finish(
@@ -57,6 +59,7 @@ pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFai
             &[],
             &[],
             TablesResult::NotTried,
+            &ParametersOutcome::default(),
         )
         .await;
     };
@@ -64,10 +67,54 @@ pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFai
         .step("plan", make_plan(bot, &journal, desired))
         .await?;
 
+    let done = publish_all(bot, &journal, desired, &plan).await?;
+    let (outcomes, retired) = (done.outcomes, done.retired);
+    let message = commit_message(&outcomes, &retired, &run.id);
+    let tables = match journal
+        .step("tables", commit_tables(bot, run, desired, &message))
+        .await
+    {
+        Ok(TablesStep::Unchanged) => TablesResult::Unchanged,
+        Ok(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
+        Err(failure) if failure.transient && !last_try => return Err(failure),
+        Err(failure) => TablesResult::Failed {
+            message: failure.message,
+            transient: failure.transient,
+        },
+    };
+    let parameters = tell(bot, &journal, &desired.policy).await?;
+    finish(
+        bot,
+        run,
+        &journal,
+        &read,
+        &plan,
+        &outcomes,
+        &retired,
+        tables,
+        &parameters,
+    )
+    .await
+}
+
+/// What carrying out a plan came to.
+pub(super) struct Done {
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) retired: Vec<(LayerName, Target, usize)>,
+}
+
+/// Carries out every entry of a plan as a step, then brings permissions and expiry dates to what the policy and the
+/// requests say.
+pub(super) async fn publish_all(
+    bot: &Bot,
+    journal: &Journal<'_>,
+    desired: &Desired,
+    plan: &Plan,
+) -> Result<Done, StepFailure> {
     let work: Vec<_> = plan
         .entries
         .iter()
-        .map(|entry| publish_entry(bot, &journal, desired, entry))
+        .map(|entry| publish_entry(bot, journal, desired, entry))
         .collect();
     let results: Vec<Result<Carried, StepFailure>> = stream::iter(work)
         .buffered(CONCURRENT_PUBLICATIONS)
@@ -90,25 +137,13 @@ pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFai
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let tables = match journal
-        .step(
-            "tables",
-            commit_tables(bot, run, desired, &outcomes, &retired),
-        )
-        .await
-    {
-        Ok(TablesStep::Unchanged) => TablesResult::Unchanged,
-        Ok(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
-        Err(failure) if failure.transient && !last_try => return Err(failure),
-        Err(failure) => TablesResult::Failed {
-            message: failure.message,
-            transient: failure.transient,
-        },
-    };
-    finish(
-        bot, run, &journal, &read, &plan, &outcomes, &retired, tables,
-    )
-    .await
+    let workshop = &bot.workshop;
+    journal
+        .step("permissions", settle_visibility(workshop, &desired.policy))
+        .await?;
+    settle_intents(workshop, &desired.policy, plan).await?;
+    settle_expiries(workshop, desired).await?;
+    Ok(Done { outcomes, retired })
 }
 
 async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
@@ -129,6 +164,11 @@ async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
             short(&run.head_sha)
         )));
     }
+    read_commit(bot, commit).await
+}
+
+/// What a commit of the default branch asks for.
+pub(super) async fn read_commit(bot: &Bot, commit: String) -> Result<BranchRead, StepFailure> {
     let files = files_at(bot, &commit).await?;
     let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
@@ -168,21 +208,20 @@ async fn publish_entry(
     }
 }
 
-async fn commit_tables(
+/// Commits the tables as the store has them now.
+pub(super) async fn commit_tables(
     bot: &Bot,
     run: &Run,
     desired: &Desired,
-    outcomes: &[Outcome],
-    retired: &[(LayerName, Target, usize)],
+    message: &str,
 ) -> Result<TablesStep, StepFailure> {
     let files = render_tables(&bot.workshop, &desired.policy, &desired.layers).await?;
-    let message = commit_message(outcomes, retired, &run.id);
     let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
     let folder = desired.policy.tables.path.as_str();
     Ok(
         match bot
             .catalog
-            .commit_folder(folder, &message, bot.workshop.now(), render)
+            .commit_folder(folder, message, bot.workshop.now(), render)
             .await?
         {
             Committed::Unchanged { head } => pushed_before(bot, run, head).await?,
@@ -217,6 +256,7 @@ async fn finish(
     outcomes: &[Outcome],
     retired: &[(LayerName, Target, usize)],
     tables: TablesResult,
+    parameters: &ParametersOutcome,
 ) -> Result<(), StepFailure> {
     let planned = last_read_of_pull_request(bot, run).await?;
     let asked = planned.as_ref().map(|read| &read.changed);
@@ -246,8 +286,9 @@ async fn finish(
         problems: &read.problems,
         retired,
         tables: &tables,
+        parameters,
         run: &run.id,
-        repository_url: bot.repository_page.as_deref(),
+        repository_url: bot.workshop.repository_page.as_deref(),
         policy,
         usable_until: Some(bot.workshop.now().plus_days(policy.expire_after_days)),
     });

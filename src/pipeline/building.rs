@@ -160,10 +160,13 @@ async fn build_one(
 ) -> Result<BuildRecord, BuildFailure> {
     let now = workshop.now();
     let packages = names(request);
-    let options = options(request, &packages, wanted.target, now);
+    let options = BuildOptions {
+        is_staged: wanted.is_staged,
+        ..options(request, &packages, wanted.target, now)
+    };
     let artifact = workshop
         .builder
-        .build(&lock, &options, &|_| {})
+        .recall_or_build(&lock, &options, &|_| {})
         .await
         .map_err(|error| not_built(&error))?;
     let main = request
@@ -217,6 +220,7 @@ pub(super) fn options<'a>(
         slim: &request.slim,
         exclude_runtime: request.exclude_runtime,
         bytecode: request.bytecode,
+        is_staged: false,
         today,
     }
 }

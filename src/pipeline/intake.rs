@@ -224,7 +224,7 @@ impl Intake {
         self.create_and_start(&run).await
     }
 
-    async fn create_and_start(&self, run: &Run) -> Result<String, StepFailure> {
+    pub(super) async fn create_and_start(&self, run: &Run) -> Result<String, StepFailure> {
         if self.bot.workshop.store.create_run(run).await? {
             self.engine.start(run).await;
         }
@@ -273,11 +273,7 @@ impl Intake {
             return Ok(false);
         };
         let store = &self.bot.workshop.store;
-        let Some(run) = store
-            .run(id)
-            .await?
-            .filter(|run| run.kind == RunKind::Apply)
-        else {
+        let Some(run) = store.run(id).await?.filter(|run| run.kind.publishes()) else {
             return Ok(false);
         };
         Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))

@@ -4,35 +4,57 @@
 //! done again, and a step that is done twice all the same changes nothing the second time. Deliberately absent: HTTP,
 //! the command line, and any knowledge of which store, registry or engine is behind the traits.
 
+mod aligning;
 pub mod apply;
 mod building;
+mod by_region;
 mod commands;
 mod desired;
 pub mod engine;
+mod expiry;
 mod failure;
 pub mod intake;
+mod intents;
 mod journal;
 mod lanes;
+mod lifetimes;
+mod notifying;
+mod parameters;
 mod publishing;
 pub mod pull_request;
 mod report;
+mod scheduled;
 mod source_builds;
 mod sweep;
 mod tables;
+mod telling;
+#[cfg(test)]
+mod tests;
 mod upgrade;
+pub mod verify;
+mod visibility;
 
 pub use building::{SourceBuilds, build_wanted, settle};
+pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
+pub use intents::settle_intents;
+pub use lifetimes::{Expired, expire, settle_expiries};
+pub use notifying::deliver_notifications;
+use notifying::write_notifications;
+use parameters::put_parameters;
 pub use publishing::{Carried, carry_out};
 use report::outcomes_of_kept;
 pub use tables::{commit_message, render_tables};
-pub use upgrade::upgrade_wanted;
+pub use telling::tell_others;
+pub use upgrade::{NotRebuilt, keep_known, upgrade_wanted};
+pub use visibility::{Shared, settle_visibility};
 
 use crate::build::Builder;
 use crate::github::GithubClient;
 use crate::gitrepo::CatalogRepository;
 use crate::model::Timestamp;
+use crate::notify::Notifier;
 use crate::registry::Registry;
 use crate::resolve::Resolver;
 use crate::store::Store;
@@ -53,8 +75,12 @@ pub struct Workshop {
     pub resolver: Resolver,
     /// Makes zips.
     pub builder: Builder,
+    /// Tells others.
+    pub notifier: Notifier,
     /// Tells the time.
     pub clock: Clock,
+    /// The catalog repository's page, for links: `https://github.com/owner/name`.
+    pub repository_page: Option<String>,
     /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
     pub building: Arc<Semaphore>,
 }
@@ -76,6 +102,4 @@ pub struct Bot {
     pub github: Arc<GithubClient>,
     /// Commits the tables.
     pub catalog: CatalogRepository,
-    /// The repository's page, for links: `https://github.com/owner/name`.
-    pub repository_page: Option<String>,
 }

@@ -4,6 +4,7 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
+use super::aligning::advance;
 use super::building::{names, options};
 use super::source_builds::restore;
 use super::{Desired, StepFailure, Workshop};
@@ -14,10 +15,10 @@ use crate::model::{
 use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
 use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
 use backon::{ExponentialBuilder, Retryable};
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Regions worked on at once: all there are.
@@ -65,7 +66,7 @@ pub async fn carry_out(
 }
 
 /// Publishes a zip to the regions it is missing in, and retires it where it is not wanted any more.
-async fn publish(
+pub(super) async fn publish(
     workshop: &Workshop,
     publication: &Publication,
     desired: &Desired,
@@ -82,9 +83,10 @@ async fn publish(
         published: Vec::new(),
         already: publication.already.clone(),
         failed: Vec::new(),
+        not_enabled: Vec::new(),
     };
-    let zip = match read_zip(workshop, build, layer, policy).await {
-        Ok(zip) => zip,
+    let (zip, size) = match find_zip(workshop, build, layer, policy).await {
+        Ok(found) => found,
         Err(failure) if failure.transient => return Err(failure),
         // Another try would not help, and the other layers do not wait for it.
         Err(failure) => {
@@ -109,7 +111,9 @@ async fn publish(
         python: build.target.python,
         architecture: build.target.architecture,
         zip,
+        size,
         digest: build.artifact.digest,
+        staging: policy.staging.clone(),
     };
     let work: Vec<_> = publication
         .regions
@@ -123,7 +127,8 @@ async fn publish(
     for (region, result) in publication.regions.iter().zip(results) {
         match result {
             Ok(arn) => outcome.published.push(arn),
-            Err(failure) => {
+            Err(RegionTrouble::NotEnabled) => outcome.not_enabled.push(region.clone()),
+            Err(RegionTrouble::Failed(failure)) => {
                 tracing::warn!(layer = %build.layer, target = %build.target, %region, reason = %failure.message, "publishing {} {} in {region} failed", build.layer, build.target);
                 outcome.failed.push(RegionFailure {
                     region: region.clone(),
@@ -148,13 +153,13 @@ async fn publish(
     Ok(outcome)
 }
 
-/// The zip; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
-async fn read_zip(
+/// The file with the zip, and its size; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
+async fn find_zip(
     workshop: &Workshop,
     build: &BuildRecord,
     layer: Option<&LayerRequest>,
     policy: &Policy,
-) -> Result<Bytes, StepFailure> {
+) -> Result<(PathBuf, u64), StepFailure> {
     let digest = &build.artifact.digest;
     let artifacts = workshop.builder.artifacts();
     let unreadable = |error: std::io::Error| {
@@ -163,8 +168,8 @@ async fn read_zip(
             "the built layer sha256:{digest} cannot be read: {error}"
         ))
     };
-    let lost = match artifacts.read(digest).await {
-        Ok(zip) => return Ok(zip),
+    let lost = match artifacts.verified(digest).await {
+        Ok(found) => return Ok(found),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => error,
         Err(error) => return Err(unreadable(error)),
     };
@@ -174,6 +179,10 @@ async fn read_zip(
     let options = match layer {
         Some(layer) => options(layer, &packages, build.target, today),
         None => BuildOptions::plain(build.target, today),
+    };
+    let options = BuildOptions {
+        is_staged: policy.staging.is_some(),
+        ..options
     };
     restore(workshop, &build.lock, build.target, policy)
         .await
@@ -189,7 +198,20 @@ async fn read_zip(
             message: error.for_people(),
             transient: error.is_transient(),
         })?;
-    artifacts.read(digest).await.map_err(unreadable)
+    artifacts.verified(digest).await.map_err(unreadable)
+}
+
+/// Why a version is not live in one region.
+enum RegionTrouble {
+    /// The account has not enabled it, which is nobody's failure.
+    NotEnabled,
+    Failed(StepFailure),
+}
+
+impl<E: Into<StepFailure>> From<E> for RegionTrouble {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 async fn in_region(
@@ -198,7 +220,7 @@ async fn in_region(
     request: &PublishRequest,
     policy: &Policy,
     region: &Region,
-) -> Result<LayerArn, StepFailure> {
+) -> Result<LayerArn, RegionTrouble> {
     let build = &publication.build;
     let key = SlotKey {
         layer: build.layer.clone(),
@@ -217,18 +239,21 @@ async fn in_region(
         return Ok(arn);
     }
     // One try is "look, then publish if it is not there": a publish that timed out after it took effect is found again.
-    let arn = (|| find_or_publish(workshop, request, policy, region))
+    let arn = (|| find_or_publish(workshop, publication, request, policy, region))
         .retry(backoff())
         .when(RegistryError::is_transient)
         .await
-        .map_err(|error| StepFailure {
-            message: error.reason(),
-            transient: error.is_transient(),
+        .map_err(|error| match error {
+            RegistryError::NotEnabled { .. } => RegionTrouble::NotEnabled,
+            error => RegionTrouble::Failed(StepFailure {
+                message: error.reason(),
+                transient: error.is_transient(),
+            }),
         })?;
     let expires_at = workshop.now().plus_days(policy.expire_after_days);
     workshop
         .store
-        .mark_live(&key, &arn, workshop.now(), expires_at)
+        .mark_live(&key, &arn, &policy.visibility, workshop.now(), expires_at)
         .await?;
     Ok(arn)
 }
@@ -243,6 +268,7 @@ fn backoff() -> ExponentialBuilder {
 
 async fn find_or_publish(
     workshop: &Workshop,
+    publication: &Publication,
     request: &PublishRequest,
     policy: &Policy,
     region: &Region,
@@ -259,10 +285,20 @@ async fn find_or_publish(
     };
     let arn = match found {
         Some(arn) => arn,
-        None => registry.publish(region, request).await?.arn,
+        None => {
+            if let Some(alignment) = &publication.alignment {
+                advance(&**registry, region, request, alignment).await?;
+            }
+            registry.publish(region, request).await?.arn
+        }
     };
-    registry.share(&arn, &policy.visibility).await?;
-    if read_back(workshop, &arn, request, region).await?.is_none() {
+    // Neither waits for the other: each takes as long as the region is away.
+    let (shared, read) = tokio::join!(
+        registry.share(&arn, &policy.visibility),
+        read_back(workshop, &arn, request, region)
+    );
+    shared?;
+    if read?.is_none() {
         return Err(RegistryError::Refused {
             region: region.clone(),
             message: format!("{arn} was published, but reading it back shows another zip"),

@@ -8,7 +8,7 @@ use super::{Bot, Desired, SourceBuilds, StepFailure, building, read_policy, read
 use crate::github::render::{self, PlanView, Progress, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
-use crate::plan::{Action, BuildState, Plan, Wanted, plan, wanted};
+use crate::plan::{Action, BuildState, Plan, THROW_AWAY_LIMIT, Wanted, plan, wanted};
 use crate::request::{self, SourceFile};
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct PullRequestRead {
     pub relevant: bool,
     /// Whether it edits the policy, which takes effect only after the merge.
     pub policy_edited: bool,
+    /// Whether the policy as it edits it has versions aligned: a region that it adds is published to after the merge only.
+    #[serde(default)]
+    pub aligns: bool,
     /// Whose pull request waits for `/layersmith ok`, when it does.
     pub waits_for: Option<String>,
 }
@@ -58,6 +61,7 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
                 .await?;
         }
         let planned = make_plan(bot, &journal, &read).await?;
+        let notes: Vec<String> = read.aligns.then(aligning_note).into_iter().collect();
         let default_policy = Policy::default();
         render::render_plan(&PlanView {
             marker: &marker,
@@ -71,8 +75,8 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
             changed: &read.changed,
             policy_edited: read.policy_edited,
             waiting_elsewhere: planned.waiting_elsewhere,
-            notes: &[],
-            repository_url: bot.repository_page.as_deref(),
+            notes: &notes,
+            repository_url: bot.workshop.repository_page.as_deref(),
         })
     };
     journal.step("check", conclude(bot, run, &rendered)).await?;
@@ -87,6 +91,13 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
             .await?;
     }
     Ok(())
+}
+
+/// What aligning versions may take, said where the policy is edited: the regions that it adds are not planned here.
+fn aligning_note() -> String {
+    format!(
+        "With `align_versions`, a region that is behind the others is brought to their version number: for each layer and target by up to {THROW_AWAY_LIMIT} versions that are published and deleted at once, and not at all if it takes more."
+    )
 }
 
 async fn read(bot: &Bot, run: &Run, number: u64) -> Result<PullRequestRead, StepFailure> {
@@ -121,9 +132,12 @@ async fn read(bot: &Bot, run: &Run, number: u64) -> Result<PullRequestRead, Step
     }
     let (desired, mut problems) = read_tree(&merged, base.get(Policy::PATH));
     let policy_edited = touched.contains(&Policy::PATH.to_owned());
+    let mut aligns = false;
     if let (true, Some(edited)) = (policy_edited, head.get(Policy::PATH)) {
+        let (policy, mistakes) = read_policy(edited);
+        aligns = policy.is_some_and(|policy| policy.align_versions);
         problems.retain(|problem| problem.path != Policy::PATH);
-        problems.extend(read_policy(edited).1);
+        problems.extend(mistakes);
     }
     // Without a policy nothing can be said of the files: then its mistakes are what there is to tell.
     problems.retain(|problem| touched.contains(&problem.path) || desired.is_none());
@@ -158,6 +172,7 @@ async fn read(bot: &Bot, run: &Run, number: u64) -> Result<PullRequestRead, Step
         changed,
         relevant: !touched.is_empty(),
         policy_edited,
+        aligns,
         waits_for,
     })
 }

@@ -35,6 +35,7 @@ pub(super) fn outcomes_of_kept(
                 .collect(),
             already: Vec::new(),
             failed: Vec::new(),
+            not_enabled: Vec::new(),
         })
     })
     .collect()

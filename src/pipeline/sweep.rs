@@ -1,9 +1,11 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
+use super::expiry::is_news;
 use super::intake::{Intake, last_plan, made_by};
-use super::{Carried, StepFailure};
-use crate::model::{Run, RunKind, RunState, StepRecord, StepState};
-use crate::plan::Plan;
+use super::tables::run_trailer;
+use super::{Carried, Shared, StepFailure};
+use crate::model::{Region, Run, RunKind, RunState, StepRecord, StepState};
+use crate::plan::{ParametersOutcome, Plan};
 
 /// Closed pull requests that a sweep looks at, those that changed last.
 const SWEPT_CLOSED: usize = 50;
@@ -43,18 +45,35 @@ impl Intake {
         let mut is_known = false;
         for run in &applies {
             is_known |= run.head_sha == head
-                || made_by(&self.bot.workshop.store.steps(&run.id).await?, &head);
+                || made_by(&self.bot.workshop.store.steps(&run.id).await?, &head)
+                || self.has_just_pushed(run, &head).await;
         }
         if !is_known {
             self.apply(&head, None, false).await?;
         }
-        match applies.last() {
-            Some(last) if self.is_worth_another_try(last).await? => {
-                self.apply(&last.head_sha, last.pull_request, true).await?;
+        let last = applies
+            .iter()
+            .rfind(|run| matches!(run.kind, RunKind::Apply | RunKind::Upgrade));
+        match last {
+            Some(last)
+                if self.is_worth_another_try(last).await? || self.is_warning_due(last).await? =>
+            {
+                // What an upgrade left undone is what an apply finds missing.
+                let of_apply = last.kind == RunKind::Apply;
+                let commit = if of_apply { &last.head_sha } else { &head };
+                self.apply(commit, last.pull_request, true).await?;
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a run that is at it made a commit and has not written that down yet: after a crash its push may be there
+    /// before its journal says so.
+    async fn has_just_pushed(&self, run: &Run, head: &str) -> bool {
+        let line = run_trailer(&run.id);
+        run.state == RunState::Open
+            && (self.bot.catalog.changes_of(head, &line).await).is_ok_and(|paths| paths.is_some())
     }
 
     async fn sweep_closed(&self, branch: &str) -> Result<(), StepFailure> {
@@ -94,7 +113,7 @@ impl Intake {
         }))
     }
 
-    /// The last applies, oldest first.
+    /// The last runs that may have committed the tables, oldest first.
     async fn recent_applies(&self) -> Result<Vec<Run>, StepFailure> {
         let store = &self.bot.workshop.store;
         let mut applies = Vec::new();
@@ -104,7 +123,7 @@ impl Intake {
                     .runs_in(state)
                     .await?
                     .into_iter()
-                    .filter(|run| run.kind == RunKind::Apply),
+                    .filter(|run| run.kind.publishes()),
             );
         }
         applies.sort_by_key(|run| run.created_at);
@@ -119,13 +138,41 @@ impl Intake {
         self.bot.workshop.now().unix() - run.created_at.unix() >= pause
     }
 
+    /// Whether something goes away soon that the tables of the last apply could not warn of.
+    async fn is_warning_due(&self, run: &Run) -> Result<bool, StepFailure> {
+        let workshop = &self.bot.workshop;
+        let now = workshop.now();
+        if run.state == RunState::Open || run.created_at.date() == now.date() {
+            return Ok(false);
+        }
+        let versions = workshop.store.layer_versions().await?;
+        Ok(is_news(&versions, run.created_at, now))
+    }
+
     /// Whether an apply that ended left something undone that may work by now, and its pause is over.
     async fn is_worth_another_try(&self, run: &Run) -> Result<bool, StepFailure> {
         if run.state == RunState::Open || !self.pause_is_over(run) {
             return Ok(false);
         }
         let steps = self.bot.workshop.store.steps(&run.id).await?;
-        Ok(run.state == RunState::Failed || steps.iter().any(may_work_by_now))
+        Ok(run.state == RunState::Failed
+            || steps.iter().any(may_work_by_now)
+            || self.is_enabled_since(&steps).await)
+    }
+
+    /// Whether the account has enabled a region that an apply left out because it had not.
+    async fn is_enabled_since(&self, steps: &[StepRecord]) -> bool {
+        let left_out = left_out(steps);
+        if left_out.is_empty() {
+            return false;
+        }
+        // A registry that cannot tell is asked again at the next sweep.
+        let offered = self.bot.workshop.registry.regions().await;
+        offered.is_ok_and(|offered| {
+            left_out
+                .iter()
+                .any(|region| offered.enabled.contains(region))
+        })
     }
 }
 
@@ -137,14 +184,37 @@ fn pause_after(attempt: u32) -> i64 {
         .min(LONGEST_PAUSE)
 }
 
+/// The regions that an apply left out because the account had not enabled them.
+fn left_out(steps: &[StepRecord]) -> Vec<Region> {
+    let of_step = |step: &StepRecord| {
+        if step.name == "plan" {
+            let plan: Option<Plan> = serde_json::from_value(step.output.clone()).ok();
+            return plan.map(|plan| plan.not_enabled);
+        }
+        match serde_json::from_value(step.output.clone()) {
+            Ok(Carried::Published(outcome)) => Some(outcome.not_enabled),
+            _ => None,
+        }
+    };
+    steps.iter().filter_map(of_step).flatten().collect()
+}
+
 /// Whether a step left something undone for a reason that may have passed.
 fn may_work_by_now(step: &StepRecord) -> bool {
     if step.name == "tables" {
         return step.state == StepState::Failed;
     }
+    if step.name == "parameters" {
+        let outcome: Option<ParametersOutcome> = serde_json::from_value(step.output.clone()).ok();
+        return outcome.is_some_and(|it| it.failed.iter().any(|failure| failure.transient));
+    }
     if step.name == "plan" {
         let plan: Option<Plan> = serde_json::from_value(step.output.clone()).ok();
         return plan.is_some_and(|plan| plan.blocked().any(|(_, failure)| failure.transient));
+    }
+    if step.name == "permissions" {
+        let shared: Option<Shared> = serde_json::from_value(step.output.clone()).ok();
+        return shared.is_some_and(|shared| shared.failed.iter().any(|it| it.transient));
     }
     match serde_json::from_value(step.output.clone()) {
         Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
@@ -172,6 +242,7 @@ mod tests {
             published: Vec::new(),
             already: Vec::new(),
             failed: failed.collect(),
+            not_enabled: Vec::new(),
         })
     }
 

@@ -1,10 +1,10 @@
 //! The generated tables: rendered from the store, and the words they are committed with.
 
 use super::Workshop;
-use crate::model::{LayerName, LayerRequest, Policy, Target};
+use crate::model::{LayerArn, LayerName, LayerRequest, Policy, Target};
 use crate::plan::Outcome;
 use crate::tables::{TablesInput, render};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Renders every table from what the store says is live; paths are relative to the catalog's root.
@@ -16,13 +16,25 @@ pub async fn render_tables(
     policy: &Policy,
     layers: &BTreeMap<LayerName, LayerRequest>,
 ) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let versions = workshop.store.layer_versions().await?;
+    let mut versions = workshop.store.layer_versions().await?;
+    // What the policy says that others may use is listed once they may.
+    let hidden: BTreeSet<LayerArn> = workshop
+        .store
+        .shared_otherwise(&policy.visibility)
+        .await?
+        .into_iter()
+        .filter(|(_, known)| known.is_some())
+        .filter_map(|(row, _)| row.arn)
+        .collect();
+    versions.retain(|row| row.arn.as_ref().is_none_or(|arn| !hidden.contains(arn)));
     let builds = workshop.store.builds().await?;
     Ok(render(&TablesInput {
         policy,
         layers,
         versions: &versions,
         builds: &builds,
+        repository_page: workshop.repository_page.as_deref(),
+        today: workshop.now(),
     }))
 }
 
@@ -82,6 +94,11 @@ pub fn commit_message(
     message
 }
 
+/// The message of a commit for which a subject says everything.
+pub(super) fn plain_message(subject: &str, run: &str) -> String {
+    format!("{subject}\n\n{}\n", run_trailer(run))
+}
+
 /// The trailer that names the run a commit was made by.
 const RUN_TRAILER: &str = "Layersmith-Run";
 
@@ -114,6 +131,7 @@ mod tests {
             published: vec![arn.parse().unwrap()],
             already: vec![],
             failed: vec![],
+            not_enabled: Vec::new(),
         }
     }
 

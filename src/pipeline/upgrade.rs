@@ -2,22 +2,24 @@
 
 use super::Workshop;
 use super::building::{Resolved, SourceBuilds, build_locked, resolve_wanted};
-use crate::model::{LayerRequest, Policy};
-use crate::plan::{BuildState, Wanted};
+use super::settle;
+use crate::model::{LayerName, LayerRequest, Policy, Target};
+use crate::plan::{BuildFailure, BuildState, Wanted, against_publishing};
+use serde::{Deserialize, Serialize};
 
 /// Resolves one layer for one target again, although its request is as it was. Where that comes to the wheels that the
 /// known build is made of, nothing is fetched or built and the answer is that build; otherwise it is a build of the new
 /// ones, or why there is none. Releases younger than the policy's cooldown are not considered, and a lock that is still
 /// fresh is not resolved again.
 ///
-/// What was never built is resolved and built; nothing is built from source.
+/// What was never built is resolved and built.
 pub async fn upgrade_wanted(
     workshop: &Workshop,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
+    sources: SourceBuilds,
 ) -> BuildState {
-    let sources = SourceBuilds::AfterMerge;
     let lock = match resolve_wanted(workshop, wanted, request, policy, sources).await {
         Ok(Resolved::Lock(lock)) => lock,
         Ok(Resolved::FromSource(packages)) => return BuildState::FromSource(packages),
@@ -30,4 +32,43 @@ pub async fn upgrade_wanted(
         | BuildState::FromSource(_)
         | BuildState::Failed(_) => build_locked(workshop, wanted, request, policy, lock).await,
     }
+}
+
+/// A layer that could not be built anew for a target, or came out as something that may not be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRebuilt {
+    /// The layer.
+    pub layer: LayerName,
+    /// What it should have been built for.
+    pub target: Target,
+    /// Why not.
+    pub failure: BuildFailure,
+}
+
+/// Notes what came of an [upgrade](upgrade_wanted). Where it did not come to something that may be published, the known
+/// build stays what is wanted, so that what is live goes on and gets to new regions; why not is the answer.
+pub fn keep_known(
+    wanted: &mut Wanted,
+    request: &LayerRequest,
+    state: BuildState,
+) -> Option<NotRebuilt> {
+    let failure = match &state {
+        BuildState::Failed(failure) => Some(failure.clone()),
+        BuildState::Built(build) => against_publishing(build, wanted.is_staged),
+        BuildState::FromSource(packages) => Some(BuildFailure {
+            message: format!("{} would have to be built from source", packages.join(", ")),
+            package: packages.first().cloned(),
+            transient: false,
+        }),
+        BuildState::Unknown => None,
+    };
+    let known = matches!(&wanted.build, BuildState::Built(known) if against_publishing(known, wanted.is_staged).is_none());
+    if failure.is_none() || !known {
+        settle(wanted, request, state);
+    }
+    failure.map(|failure| NotRebuilt {
+        layer: wanted.layer.clone(),
+        target: wanted.target,
+        failure,
+    })
 }

@@ -1,87 +1,28 @@
 //! Desired state × published state → what is to be done: the one value that a pull request shows and a merge carries out.
 //!
-//! [`wanted`] turns valid requests and the policy into what should be live, [`plan`] compares that with what is.
+//! [`wanted()`] turns valid requests and the policy into what should be live, [`plan`] compares that with what is.
 //! Deliberately absent: doing any of it, resolving, the order and retries of steps, and every word a person reads.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod align;
 mod live;
 mod outcome;
-mod pins;
+mod parameters;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wanted;
 
+use crate::model::{BuildRecord, LayerName, LayerState, LayerVersion, Location, Region, Target};
+pub use crate::model::{PinChange, pin_changes};
+pub use align::{Alignment, THROW_AWAY_LIMIT};
 use live::{main_version, most_common, regions_of};
 pub use outcome::{Outcome, RegionFailure};
-pub use pins::{PinChange, pin_changes};
-pub use verdict::against_publishing;
-
-use crate::model::{
-    BuildRecord, Digest, LayerName, LayerRequest, LayerState, LayerVersion, Location, Policy,
-    Region, Target, published_layer_name,
-};
+pub use parameters::{Parameters, ParametersOutcome, parameter_changes, wanted_parameters};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What should be live for one layer and target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// The layer.
-    pub layer: LayerName,
-    /// What it is built for.
-    pub target: Target,
-    /// The name it is published under, prefix included.
-    pub published_name: String,
-    /// Where it should be live; sorted.
-    pub regions: Vec<Region>,
-    /// [`LayerRequest::fingerprint`].
-    pub fingerprint: Digest,
-    /// The request file.
-    pub path: String,
-    /// Where in the request file problems with it are shown.
-    pub location: Location,
-    /// Where the packages asked for (normalised names) stand in the request file.
-    pub packages: BTreeMap<String, Location>,
-    /// What is known of its zip.
-    pub build: BuildState,
-}
-
-/// What is known of the zip that a [`Wanted`] asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BuildState {
-    /// Nothing: it has to be resolved and built first.
-    Unknown,
-    /// These packages (normalised names) have no wheel and are built from source, which is not done before the merge.
-    FromSource(Vec<String>),
-    /// It is built.
-    Built(Box<BuildRecord>),
-    /// It cannot be built.
-    Failed(BuildFailure),
-}
-
-impl BuildState {
-    /// The package to blame (normalised name), where there is something to blame one for.
-    #[must_use]
-    pub fn blamed(&self) -> Option<&str> {
-        match self {
-            Self::Unknown | Self::FromSource(_) => None,
-            Self::Built(build) => build.artifact.report.package_to_blame(),
-            Self::Failed(failure) => failure.package.as_deref(),
-        }
-    }
-}
-
-/// Why a layer cannot be built for a target, in words for the person who asked for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuildFailure {
-    /// What is wrong and what can be done.
-    pub message: String,
-    /// The package to blame (normalised name), where one is.
-    pub package: Option<String>,
-    /// Whether trying again later may help.
-    pub transient: bool,
-}
+pub use verdict::against_publishing;
+pub use wanted::{BuildFailure, BuildState, Wanted, wanted};
 
 /// Why something is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +53,9 @@ pub struct Publication {
     pub leaves: Vec<Region>,
     /// The version that is live in most regions now.
     pub previous_version: Option<String>,
+    /// The version number that regions which are behind are brought to, where some are and the policy wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
     /// How the packages inside differ from that version's; sorted by name.
     pub changes: Vec<PinChange>,
 }
@@ -171,6 +115,9 @@ pub struct Entry {
 pub struct Plan {
     /// One entry for each layer and target.
     pub entries: Vec<Entry>,
+    /// Regions that are left out because the account has not enabled them; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_enabled: Vec<Region>,
 }
 
 impl Plan {
@@ -199,51 +146,6 @@ impl Plan {
     }
 }
 
-/// What should be live: every layer × target that the requests ask for, builds filled in where one with the same
-/// fingerprint exists. Sorted by layer, then target.
-///
-/// `offered` are the regions that the registry has.
-#[must_use]
-pub fn wanted(
-    layers: &BTreeMap<LayerName, LayerRequest>,
-    policy: &Policy,
-    offered: &[Region],
-    builds: &[BuildRecord],
-) -> Vec<Wanted> {
-    let by_fingerprint: BTreeMap<(&LayerName, Target, Digest), &BuildRecord> = builds
-        .iter()
-        .map(|build| ((&build.layer, build.target, build.fingerprint), build))
-        .collect();
-    let mut wanted = Vec::new();
-    for (name, request) in layers {
-        let regions = policy.regions_for(request.regions.as_deref(), offered);
-        for &target in &request.targets {
-            let fingerprint = request.fingerprint(target, policy);
-            let build = by_fingerprint
-                .get(&(name, target, fingerprint))
-                .map_or(BuildState::Unknown, |build| {
-                    BuildState::Built(Box::new((*build).clone()))
-                });
-            wanted.push(Wanted {
-                layer: name.clone(),
-                target,
-                published_name: published_layer_name(&policy.prefix, target, name),
-                regions: regions.clone(),
-                fingerprint,
-                path: request.path.clone(),
-                location: request.location_of(build.blamed().unwrap_or_default()),
-                packages: request
-                    .packages
-                    .iter()
-                    .map(|package| (package.name.clone(), request.location_of(&package.name)))
-                    .collect(),
-                build,
-            });
-        }
-    }
-    wanted
-}
-
 /// Compares what should be live with what is.
 ///
 /// `versions` and `builds` are the store's. Live versions that nothing wants are retired, except those of the layers in
@@ -256,20 +158,20 @@ pub fn plan(
     held: &BTreeSet<LayerName>,
 ) -> Plan {
     let mut live: BTreeMap<(&LayerName, Target), Vec<&LayerVersion>> = BTreeMap::new();
-    for version in versions
-        .iter()
-        .filter(|version| version.state == LayerState::Live)
-    {
-        live.entry((&version.key.layer, version.key.target))
-            .or_default()
-            .push(version);
+    let mut all: BTreeMap<(&LayerName, Target), Vec<&LayerVersion>> = BTreeMap::new();
+    for version in versions {
+        let slot = (&version.key.layer, version.key.target);
+        all.entry(slot).or_default().push(version);
+        if version.state == LayerState::Live {
+            live.entry(slot).or_default().push(version);
+        }
     }
     let mut entries: Vec<Entry> = wanted
         .iter()
         .map(|wanted| {
-            let live = live
-                .remove(&(&wanted.layer, wanted.target))
-                .unwrap_or_default();
+            let slot = (&wanted.layer, wanted.target);
+            let live = live.remove(&slot).unwrap_or_default();
+            let all = all.remove(&slot).unwrap_or_default();
             Entry {
                 layer: wanted.layer.clone(),
                 target: wanted.target,
@@ -279,7 +181,7 @@ pub fn plan(
                     BuildState::FromSource(packages) => packages.clone(),
                     _ => Vec::new(),
                 },
-                action: action_for(wanted, &live, builds),
+                action: action_for(wanted, &live, &all, builds),
             }
         })
         .collect();
@@ -298,10 +200,20 @@ pub fn plan(
         },
     }));
     entries.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
-    Plan { entries }
+    let not_enabled: BTreeSet<&Region> = wanted.iter().flat_map(|it| &it.not_enabled).collect();
+    Plan {
+        entries,
+        not_enabled: not_enabled.into_iter().cloned().collect(),
+    }
 }
 
-fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -> Action {
+/// `live` are the layer's live versions for the target, `all` also those that were superseded.
+fn action_for(
+    wanted: &Wanted,
+    live: &[&LayerVersion],
+    all: &[&LayerVersion],
+    builds: &[BuildRecord],
+) -> Action {
     let build = match &wanted.build {
         BuildState::Unknown | BuildState::FromSource(_) => return Action::Build,
         BuildState::Failed(failure) => {
@@ -337,7 +249,7 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
         .collect();
     let leaves: Vec<Region> = regions_of(live)
         .into_iter()
-        .filter(|region| !wanted.regions.contains(region))
+        .filter(|region| !wanted.regions.contains(region) && !wanted.not_enabled.contains(region))
         .collect();
     if regions.is_empty() && leaves.is_empty() {
         return Action::Keep {
@@ -346,7 +258,7 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
         };
     }
     if !regions.is_empty()
-        && let Some(failure) = against_publishing(build)
+        && let Some(failure) = against_publishing(build, wanted.is_staged)
     {
         return Action::Blocked {
             failure,
@@ -372,6 +284,7 @@ fn action_for(wanted: &Wanted, live: &[&LayerVersion], builds: &[BuildRecord]) -
             .map(|build| build.artifact.pins.as_slice())
     });
     Action::Publish(Box::new(Publication {
+        alignment: align::alignment(wanted, &regions, &already, live, all),
         reason,
         build: (**build).clone(),
         published_name: wanted.published_name.clone(),

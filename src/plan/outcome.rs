@@ -31,4 +31,7 @@ pub struct Outcome {
     pub already: Vec<Region>,
     /// Not live; sorted by region.
     pub failed: Vec<RegionFailure>,
+    /// Not live, because the account has not enabled the region, which showed when it was asked; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_enabled: Vec<Region>,
 }

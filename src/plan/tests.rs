@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::{
-    Artifact, BuildReport, Finding, Hasher, ImportTest, LayerArn, Lock, Pin, Requirement, Severity,
-    SlotKey, Timestamp, UNZIPPED_LIMIT, ZIPPED_LIMIT,
+    Artifact, BuildReport, Finding, Hasher, ImportTest, LayerArn, LayerRequest, Lock,
+    OfferedRegions, Pin, Policy, Requirement, Severity, SlotKey, Timestamp, UNZIPPED_LIMIT,
+    ZIPPED_LIMIT, published_layer_name,
 };
 
 fn region(name: &str) -> Region {
@@ -91,7 +92,12 @@ fn live(build: &BuildRecord, region_name: &str) -> LayerVersion {
 
 fn wanted_of(request: &LayerRequest, builds: &[BuildRecord]) -> Vec<Wanted> {
     let layers = BTreeMap::from([(request.name.clone(), request.clone())]);
-    wanted(&layers, &Policy::default(), &Region::commercial(), builds)
+    wanted(
+        &layers,
+        &Policy::default(),
+        &OfferedRegions::all(Region::commercial()),
+        builds,
+    )
 }
 
 /// The one action that follows from a request, what is built for it and what is live.

@@ -6,11 +6,12 @@ use crate::model::{BuildRecord, BuildReport, ImportTest, UNZIPPED_LIMIT, ZIPPED_
 /// Errors of the audit that are said in full; all of them are in the build's report.
 const SHOWN_ERRORS: usize = 3;
 
-/// What forbids publishing a build, in words for the person who asked for it.
+/// What forbids publishing a build, in words for the person who asked for it. With `is_staged`, zips above the limit of a
+/// direct upload go through a bucket.
 #[must_use]
-pub fn against_publishing(build: &BuildRecord) -> Option<BuildFailure> {
+pub fn against_publishing(build: &BuildRecord, is_staged: bool) -> Option<BuildFailure> {
     let report = &build.artifact.report;
-    let size = over_limit(build);
+    let size = over_limit(build, is_staged);
     if size.is_none() && !report.is_forbidden() {
         return None;
     }
@@ -60,7 +61,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// Says so when a zip is larger than AWS Lambda takes.
-fn over_limit(build: &BuildRecord) -> Option<String> {
+fn over_limit(build: &BuildRecord, is_staged: bool) -> Option<String> {
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     if build.artifact.unzipped_size > UNZIPPED_LIMIT {
         return Some(format!(
@@ -68,9 +69,9 @@ fn over_limit(build: &BuildRecord) -> Option<String> {
             mebibytes(build.artifact.unzipped_size)
         ));
     }
-    if build.artifact.size > ZIPPED_LIMIT {
+    if build.artifact.size > ZIPPED_LIMIT && !is_staged {
         return Some(format!(
-            "zipped it takes {:.1} MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, or leave files out with `exclude`",
+            "zipped it takes {:.1} MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, leave files out with `exclude`, or have the platform team set `staging: \"layersmith-{{account}}-{{region}}\"` in the policy, the name of a bucket in each region",
             mebibytes(build.artifact.size)
         ));
     }

@@ -4,8 +4,9 @@
 
 use super::PublishRequest;
 use crate::model::{UNZIPPED_LIMIT, ZIPPED_LIMIT};
-use bytes::Bytes;
-use std::io::Cursor;
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use zip::ZipArchive;
 
 const NAME_LIMIT: usize = 140;
@@ -25,30 +26,38 @@ pub(super) fn name_violation(name: &str) -> Option<String> {
 
 /// Why AWS would refuse what is to be published under a name; `None` when it would not. Reads the zip's central
 /// directory, not its files.
-pub(super) fn violation(request: &PublishRequest) -> Option<String> {
+///
+/// # Errors
+/// When the zip cannot be read.
+pub(super) fn violation(request: &PublishRequest) -> io::Result<Option<String>> {
     if request.description.chars().count() > DESCRIPTION_LIMIT {
-        return Some(format!(
+        return Ok(Some(format!(
             "the description is longer than {DESCRIPTION_LIMIT} characters"
-        ));
+        )));
     }
     if let Some(license) = &request.license
         && (license.chars().count() > LICENSE_LIMIT || license.contains(['\n', '\r']))
     {
-        return Some(format!(
+        return Ok(Some(format!(
             "the licence is not one line of at most {LICENSE_LIMIT} characters"
-        ));
+        )));
     }
-    zip_violation(&request.zip)
+    zip_violation(&request.zip, request.staging.is_some())
 }
 
-fn zip_violation(zip: &Bytes) -> Option<String> {
-    let size = zip.len() as u64;
-    if size > ZIPPED_LIMIT {
-        return Some(format!(
+fn zip_violation(zip: &Path, is_staged: bool) -> io::Result<Option<String>> {
+    let file = File::open(zip)?;
+    let size = file.metadata()?.len();
+    if size > ZIPPED_LIMIT && !is_staged {
+        return Ok(Some(format!(
             "the zip has {size} bytes, and at most {ZIPPED_LIMIT} are taken"
-        ));
+        )));
     }
-    let Ok(mut archive) = ZipArchive::new(Cursor::new(zip.as_ref())) else {
+    Ok(archive_violation(file))
+}
+
+fn archive_violation(file: File) -> Option<String> {
+    let Ok(mut archive) = ZipArchive::new(io::BufReader::new(file)) else {
         return Some("the file is not a zip".to_owned());
     };
     if archive.is_empty() {

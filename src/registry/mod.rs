@@ -4,21 +4,26 @@
 //! versions there should be (that is `plan`), what was published before (that is `store`), the order of things
 //! (that is `pipeline`).
 
-use crate::model::{Architecture, Digest, LayerArn, PythonVersion, Region, Visibility};
+use crate::model::{
+    Architecture, Digest, LayerArn, OfferedRegions, PythonVersion, Region, StagingBucket,
+    Visibility,
+};
 use async_trait::async_trait;
-use bytes::Bytes;
+use std::path::PathBuf;
 
 mod aws;
 mod directory;
 mod limits;
+mod parameters;
 mod policy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use aws::{AwsRegistry, aws_config};
+pub use aws::{AwsRegistry, Clock, Timing, aws_config, aws_configs};
 pub use directory::DirectoryRegistry;
+pub use parameters::ParameterStore;
 
-/// What to publish; the same value goes to every region, so the zip is shared, not copied.
+/// What to publish; the same value goes to every region.
 #[derive(Debug, Clone)]
 pub struct PublishRequest {
     /// Name, prefix included.
@@ -31,10 +36,14 @@ pub struct PublishRequest {
     pub python: PythonVersion,
     /// The one compatible architecture.
     pub architecture: Architecture,
-    /// The layer zip.
-    pub zip: Bytes,
+    /// The file with the layer zip.
+    pub zip: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
     /// SHA-256 of the zip.
     pub digest: Digest,
+    /// The buckets that a zip above the limit of a direct upload goes through.
+    pub staging: Option<StagingBucket>,
 }
 
 /// A layer version as the registry has it.
@@ -68,6 +77,11 @@ pub enum RegistryError {
         /// What went wrong on the way.
         message: String,
     },
+    /// The account has not enabled the region: nothing was done there, and that is as the account wants it.
+    NotEnabled {
+        /// Where.
+        region: Region,
+    },
     /// The registry refused; the same request will be refused again.
     Refused {
         /// Where.
@@ -83,6 +97,7 @@ impl RegistryError {
     pub fn region(&self) -> &Region {
         let (Self::Throttled { region, .. }
         | Self::Unreachable { region, .. }
+        | Self::NotEnabled { region }
         | Self::Refused { region, .. }) = self;
         region
     }
@@ -93,6 +108,7 @@ impl RegistryError {
         match self {
             Self::Throttled { message, .. } => format!("AWS Lambda asks to slow down: {message}"),
             Self::Unreachable { message, .. } => format!("no answer: {message}"),
+            Self::NotEnabled { .. } => "the account has not enabled the region".to_owned(),
             Self::Refused { message, .. } => format!("refused: {message}"),
         }
     }
@@ -100,7 +116,7 @@ impl RegistryError {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Refused { .. })
+        matches!(self, Self::Throttled { .. } | Self::Unreachable { .. })
     }
 }
 
@@ -108,12 +124,12 @@ impl RegistryError {
 ///
 /// Every call is about one region and may be made for many at once; a region that fails says nothing about the others.
 #[async_trait]
-pub trait Registry: Send + Sync + 'static {
-    /// The regions it offers, sorted.
+pub trait Registry: ParameterStore + Send + Sync + 'static {
+    /// The regions it offers, and those that the account has not enabled. What it answers may be an hour old.
     ///
     /// # Errors
     /// When it cannot find out.
-    async fn regions(&self) -> Result<Vec<Region>, RegistryError>;
+    async fn regions(&self) -> Result<OfferedRegions, RegistryError>;
 
     /// Publishes a new version. Not idempotent: every call makes a version; see [`Self::find`].
     ///
@@ -148,6 +164,33 @@ pub trait Registry: Send + Sync + 'static {
     /// See [`RegistryError`].
     async fn read(&self, arn: &LayerArn) -> Result<Option<PublishedVersion>, RegistryError>;
 
+    /// Lets exactly those use a version whom the visibility names: permission that is missing is given, any other taken
+    /// back, whoever gave it. May be repeated.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    async fn set_visibility(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<(), RegistryError>;
+
+    /// Names of the region's layers that begin with `prefix` and have a version, sorted.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    async fn layers(&self, region: &Region, prefix: &str) -> Result<Vec<String>, RegistryError>;
+
+    /// Every version of a layer that is there, oldest first, without digest and size; none when there is no such layer.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    async fn versions(
+        &self,
+        region: &Region,
+        name: &str,
+    ) -> Result<Vec<PublishedVersion>, RegistryError>;
+
     /// Whether the version's policy, read back, lets exactly those use it that the visibility names.
     ///
     /// # Errors
@@ -163,4 +206,7 @@ pub trait Registry: Send + Sync + 'static {
     /// # Errors
     /// See [`RegistryError`].
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError>;
+
+    /// Somebody wants everything tried again now: regions that were left alone because they did not answer are asked.
+    fn ask_again(&self) {}
 }

@@ -3,6 +3,7 @@
 //! Source: AWS Lambda API reference, `AddLayerVersionPermission` and `GetLayerVersionPolicy`.
 
 use crate::model::Visibility;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -81,14 +82,50 @@ impl Grantee {
 /// # Errors
 /// When the text is not a policy document.
 pub(super) fn grantees(document: &str) -> Result<BTreeSet<Grantee>, serde_json::Error> {
+    Ok(statements(document)?.iter().flat_map(allowed_by).collect())
+}
+
+/// The ids of a policy's statements that allow anybody who is not `wanted`, in the document's order.
+///
+/// # Errors
+/// When the text is not a policy document, or such a statement has no id.
+pub(super) fn superfluous(
+    document: &str,
+    wanted: &BTreeSet<Grantee>,
+) -> Result<Vec<String>, serde_json::Error> {
+    let statements = statements(document)?;
+    let unwanted = statements
+        .iter()
+        .filter(|statement| !allowed_by(statement).iter().all(|one| wanted.contains(one)));
+    unwanted
+        .map(|statement| match statement["Sid"].as_str() {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(serde_json::Error::custom("a statement has no id")),
+        })
+        .collect()
+}
+
+/// Everybody whom a policy allows to use the version once its [`superfluous`] statements are gone.
+///
+/// # Errors
+/// When the text is not a policy document.
+pub(super) fn remaining(
+    document: &str,
+    wanted: &BTreeSet<Grantee>,
+) -> Result<BTreeSet<Grantee>, serde_json::Error> {
+    let allowed = statements(document)?.into_iter().map(|it| allowed_by(&it));
+    let kept = allowed.filter(|allowed| allowed.iter().all(|one| wanted.contains(one)));
+    Ok(kept.flatten().collect())
+}
+
+fn statements(document: &str) -> Result<Vec<Value>, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Document {
         #[serde(default)]
         statement: Vec<Value>,
     }
-    let document: Document = serde_json::from_str(document)?;
-    Ok(document.statement.iter().flat_map(allowed_by).collect())
+    Ok(serde_json::from_str::<Document>(document)?.statement)
 }
 
 fn allowed_by(statement: &Value) -> Vec<Grantee> {

@@ -13,6 +13,7 @@ mod fields;
 mod layer;
 mod marker;
 mod policy;
+mod policy_outward;
 mod policy_values;
 mod report;
 mod requirement;

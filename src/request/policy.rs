@@ -1,12 +1,14 @@
 //! `.github/layersmith.yaml` → the policy, every default filled in.
 
+use super::build_choices::truth;
 use super::choices::{Regions, architectures, named_regions, pythons, regions};
 use super::document;
 use super::fields::{Fields, Key, text, whole_number};
+use super::policy_outward::{notify, parameters};
 use super::policy_values::{index_url, limits, tables, visibility};
 use super::report::{Report, shown, suggestion};
 use super::tree::{Node, Value};
-use crate::model::{Location, PlanFrom, Policy, Problem, Region};
+use crate::model::{Location, PlanFrom, Policy, Problem, Region, StagingBucket};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -23,11 +25,18 @@ const INDEX_URL: Key = key(
     "index_url: https://packages.example.com/simple",
 );
 const UPGRADE: Key = key("upgrade", "upgrade: monthly");
+const ALIGN_VERSIONS: Key = key("align_versions", "align_versions: true");
 const TABLES: Key = key(
     "tables",
-    "tables: {path: layers/arns, formats: [md, csv, json]}",
+    "tables: {path: layers/arns, formats: [md, csv, json, feed]}",
 );
+const STAGING: Key = key("staging", "staging: \"layersmith-{account}-{region}\"");
 const LIMITS: Key = key("limits", "limits: {packages_per_layer: 30}");
+const NOTIFY: Key = key(
+    "notify",
+    "notify: [{sns: \"arn:aws:sns:eu-west-1:123456789012:layers\"}]",
+);
+const PARAMETERS: Key = key("parameters", "parameters: true");
 const PLAN_FROM: Key = key(
     "plan_pull_requests_from",
     "plan_pull_requests_from: everyone",
@@ -37,7 +46,7 @@ const EXPIRY_BOUNDS: RangeInclusive<u32> = 1..=3650;
 /// A year: with more, security fixes would never arrive.
 const COOLDOWN_BOUNDS: RangeInclusive<u32> = 0..=365;
 
-const KEYS: [Key; 13] = [
+const KEYS: [Key; 17] = [
     PREFIX,
     PYTHON,
     ARCHITECTURES,
@@ -48,8 +57,12 @@ const KEYS: [Key; 13] = [
     COOLDOWN_DAYS,
     INDEX_URL,
     UPGRADE,
+    ALIGN_VERSIONS,
     TABLES,
+    STAGING,
     LIMITS,
+    NOTIFY,
+    PARAMETERS,
     PLAN_FROM,
 ];
 
@@ -121,12 +134,21 @@ fn validate(mut fields: Fields, report: &mut Report<'_>) -> Policy {
         parsed(&node, UPGRADE, report, |text| suggestion(text, &schedules))
     });
     set(&mut policy.upgrade, upgrade);
+    let align = take(ALIGN_VERSIONS, report).and_then(|node| truth(&node, ALIGN_VERSIONS, report));
+    set(&mut policy.align_versions, align);
     if let Some(node) = take(TABLES, report) {
         tables(node, TABLES, &mut policy.tables, report);
     }
+    let bucket =
+        take(STAGING, report).and_then(|node| staging(&node, policy.regions.as_deref(), report));
+    set(&mut policy.staging, bucket.map(Some));
     if let Some(node) = take(LIMITS, report) {
         limits(node, LIMITS, &mut policy.limits, report);
     }
+    let told = take(NOTIFY, report).and_then(|node| notify(node, NOTIFY, report));
+    set(&mut policy.notify, told);
+    let path = take(PARAMETERS, report).and_then(|node| parameters(node, PARAMETERS, report));
+    set(&mut policy.parameters, path);
     let plan_from = take(PLAN_FROM, report).and_then(|node| plan_from(&node, report));
     set(&mut policy.plan_pull_requests_from, plan_from);
     policy
@@ -174,6 +196,32 @@ fn policy_regions(
         return None;
     }
     Some(Some(named))
+}
+
+/// A pattern of bucket names; without `{region}` there is one bucket, and layers can go to its region only.
+fn staging(
+    node: &Node,
+    regions: Option<&[Region]>,
+    report: &mut Report<'_>,
+) -> Option<StagingBucket> {
+    let value = text(node, STAGING, report)?.text;
+    let example = format!("write for example `{}`", STAGING.example);
+    match value.parse::<StagingBucket>() {
+        Err(error) => {
+            let message = format!("`staging` cannot be `{}`: {error}", shown(&value));
+            report.error(node.location, message, example);
+            None
+        }
+        Ok(bucket) if !bucket.names_region() && regions.is_none_or(|named| named.len() != 1) => {
+            report.error(
+                node.location,
+                "`staging` names one bucket for several regions, and AWS Lambda takes layers from a bucket of the same region only",
+                example,
+            );
+            None
+        }
+        Ok(bucket) => Some(bucket),
+    }
 }
 
 fn without_places(regions: Vec<(Region, Location)>) -> Vec<Region> {

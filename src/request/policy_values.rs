@@ -9,7 +9,7 @@ use url::Url;
 const ORGANIZATION: Key = key("organization", "visibility: {organization: o-abc1234567}");
 const ACCOUNTS: Key = key("accounts", "visibility: {accounts: [\"123456789012\"]}");
 const PATH: Key = key("path", "path: layers/arns");
-const FORMATS: Key = key("formats", "formats: [md, csv, json]");
+const FORMATS: Key = key("formats", "formats: [md, csv, json, feed]");
 const PACKAGES_PER_LAYER: Key = key("packages_per_layer", "packages_per_layer: 30");
 const LAYERS_PER_PULL_REQUEST: Key = key("layers_per_pull_request", "layers_per_pull_request: 50");
 const BUILD_SECONDS: Key = key("build_seconds", "build_seconds: 600");
@@ -172,7 +172,8 @@ pub(super) fn tables(node: Node, key: Key, settings: &mut TableSettings, report:
             if format.is_none() {
                 let hint = match text.to_ascii_lowercase().as_str() {
                     "markdown" => "did you mean `md`?".to_owned(),
-                    other => suggestion(other, &["md", "csv", "json"]),
+                    "atom" | "rss" | "jsonfeed" => "did you mean `feed`?".to_owned(),
+                    other => suggestion(other, &["md", "csv", "json", "feed"]),
                 };
                 report.error(at, format!("`{}` is not a table format", shown(text)), hint);
             }

@@ -13,7 +13,7 @@ pub use environment::Environment;
 pub use listen::ListenSettings;
 pub use values::{ArtifactsSetting, IdentitySetting, LogFormat, RegistrySetting, StoreSetting};
 
-use crate::model::{Region, RepositoryName, SecretReference};
+use crate::model::{AwsIdentity, Region, RepositoryName, SecretReference};
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -85,6 +85,17 @@ pub struct Settings {
         value_name = "SECRET"
     )]
     pub webhook_secret: Option<SecretReference>,
+
+    /// Key that what is posted to the policy's webhooks is signed with (HMAC-SHA256)
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_NOTIFY_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub notify_secret: Option<SecretReference>,
 
     /// Private SSH key that may push to the catalog repository
     #[arg(
@@ -298,6 +309,18 @@ pub struct Settings {
         value_name = "REGION"
     )]
     pub aws_region: Region,
+
+    /// Roles to assume, and profiles for other partitions, separated by commas: `arn:aws:iam::ACCOUNT:role/NAME`,
+    /// `aws-cn=profile:NAME`
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_AWS_ROLES",
+        value_delimiter = ',',
+        value_name = "ROLES"
+    )]
+    pub aws_roles: Vec<AwsIdentity>,
 
     /// Seconds that one small call to AWS Lambda may take; the pauses between tries grow with it
     #[arg(

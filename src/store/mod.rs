@@ -4,8 +4,8 @@
 //! layer, target and region; one event per key; one run per id), each call in one transaction.
 
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, Run,
-    RunState, SlotKey, StepRecord, Target, Timestamp,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
+    Notification, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp, Visibility,
 };
 use async_trait::async_trait;
 
@@ -65,6 +65,12 @@ pub trait Store: Send + Sync + 'static {
     /// Runs of a pull request, oldest first.
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>>;
 
+    /// The last `limit` runs of a kind, newest first.
+    async fn runs_of_kind(&self, kind: RunKind, limit: usize) -> Result<Vec<Run>>;
+
+    /// When the first run of all was written down.
+    async fn first_run_at(&self) -> Result<Option<Timestamp>>;
+
     /// Ends an open run; `false` when it was not open any more (nothing is changed then).
     async fn end_run(&self, id: &str, state: RunState, detail: Option<&str>) -> Result<bool>;
 
@@ -117,11 +123,13 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<LayerVersion>;
 
     /// Turns an intent into the live version and every other live version of the same layer, target and region into
-    /// a deprecated one that expires at `expires_at`, in one transaction. Doing it again changes nothing.
+    /// a deprecated one that expires at `expires_at`, in one transaction. `visibility` is who may use it, as it was read
+    /// back. Doing it again changes nothing.
     async fn mark_live(
         &self,
         key: &SlotKey,
         arn: &LayerArn,
+        visibility: &Visibility,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<()>;
@@ -135,4 +143,65 @@ pub trait Store: Send + Sync + 'static {
         regions: Option<&[crate::model::Region]>,
         expires_at: Timestamp,
     ) -> Result<usize>;
+
+    /// Every intent that has not become a version, oldest first.
+    async fn intents(&self) -> Result<Vec<LayerVersion>>;
+
+    /// Gives an intent up; `false` when there is none.
+    async fn drop_intent(&self, key: &SlotKey) -> Result<bool>;
+
+    /// Deprecated versions whose time is over at `now`, the longest expired first.
+    async fn expired(&self, now: Timestamp) -> Result<Vec<LayerVersion>>;
+
+    /// Marks live and deprecated versions as deleted; returns how many there were. What is deleted stays so.
+    async fn mark_deleted(&self, arns: &[LayerArn]) -> Result<usize>;
+
+    /// Deprecated versions that no longer expire, and all deprecated ones of these layers.
+    async fn that_may_be_kept(&self, layers: &[LayerName]) -> Result<Vec<LayerVersion>>;
+
+    /// Sets when deprecated versions expire, `None` being never; others are left alone.
+    async fn set_expiries(&self, expiries: &[(LayerArn, Option<Timestamp>)]) -> Result<()>;
+
+    /// Live and deprecated versions that are not known to be for exactly those whom the visibility names, with whom they
+    /// are known to be for; `None` where nobody looked.
+    async fn shared_otherwise(
+        &self,
+        visibility: &Visibility,
+    ) -> Result<Vec<(LayerVersion, Option<Visibility>)>>;
+
+    /// Writes down who may use a version, as it was read back.
+    async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()>;
+
+    /// Writes down a version that the registry has and nobody recorded, as a deprecated one; `false` when a row speaks
+    /// for it already (nothing is changed then).
+    async fn adopt(
+        &self,
+        key: &SlotKey,
+        version: &str,
+        arn: &LayerArn,
+        visibility: &Visibility,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool>;
+
+    /// What became of layer versions and was not told yet, in the order it happened. It is written in the transaction of
+    /// the change itself, so that nothing that happens is forgotten.
+    async fn news(&self) -> Result<Vec<News>>;
+
+    /// Writes messages down, less those that are there already for the same destination, and marks news (by
+    /// [`News::sequence`]) as told, in one transaction.
+    async fn put_notifications(&self, notifications: &[Notification], told: &[u64]) -> Result<()>;
+
+    /// Messages whose next try is due, the longest due first, at most `limit`.
+    async fn due_notifications(&self, now: Timestamp, limit: usize) -> Result<Vec<Notification>>;
+
+    /// Counts a try and sets the time of the next one, before it is made; `false` when somebody else has begun it.
+    async fn begin_attempt(
+        &self,
+        notification: &Notification,
+        next_attempt_at: Timestamp,
+    ) -> Result<bool>;
+
+    /// Removes a message: it was delivered, or given up.
+    async fn end_notification(&self, notification: &Notification) -> Result<()>;
 }

@@ -1,6 +1,6 @@
 //! What the HTTP API answers, in the shapes of Klayers' API v2.
 
-use super::build_of;
+use super::Builds;
 use super::rows::{Row, usable};
 use super::text::{csv_record, html};
 use crate::model::{BuildRecord, LayerVersion, Region, Target, Timestamp};
@@ -102,6 +102,7 @@ pub fn api_history(
     target: Target,
     region: &Region,
 ) -> Vec<ApiVersion> {
+    let builds = Builds::new(builds);
     usable(versions)
         .iter()
         .filter(|row| {
@@ -109,7 +110,7 @@ pub fn api_history(
                 && (row.target, row.region) == (target, region)
         })
         .map(|row| {
-            let pins = build_of(builds, row).map(|build| build.artifact.pins.as_slice());
+            let pins = builds.of(row).map(|build| build.artifact.pins.as_slice());
             let mut dependencies: Vec<String> = pins
                 .unwrap_or_default()
                 .iter()

@@ -2,19 +2,19 @@
 
 use super::rows::{Row, by};
 use super::text::{markdown, mebibytes, table};
-use super::{TablesInput, build_of, spoken};
+use super::{Builds, spoken};
 use crate::model::{BuildReport, Bytecode, BytecodeReport, ImportTest, Severity, Slimmed, Weight};
 
 /// Packages named as the heaviest.
 const SHOWN_WEIGHTS: usize = 3;
 
 /// A row for each target, of the zip that is live in the most recently published region.
-pub(super) fn render(input: &TablesInput<'_>, latest: &[&Row<'_>]) -> Option<String> {
+pub(super) fn render(builds: &Builds<'_>, latest: &[&Row<'_>]) -> Option<String> {
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
     for (target, rows) in by(latest, |row| row.target) {
         let newest = rows.iter().max_by_key(|row| row.since);
-        let Some(build) = newest.and_then(|row| build_of(input.builds, row)) else {
+        let Some(build) = newest.and_then(|row| builds.of(row)) else {
             continue;
         };
         let report = &build.artifact.report;

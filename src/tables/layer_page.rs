@@ -2,21 +2,27 @@
 
 use super::rows::{Row, by};
 use super::text::{code, code_cell, markdown, mebibytes, table};
-use super::{TablesInput, build_of, build_table, snippets, spoken};
+use super::{Builds, TablesInput, build_table, expiry, feeds, snippets, spoken};
 use crate::model::{Architecture, LayerName, Target};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A page; `rows` are the layer's, newest first, at least one.
-pub(super) fn render(input: &TablesInput<'_>, layer: &LayerName, rows: &[&Row<'_>]) -> String {
+pub(super) fn render(
+    input: &TablesInput<'_>,
+    builds: &Builds<'_>,
+    layer: &LayerName,
+    rows: &[&Row<'_>],
+) -> String {
     let latest: Vec<&Row<'_>> = rows.iter().copied().filter(|row| row.latest).collect();
     let mut parts = vec![
         format!("# {}\n", markdown(layer.as_str())),
         about(input, layer),
     ];
+    parts.extend(expiry::of_layer(rows, input.today));
     if !latest.is_empty() {
-        parts.push(contents(input, &latest));
-        parts.extend(build_table::render(input, &latest));
+        parts.push(contents(builds, &latest));
+        parts.extend(build_table::render(builds, &latest));
         parts.push(arns(&latest));
         parts.extend(usage(&latest));
     }
@@ -25,8 +31,13 @@ pub(super) fn render(input: &TablesInput<'_>, layer: &LayerName, rows: &[&Row<'_
 }
 
 fn about(input: &TablesInput<'_>, layer: &LayerName) -> String {
+    let feeds = feeds::links(input, Some(layer), "../").map_or_else(String::new, |links| {
+        format!(" · New versions as a feed: {links}")
+    });
     let Some(request) = input.layers.get(layer) else {
-        return "Nobody asks for this layer any more: it gets no new versions, and those below expire.\n".to_owned();
+        return format!(
+            "Nobody asks for this layer any more: it gets no new versions, and those below expire. [All layers](../README.md){feeds}\n"
+        );
     };
     let mut about = String::new();
     if let Some(description) = &request.description {
@@ -40,7 +51,7 @@ fn about(input: &TablesInput<'_>, layer: &LayerName) -> String {
     // From `{tables.path}/layers/` back to the root of the repository.
     let up = "../".repeat(input.policy.tables.path.split('/').count() + 1);
     about.push_str(&format!(
-        "Made of {}, as [asked for]({up}{}). [All layers](../README.md)\n",
+        "Made of {}, as [asked for]({up}{}). [All layers](../README.md){feeds}\n",
         packages.join(", "),
         request.path
     ));
@@ -48,7 +59,7 @@ fn about(input: &TablesInput<'_>, layer: &LayerName) -> String {
 }
 
 /// What the latest zips hold: sizes by target, and the packages with their versions.
-fn contents(input: &TablesInput<'_>, latest: &[&Row<'_>]) -> String {
+fn contents(builds: &Builds<'_>, latest: &[&Row<'_>]) -> String {
     let mut sizes = Vec::new();
     // What is inside by package: licences, and the version for each target.
     let mut packages: BTreeMap<&str, (BTreeSet<&str>, BTreeMap<Target, &str>)> = BTreeMap::new();
@@ -56,7 +67,7 @@ fn contents(input: &TablesInput<'_>, latest: &[&Row<'_>]) -> String {
         for (position, zip) in zips(&rows).into_iter().enumerate() {
             // Rows are newest first, so that the first zip is the one described when regions differ.
             let Some(row) = zip.first() else { continue };
-            let build = build_of(input.builds, row);
+            let build = builds.of(row);
             let (zipped, unzipped, files) = build.map_or_else(Default::default, |build| {
                 let artifact = &build.artifact;
                 (
@@ -151,9 +162,15 @@ fn arns(latest: &[&Row<'_>]) -> String {
                 ]
             })
             .collect();
+        let numbers: BTreeSet<u64> = rows.iter().map(|row| row.number).collect();
+        let differ = if numbers.len() > 1 {
+            "The number at the end of the ARN differs between regions.\n\n"
+        } else {
+            ""
+        };
         // GitHub renders Markdown in a folded part only after an empty line.
         text.push_str(&format!(
-            "\n<details>\n<summary>{}</summary>\n\n{}\n</details>\n",
+            "\n<details>\n<summary>{}</summary>\n\n{differ}{}\n</details>\n",
             spoken(target),
             table(&["Region", "Version", "Arn"], &cells)
         ));

@@ -10,21 +10,29 @@
 //! Deliberately absent: input and output, clocks, and pages for browsers beyond a plain table.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod announcements;
 mod api;
 mod build_table;
+mod expiry;
+mod feeds;
+mod ids;
 mod layer_page;
 mod overview;
 mod region_files;
+mod releases;
 mod rows;
 mod snippets;
 mod text;
 
+pub use announcements::{Announcement, AnnouncementsInput, MESSAGE_LIMIT, announcements};
 pub use api::{
     ApiLayer, ApiVersion, api_history, api_latest, api_latest_csv, api_latest_html, latest_json,
 };
+pub use expiry::{Leaving, leaving};
 
 use crate::model::{
-    BuildRecord, LayerName, LayerRequest, LayerVersion, Policy, TableFormat, Target,
+    BuildRecord, Digest, LayerName, LayerRequest, LayerVersion, Policy, TableFormat, Target,
+    Timestamp,
 };
 use rows::Row;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +48,11 @@ pub struct TablesInput<'a> {
     pub versions: &'a [LayerVersion],
     /// What is inside, in any order; a version without its build is listed without its contents.
     pub builds: &'a [BuildRecord],
+    /// The catalog repository's page, such as `https://github.com/octo/catalog`, for what is read elsewhere; without it,
+    /// links are relative.
+    pub repository_page: Option<&'a str>,
+    /// The day, for what goes away soon: it decides what is warned of, and is written nowhere.
+    pub today: Timestamp,
 }
 
 /// Every file under the policy's `tables.path`, by its path from the root of the catalog repository.
@@ -49,6 +62,7 @@ pub struct TablesInput<'a> {
 pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
     let usable = rows::usable(input.versions);
     let rows: Vec<&Row<'_>> = usable.iter().collect();
+    let builds = Builds::new(input.builds);
     let settings = &input.policy.tables;
     let formats: BTreeSet<TableFormat> = settings.formats.iter().copied().collect();
     let mut files = BTreeMap::new();
@@ -59,9 +73,10 @@ pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
     for ((target, region), rows) in rows::by(&rows, |row| (row.target, row.region)) {
         for format in &formats {
             let content = match format {
-                TableFormat::Md => region_files::markdown(target, region, &rows),
+                TableFormat::Md => region_files::markdown(target, region, &rows, input.today),
                 TableFormat::Csv => region_files::csv(&rows),
                 TableFormat::Json => region_files::json(&rows),
+                TableFormat::Feed => continue,
             };
             put(&format!("{target}/{region}.{format}"), content);
         }
@@ -70,8 +85,13 @@ pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
         for (layer, rows) in rows::by(&rows, |row| row.layer) {
             put(
                 &format!("layers/{layer}.md"),
-                layer_page::render(input, layer, &rows),
+                layer_page::render(input, &builds, layer, &rows),
             );
+        }
+    }
+    if formats.contains(&TableFormat::Feed) {
+        for (path, feed) in feeds::render(input, &builds, &rows) {
+            put(&path, feed);
         }
     }
     files
@@ -86,16 +106,32 @@ fn spoken(target: Target) -> String {
     format!("Python {python} on {architecture}")
 }
 
-/// The build that a row's zip came from.
-fn build_of<'a>(builds: &'a [BuildRecord], row: &Row<'_>) -> Option<&'a BuildRecord> {
-    builds
-        .iter()
-        .filter(|build| {
-            (&build.layer, build.target, &build.artifact.digest)
-                == (row.layer, row.target, row.digest)
-        })
-        // One zip may come from several requests that differ in nothing it shows; any one will do, but always the same.
-        .max_by_key(|build| (build.built_at, build.fingerprint))
+/// Which build a zip came from.
+#[derive(Debug)]
+struct Builds<'a>(BTreeMap<(&'a LayerName, Target, &'a Digest), &'a BuildRecord>);
+
+impl<'a> Builds<'a> {
+    fn new(builds: &'a [BuildRecord]) -> Self {
+        let mut found: BTreeMap<_, &'a BuildRecord> = BTreeMap::new();
+        for build in builds {
+            // One zip may come from several requests that differ in nothing it shows; any one will do, but always the same.
+            let newer = |known: &BuildRecord| {
+                (known.built_at, known.fingerprint) < (build.built_at, build.fingerprint)
+            };
+            let place = found
+                .entry((&build.layer, build.target, &build.artifact.digest))
+                .or_insert(build);
+            if newer(place) {
+                *place = build;
+            }
+        }
+        Self(found)
+    }
+
+    /// The build that a row's zip came from.
+    fn of(&self, row: &Row<'a>) -> Option<&'a BuildRecord> {
+        self.0.get(&(row.layer, row.target, row.digest)).copied()
+    }
 }
 
 #[cfg(test)]

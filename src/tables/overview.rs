@@ -2,7 +2,7 @@
 
 use super::rows::{Row, by};
 use super::text::{markdown, table};
-use super::{TablesInput, spoken};
+use super::{TablesInput, expiry, feeds, spoken};
 use crate::model::{Region, TableFormat, Target, Visibility};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +33,10 @@ pub(super) fn render(
     }
     page.push_str(&regions(rows, formats));
     page.push_str(&layers(input, rows, formats));
+    page.push_str(&expiry::of_all(rows, formats, input.today));
+    if let Some(links) = feeds::links(input, None, "") {
+        page.push_str(&format!("## News\n\nWhat is published, retired or about to expire, as a feed: {links}. Every layer has one of its own too, linked from its page.\n\n"));
+    }
     page.push_str(HOW_TO);
     page
 }
@@ -62,8 +66,9 @@ fn regions(rows: &[&Row<'_>], formats: &BTreeSet<TableFormat>) -> String {
     }
     let targets: BTreeSet<Target> = latest.keys().map(|(_, target)| *target).collect();
     let regions: BTreeSet<&Region> = latest.keys().map(|(region, _)| *region).collect();
+    let tables: Vec<&TableFormat> = formats.iter().filter(|it| it.is_by_region()).collect();
     let cell =
-        |region: &Region, target: Target| match (latest.get(&(region, target)), formats.first()) {
+        |region: &Region, target: Target| match (latest.get(&(region, target)), tables.first()) {
             (Some(count), Some(format)) => format!("[{count}]({target}/{region}.{format})"),
             (Some(count), None) => count.to_string(),
             (None, _) => String::new(),
@@ -78,7 +83,7 @@ fn regions(rows: &[&Row<'_>], formats: &BTreeSet<TableFormat>) -> String {
             std::iter::once(region.to_string()).chain(cells).collect()
         })
         .collect();
-    let others: Vec<String> = formats
+    let others: Vec<String> = tables
         .iter()
         .skip(1)
         .map(|format| format!("`.{format}`"))

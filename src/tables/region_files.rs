@@ -2,14 +2,19 @@
 
 use super::api::{ApiLayer, pretty};
 use super::rows::Row;
-use super::spoken;
 use super::text::{code_cell, csv_record, markdown as escape, table};
-use crate::model::{Region, Target};
+use super::{expiry, spoken};
+use crate::model::{Region, Target, Timestamp};
 
 const COLUMNS: [&str; 5] = ["Package", "Package Version", "Status", "Expiry Date", "Arn"];
 
 /// For people; the layers link to their pages.
-pub(super) fn markdown(target: Target, region: &Region, rows: &[&Row<'_>]) -> String {
+pub(super) fn markdown(
+    target: Target,
+    region: &Region,
+    rows: &[&Row<'_>],
+    today: Timestamp,
+) -> String {
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -27,8 +32,9 @@ pub(super) fn markdown(target: Target, region: &Region, rows: &[&Row<'_>]) -> St
         })
         .collect();
     format!(
-        "# {}, {region}\n\n[All targets and regions](../README.md) · `deprecated` versions work until they expire.\n\n{}",
+        "# {}, {region}\n\n[All targets and regions](../README.md) · `deprecated` versions work until they expire.\n\n{}{}",
         spoken(target),
+        expiry::of_region(rows, today),
         table(&COLUMNS, &cells)
     )
 }

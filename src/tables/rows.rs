@@ -18,8 +18,10 @@ pub(super) struct Row<'a> {
     /// When people could first use it.
     pub(super) since: Timestamp,
     pub(super) arn: String,
+    /// The account in the ARN.
+    pub(super) account: &'a str,
     /// The number at the end of the ARN.
-    number: u64,
+    pub(super) number: u64,
 }
 
 impl<'a> Row<'a> {
@@ -40,6 +42,7 @@ impl<'a> Row<'a> {
             expires_at: version.expires_at.filter(|_| !latest),
             since: version.live_at.unwrap_or(version.created_at),
             arn: arn.to_string(),
+            account: &arn.account,
             number: arn.version,
         })
     }

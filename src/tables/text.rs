@@ -111,7 +111,8 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     table
 }
 
-fn one_line(text: &str) -> String {
+/// Text on one line, without control characters.
+pub(super) fn one_line(text: &str) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

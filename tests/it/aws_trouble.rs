@@ -8,7 +8,7 @@ use layersmith_testbed::moto::Moto;
 const LAYER: &str = "Layersmith-p313-demo";
 
 /// A desk that publishes one layer to three regions of AWS.
-async fn desk_on_aws(endpoint: &str) -> Desk {
+pub(crate) async fn desk_on_aws(endpoint: &str) -> Desk {
     let mut desk = Desk::new().await;
     use_aws(&mut desk.options, endpoint);
     desk.write(
@@ -82,9 +82,94 @@ async fn a_region_that_hangs_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_region_that_the_account_has_not_enabled_stops_no_other() {
+async fn a_region_that_the_account_has_not_enabled_is_no_failure_and_is_filled_later() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let desk = desk_on_aws(&proxy.endpoint()).await;
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app]\nregions: [us-east-1, af-south-1]\n",
+    );
+    proxy.disable_regions(&["af-south-1"]);
+    let told = "1 region not enabled in the account, left out: af-south-1\n";
+    let planned = desk.run(&["plan"]);
+    assert_eq!(planned.code, 0, "{planned:#?}");
+    assert!(planned.stdout.contains(told), "{planned:#?}");
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(
+        said.stdout.contains("published 1.1.0 to 1 region\n"),
+        "{said:#?}"
+    );
+    assert!(said.stdout.contains(told), "{said:#?}");
+    assert!(!said.stdout.contains("FAILED"), "{said:#?}");
+    assert_eq!(proxy.publications("af-south-1"), 0);
+
+    proxy.disable_regions(&[]);
+    let again = desk.run(&["apply"]);
+    assert_eq!(again.code, 0, "{again:#?}");
+    assert!(
+        again
+            .stdout
+            .contains("published 1.1.0 to 1 more region, live in 2\n"),
+        "{again:#?}"
+    );
+    assert!(!again.stdout.contains("not enabled"), "{again:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_says_itself_that_it_is_not_enabled_is_no_failure() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let desk = desk_on_aws(&proxy.endpoint()).await;
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app]\nregions: [us-east-1, af-south-1]\n",
+    );
     let fault = AwsFault::Refuse(403, "UnrecognizedClientException");
-    one_region_fails(fault, "the account has not enabled the region").await;
+    proxy.fail_region("af-south-1", fault);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(
+        said.stdout
+            .contains("1 region not enabled in the account, left out: af-south-1\n"),
+        "{said:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_is_assumed_and_other_partitions_are_published_to() {
+    let moto = Moto::start().await;
+    let mut desk = desk_on_aws(&moto.endpoint()).await;
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app]\nregions: [us-east-1, cn-north-1, us-gov-west-1]\n",
+    );
+    desk.options.set(
+        "LAYERSMITH_AWS_ROLES",
+        "arn:aws:iam::999999999999:role/layers,arn:aws-cn:iam::888888888888:role/layers",
+    );
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(
+        said.stdout
+            .contains("arn:aws:lambda:us-east-1:999999999999:layer:Layersmith-p313-demo:1"),
+        "{said:#?}"
+    );
+    assert!(
+        said.stdout.contains("FAILED    us-gov-west-1: refused: there are no credentials for the partition aws-us-gov"),
+        "{said:#?}"
+    );
+    let table = std::fs::read_to_string(desk.path("layers/arns/p3.13/cn-north-1.csv")).unwrap();
+    assert!(
+        table.contains("arn:aws-cn:lambda:cn-north-1:888888888888:layer:Layersmith-p313-demo:1"),
+        "{table}"
+    );
+    let doctor = desk.run(&["doctor"]);
+    assert!(
+        doctor.stdout.contains("36 regions of aws, aws-cn"),
+        "{doctor:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

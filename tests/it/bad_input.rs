@@ -201,14 +201,14 @@ async fn a_mistake_in_one_file_does_not_hold_up_another() {
     world.github.merge_pull_request(number).await;
     world.settled().await;
     insta::assert_snapshot!(opening(&world.comment(number)), @"
-        ### ⚠️ Published: 1 layer × 4 targets, live in 2 regions; 1 mistake to mend
+    ### ⚠️ Published: 1 layer × 4 targets, live in 2 regions; 1 mistake to mend
 
-        | | Where | What is wrong | Write instead |
-        |---|---|---|---|
-        | ❌ | [`layers/wrong.yaml:3:1`](https://github.com/octo/catalog/blob/SHA/layers/wrong.yaml#L3) | unknown key `region` | did you mean `regions`? |
+    | | Where | What is wrong | Write instead |
+    |---|---|---|---|
+    | ❌ | [`layers/wrong.yaml:3:1`](https://github.com/octo/catalog/blob/SHA/layers/wrong.yaml#L3) | unknown key `region` | did you mean `regions`? |
 
-        - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 26 files.
-        ");
+    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 30 files.
+    ");
     let (_, list) = world.get("/api/v2/p3.13/layers/latest/eu-west-1").await;
     assert!(list.contains("good") && !list.contains("wrong"), "{list}");
     world.finish().await;

@@ -208,13 +208,13 @@ async fn what_is_too_large_for_a_layer_is_told_before_anything_is_published() {
         ])
         .await;
     world.settled().await;
-    insta::assert_snapshot!(annotations(&world, number), @"
+    insta::assert_snapshot!(annotations(&world, number), @r#"
     failure: 2 mistakes to mend first
     layers/airy.yaml:1:12 failure airy is not possible for p3.13: unzipped it takes 260.0 MiB; AWS Lambda allows a function and all its layers 250 MiB together: ask for fewer packages, or leave files out with `exclude`
-    layers/packed.yaml:1:12 failure packed is not possible for p3.13: zipped it takes 51.0 MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, or leave files out with `exclude`
+    layers/packed.yaml:1:12 failure packed is not possible for p3.13: zipped it takes 51.0 MiB; AWS Lambda takes at most 50 MiB in a direct upload: ask for fewer packages, leave files out with `exclude`, or have the platform team set `staging: "layersmith-{account}-{region}"` in the policy, the name of a bucket in each region
     layers/airy.yaml:1:12 warning airy for p3.13: `airy` has no module that can be imported. Check the name, unless it is there for the packages that it brings along.
     layers/packed.yaml:1:12 warning packed for p3.13: `packed` has no module that can be imported. Check the name, unless it is there for the packages that it brings along.
-    ");
+    "#);
     world.comment(number);
     world.github.merge_pull_request(number).await;
     world.settled().await;

@@ -159,7 +159,7 @@ async fn a_layer_whose_file_goes_is_retired_after_the_merge() {
     ── layersmith[bot] · edited ──
     ### ✅ Done: 1 layer deprecated
 
-    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 8 files.
+    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 12 files.
 
     #### `native` · deprecated
 
@@ -169,10 +169,14 @@ async fn a_layer_whose_file_goes_is_retired_after_the_merge() {
 
     Other regions, history and snippets: [`native.md`](https://github.com/octo/catalog/blob/SHA/layers/arns/layers/native.md).
 
-    <details><summary>8 files of the tables changed</summary>
+    <details><summary>12 files of the tables changed</summary>
 
     ```text
     layers/arns/README.md
+    layers/arns/feeds/all.atom
+    layers/arns/feeds/all.json
+    layers/arns/feeds/layers/native.atom
+    layers/arns/feeds/layers/native.json
     layers/arns/layers/native.md
     layers/arns/p3.13/eu-west-1.csv
     layers/arns/p3.13/eu-west-1.json

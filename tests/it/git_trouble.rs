@@ -167,54 +167,58 @@ async fn a_region_that_fails_stops_no_other_and_is_filled_in_by_a_retry() {
     let comment = world.comment(number);
     assert_names_no_path(&comment, world.folder.path());
     insta::assert_snapshot!(world.conversation(number), @"
-        Change layers #1
-        Merged · mona · main ← change
+    Change layers #1
+    Merged · mona · main ← change
 
-        ── layersmith[bot] · edited ──
-        ### ⚠️ Published in part: 1 of 2 versions are live, 1 failed
+    ── layersmith[bot] · edited ──
+    ### ⚠️ Published in part: 1 of 2 versions are live, 1 failed
 
-        What is listed as live was read back and can be used. The rest is marked; `/layersmith retry` tries it again at once.
+    What is listed as live was read back and can be used. The rest is marked; `/layersmith retry` tries it again at once.
 
-        - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 5 files.
+    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 9 files.
 
-        #### `core` · live in 1 region, ⚠️ 1 version not live
+    #### `core` · live in 1 region, ⚠️ 1 version not live
 
-        | Target | Version | Live in | Not live |
-        |---|---|---|---|
-        | `p3.13` | `1.0.0` | 1 region | ⚠️ 1: `us-east-1` |
+    | Target | Version | Live in | Not live |
+    |---|---|---|---|
+    | `p3.13` | `1.0.0` | 1 region | ⚠️ 1: `us-east-1` |
 
-        ⚠️ `us-east-1` failed for `p3.13`; it will be retried, `/layersmith retry` tries at once: no answer: Not a directory (os error 20)
+    ⚠️ `us-east-1` failed for `p3.13`; it will be retried, `/layersmith retry` tries at once: no answer: Not a directory (os error 20)
 
-        To copy, for Python 3.13 on x86_64 in `eu-west-1`:
+    To copy, for Python 3.13 on x86_64 in `eu-west-1`:
 
-        ```text
-        arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-core:1
-        ```
+    ```text
+    arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-core:1
+    ```
 
-        | Target | Region | ARN |
-        |---|---|---|
-        | `p3.13` | `eu-west-1` | `arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-core:1` |
+    | Target | Region | ARN |
+    |---|---|---|
+    | `p3.13` | `eu-west-1` | `arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-core:1` |
 
-        Other regions, history and snippets: [`core.md`](https://github.com/octo/catalog/blob/SHA/layers/arns/layers/core.md).
+    Other regions, history and snippets: [`core.md`](https://github.com/octo/catalog/blob/SHA/layers/arns/layers/core.md).
 
-        <details><summary>5 files of the tables changed</summary>
+    <details><summary>9 files of the tables changed</summary>
 
-        ```text
-        layers/arns/README.md
-        layers/arns/layers/core.md
-        layers/arns/p3.13/eu-west-1.csv
-        layers/arns/p3.13/eu-west-1.json
-        layers/arns/p3.13/eu-west-1.md
-        ```
+    ```text
+    layers/arns/README.md
+    layers/arns/feeds/all.atom
+    layers/arns/feeds/all.json
+    layers/arns/feeds/layers/core.atom
+    layers/arns/feeds/layers/core.json
+    layers/arns/layers/core.md
+    layers/arns/p3.13/eu-west-1.csv
+    layers/arns/p3.13/eu-west-1.json
+    layers/arns/p3.13/eu-west-1.md
+    ```
 
-        </details>
+    </details>
 
-        ---
-        <sub>Carried out: [`SHA`](https://github.com/octo/catalog/commit/SHA), run `apply-SHA-1`.</sub>
+    ---
+    <sub>Carried out: [`SHA`](https://github.com/octo/catalog/commit/SHA), run `apply-SHA-1`.</sub>
 
-        ── checks ──
-        ✓ layersmith: success · 1 layer × 1 target would be published to 2 regions after the merge
-        ");
+    ── checks ──
+    ✓ layersmith: success · 1 layer × 1 target would be published to 2 regions after the merge
+    ");
     assert_eq!(world.conclusions(&merge), ["failure"]);
     assert_eq!(world.published_once().len(), 1);
     assert!(world.table("p3.13/eu-west-1.md").contains("core"));

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod aws;
+mod aws_lifetimes;
 mod aws_trouble;
 mod bad_input;
 mod bad_wheels;
@@ -9,7 +10,9 @@ mod changes;
 mod command_line;
 mod commands;
 mod conversation;
+mod crash_matrix;
 mod documents;
+mod fault_matrix;
 mod from_source;
 mod fuzz_corpus;
 mod git_trouble;
@@ -22,8 +25,10 @@ mod publishing;
 mod races;
 mod real_index;
 mod resume;
+mod schedule;
 mod server;
 mod settings;
+mod telling;
 mod token;
 mod trouble;
 mod world;

@@ -84,7 +84,7 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
     ── layersmith[bot] · edited ──
     ### ✅ Published: 2 layers × 1 target, live in 2 regions
 
-    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 12 files.
+    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 18 files.
 
     #### `native` · live in 2 regions
 
@@ -123,10 +123,16 @@ async fn an_edited_policy_takes_effect_only_after_the_merge() {
 
     Other regions, history and snippets: [`other.md`](https://github.com/octo/catalog/blob/SHA/layers/arns/layers/other.md).
 
-    <details><summary>12 files of the tables changed</summary>
+    <details><summary>18 files of the tables changed</summary>
 
     ```text
     layers/arns/README.md
+    layers/arns/feeds/all.atom
+    layers/arns/feeds/all.json
+    layers/arns/feeds/layers/native.atom
+    layers/arns/feeds/layers/native.json
+    layers/arns/feeds/layers/other.atom
+    layers/arns/feeds/layers/other.json
     layers/arns/layers/native.md
     layers/arns/layers/other.md
     layers/arns/p3.13/eu-west-1.csv

@@ -61,14 +61,14 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     let merge = world.github.merge_pull_request(number).await;
     world.settled().await;
-    insta::assert_snapshot!(world.conversation(number), @r#"
+    insta::assert_snapshot!(world.conversation(number), @"
     Change layers #1
     Merged · mona · main ← change
 
     ── layersmith[bot] · edited ──
     ### ✅ Published: 1 layer × 4 targets, live in 2 regions
 
-    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 26 files.
+    - The tables are committed: [`SHA`](https://github.com/octo/catalog/commit/SHA) changes 30 files.
 
     #### `demo` · live in 2 regions
 
@@ -98,10 +98,14 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     Other regions, history and snippets: [`demo.md`](https://github.com/octo/catalog/blob/SHA/layers/arns/layers/demo.md).
 
-    <details><summary>26 files of the tables changed</summary>
+    <details><summary>30 files of the tables changed</summary>
 
     ```text
     layers/arns/README.md
+    layers/arns/feeds/all.atom
+    layers/arns/feeds/all.json
+    layers/arns/feeds/layers/demo.atom
+    layers/arns/feeds/layers/demo.json
     layers/arns/layers/demo.md
     layers/arns/p3.12-arm64/eu-west-1.csv
     layers/arns/p3.12-arm64/eu-west-1.json
@@ -136,7 +140,7 @@ async fn a_pull_request_is_planned_merged_published_and_its_tables_committed() {
 
     ── checks ──
     ✓ layersmith: success · 1 layer × 4 targets would be published to 2 regions after the merge
-    "#);
+    ");
 
     let commits = world.github.log("main");
     assert_eq!(

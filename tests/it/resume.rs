@@ -10,7 +10,7 @@ const APP: &str = "packages:\n  - demo-app\n";
 const CORE_WHEEL: &str = "demo_core-1.0.0-py3-none-any.whl";
 
 /// A hook of the repository that decides about pushes.
-fn hook(world: &World, script: &str) -> PathBuf {
+pub(crate) fn hook(world: &World, script: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let repository = world
         .github

@@ -5,6 +5,7 @@ use layersmith_testbed::github::{CheckRun, GithubDouble, GithubOptions, Permissi
 use layersmith_testbed::index::{PackageIndex, Wheel};
 use layersmith_testbed::ssh::GitServer;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use tempfile::TempDir;
@@ -62,18 +63,7 @@ impl World {
         github.set_permission("platform", Permission::Write);
         let git = GitServer::start(github.repositories_root()).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut options = BotOptions::new(env!("CARGO_BIN_EXE_layersmith"), folder.path());
-        options.set("LAYERSMITH_REPOSITORY", REPOSITORY);
-        options.set("LAYERSMITH_GITHUB_API_URL", github.url());
-        options.set("LAYERSMITH_GITHUB_APP_ID", github.app_id().to_string());
-        options.set(
-            "LAYERSMITH_GITHUB_PRIVATE_KEY",
-            github.app_private_key_pem(),
-        );
-        options.set("LAYERSMITH_WEBHOOK_SECRET", github.webhook_secret());
-        options.set("LAYERSMITH_GIT_URL", git.url(REPOSITORY));
-        options.set("LAYERSMITH_DEPLOY_KEY", git.writing_key());
-        options.set("LAYERSMITH_KNOWN_HOSTS", git.known_hosts());
+        let options = serving(&github, &git, REPOSITORY, folder.path());
         Self {
             github,
             git,
@@ -256,6 +246,47 @@ impl World {
                 .unwrap_or(&secret)
                 .to_owned();
             assert!(!log.contains(&telling), "a secret is in the log");
+        }
+    }
+}
+
+/// The options of a bot that serves a repository as a GitHub App, with its data in a folder.
+pub(crate) fn serving(
+    github: &GithubDouble,
+    git: &GitServer,
+    repository: &str,
+    folder: &Path,
+) -> BotOptions {
+    let mut options = BotOptions::new(env!("CARGO_BIN_EXE_layersmith"), folder);
+    options.set("LAYERSMITH_REPOSITORY", repository);
+    options.set("LAYERSMITH_GITHUB_API_URL", github.url());
+    options.set("LAYERSMITH_GITHUB_APP_ID", github.app_id().to_string());
+    options.set(
+        "LAYERSMITH_GITHUB_PRIVATE_KEY",
+        github.app_private_key_pem(),
+    );
+    options.set("LAYERSMITH_WEBHOOK_SECRET", github.webhook_secret());
+    options.set("LAYERSMITH_GIT_URL", git.url(repository));
+    options.set("LAYERSMITH_DEPLOY_KEY", git.writing_key());
+    options.set("LAYERSMITH_KNOWN_HOSTS", git.known_hosts());
+    options
+}
+
+/// Moves every time in a store so many days into the past, as if those had gone by.
+pub(crate) fn age_store(path: &std::path::Path, days: i64) {
+    let store = rusqlite::Connection::open(path).unwrap();
+    for (table, columns) in [
+        (
+            "layer_versions",
+            &["created_at", "live_at", "expires_at"][..],
+        ),
+        ("runs", &["created_at"]),
+        ("steps", &["finished_at"]),
+    ] {
+        for column in columns {
+            let seconds = days * 86_400;
+            let sql = format!("UPDATE {table} SET {column} = {column} - {seconds}");
+            store.execute(&sql, []).unwrap();
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The CPython that compiles for a Python version: one of the same minor version, found on this machine.
 
-use crate::model::PythonVersion;
+use crate::build::derived::DerivedCache;
+use crate::model::{Digest, PythonVersion};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -66,18 +69,22 @@ pub struct InterpreterSettings {
     pub only: Option<OsString>,
 }
 
-/// Finds interpreters; what was found is kept as long as this lives, and so is that there is none.
+/// Finds interpreters; what was found is kept as long as this lives, and so is that there is none. What one answered is
+/// kept longer, as long as its file stays as it is: asking takes more time than a small layer.
 #[derive(Debug)]
 pub(crate) struct Interpreters {
     settings: InterpreterSettings,
+    cache: DerivedCache,
     /// Locked while a search goes on: one at a time.
     found: tokio::sync::Mutex<BTreeMap<PythonVersion, Option<Interpreter>>>,
 }
 
 impl Interpreters {
-    pub(crate) fn new(settings: InterpreterSettings) -> Self {
+    /// Looks where the settings say; answers are kept in `cache`.
+    pub(crate) fn new(settings: InterpreterSettings, cache: DerivedCache) -> Self {
         Self {
             settings,
+            cache,
             found: tokio::sync::Mutex::default(),
         }
     }
@@ -91,7 +98,7 @@ impl Interpreters {
         }
         let search = async {
             for candidate in candidates(&self.settings, python) {
-                if let Some(interpreter) = ask(&candidate, python).await {
+                if let Some(interpreter) = self.known_or_asked(&candidate, python).await {
                     return Some(interpreter);
                 }
             }
@@ -111,6 +118,50 @@ impl Interpreters {
         found.insert(python, interpreter.clone());
         interpreter
     }
+
+    /// What a candidate is; `None` when it is not what is looked for. A cache that cannot be read or written costs time only.
+    async fn known_or_asked(&self, candidate: &Path, python: PythonVersion) -> Option<Interpreter> {
+        let key = key(candidate);
+        let known = key.and_then(|key| self.cache.get(&key).ok().flatten());
+        if let Some(known) = known {
+            return understood(&known.note, python);
+        }
+        let answer = ask(candidate).await?;
+        let interpreter = understood(&answer, python)?;
+        if let Some(key) = key {
+            self.cache.put(&key, &answer, None).ok();
+        }
+        Some(interpreter)
+    }
+}
+
+/// Under which key the answer of an executable is kept: its file, as the system tells it apart from any other and from
+/// itself before a change. `None` for a script, such as pyenv's: what it runs is decided elsewhere.
+fn key(candidate: &Path) -> Option<Digest> {
+    let mut file = std::fs::File::open(candidate).ok()?;
+    let mut magic = [0; 4];
+    file.read_exact(&mut magic).ok()?;
+    if magic != object::elf::ELFMAG {
+        return None;
+    }
+    let about = file.metadata().ok()?;
+    let numbers = [
+        i64::try_from(about.dev()).ok()?,
+        i64::try_from(about.ino()).ok()?,
+        i64::try_from(about.size()).ok()?,
+        about.mtime(),
+        about.mtime_nsec(),
+        about.ctime(),
+        about.ctime_nsec(),
+    ];
+    let numbers = numbers.map(|number| number.to_string()).join(" ");
+    let path = candidate.to_str()?;
+    Some(DerivedCache::key(&[
+        "interpreter",
+        QUESTION,
+        path,
+        &numbers,
+    ]))
 }
 
 /// Existing files that may be the interpreter, the most likely first, each once.
@@ -178,8 +229,8 @@ fn installed(folder: &Path, python: PythonVersion) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Asks a candidate what it is; `None` when it is not what is looked for, or does not answer.
-async fn ask(candidate: &Path, python: PythonVersion) -> Option<Interpreter> {
+/// Asks a candidate what it is; `None` when it does not answer.
+async fn ask(candidate: &Path) -> Option<String> {
     let mut child = Command::new(candidate)
         .args(["-I", "-S", "-B", "-c", QUESTION])
         .env_clear()
@@ -201,9 +252,11 @@ async fn ask(candidate: &Path, python: PythonVersion) -> Option<Interpreter> {
         child.wait().await.ok()
     };
     let status = tokio::time::timeout(ANSWER_TIME, answered).await.ok()??;
-    if !status.success() {
-        return None;
-    }
+    status.success().then_some(answer)
+}
+
+/// The interpreter that answered so; `None` when it is not what is looked for.
+fn understood(answer: &str, python: PythonVersion) -> Option<Interpreter> {
     let lines: Vec<&str> = answer.split('\n').collect();
     let [name, tag, level, version, flags, path, prefix] = lines[..] else {
         return None;

@@ -73,7 +73,7 @@ impl BytecodeMaker {
     ) -> Self {
         let most = processes.max(1);
         Self {
-            interpreters: Interpreters::new(interpreters),
+            interpreters: Interpreters::new(interpreters, cache.clone()),
             cache,
             being_made: Mutex::default(),
             processes: Arc::new(Semaphore::new(most)),

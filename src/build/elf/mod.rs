@@ -26,7 +26,7 @@ pub(crate) use modules::{AbiTag, ExtensionModule};
 pub(crate) use strip_wheel::{StripReport, strip_wheel};
 #[cfg(test)]
 pub(crate) use wheel_facts::UnreadableElf;
-pub(crate) use wheel_facts::{WheelFacts, inspect_wheel};
+pub(crate) use wheel_facts::{Inspection, WheelFacts};
 
 use std::io;
 

@@ -2,18 +2,17 @@
 
 use super::ElfError;
 use super::facts::{self, ElfFacts};
-use super::member_file::{Heads, Scratch};
+use super::member_file::Scratch;
 use super::modules::{self, ExtensionModule};
-use crate::build::error::BuildError;
-use crate::build::metadata;
-use crate::build::wheel::{Content, Wheel, named};
-use crate::build::zip_reader;
+use crate::build::wheel::Wheel;
+use crate::build::zip_reader::{ReadError, malformed};
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Seek};
 use std::path::Path;
 
-/// The largest `METADATA` read.
-const METADATA_LIMIT: u64 = 16 * 1024 * 1024;
+/// The bytes every ELF file begins with.
+const MAGIC: [u8; 4] = object::elf::ELFMAG;
+/// The smallest file header, that of the 32-bit class.
+const SMALLEST: u64 = 52;
 /// ELF files told of one wheel; the largest known have some hundreds.
 const ELF_LIMIT: usize = 10_000;
 
@@ -42,73 +41,108 @@ pub(crate) struct WheelFacts {
     pub(crate) requires_python: Option<String>,
 }
 
-/// Looks at every file of a wheel; only those that begin like ELF files are unpacked as a whole, one after the other into
-/// an unnamed file in `scratch`.
-///
-/// # Errors
-/// [`BuildError::BadWheel`] when the data of the wheel is damaged, [`BuildError::Io`]. ELF files that make no sense are
-/// told in the answer: packages carry such files for their own tests.
-pub(crate) fn inspect_wheel<R: Read + Seek>(
-    wheel: &mut Wheel<R>,
-    scratch: &Path,
-) -> Result<WheelFacts, BuildError> {
-    let mut facts = WheelFacts {
-        modules: modules::importable(wheel.files.iter().map(|file| file.path.as_str())),
-        requires_python: requires_python(wheel)?,
-        ..WheelFacts::default()
-    };
-    let io = BuildError::io("looking into a wheel");
-    let mut heads = Heads::new();
-    let mut file_of_member = None;
-    for file in &wheel.files {
-        let Content::Copied(member) = &file.content else {
-            continue;
-        };
-        let is_elf = heads.is_elf(&mut wheel.reader, member);
-        if !is_elf.map_err(BuildError::io("looking into a wheel"))? {
-            continue;
-        }
-        if facts.elf.len() + facts.unreadable.len() == ELF_LIMIT {
-            return Err(BuildError::bad_wheel(
-                &wheel.filename,
-                format!("it holds more than {ELF_LIMIT} shared objects"),
-            ));
-        }
-        let scratch = match &mut file_of_member {
-            Some(scratch) => scratch,
-            none => none
-                .insert(Scratch::new(scratch).map_err(BuildError::io("making a temporary file"))?),
-        };
-        let unpacked = scratch
-            .unpack(&mut wheel.reader, member)
-            .map_err(|error| named(&wheel.filename, error))?;
-        facts
-            .extension_modules
-            .extend(ExtensionModule::of(&file.path));
-        match facts::read(unpacked, &file.path) {
-            Ok(elf) => facts.elf.push(elf),
-            Err(ElfError::Malformed(reason)) => facts.unreadable.push(UnreadableElf {
-                path: file.path.clone(),
-                reason: reason.to_owned(),
-            }),
-            Err(ElfError::Io(error)) => return Err(io(error)),
-        }
-    }
-    facts.elf.sort_by(|a, b| a.path.cmp(&b.path));
-    facts.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
-    facts.extension_modules.sort();
-    Ok(facts)
+/// Collects what is known of a wheel while its files come by. A file that begins like an ELF file is written, as a whole
+/// and one after the other, into an unnamed file in `scratch`.
+pub(crate) struct Inspection<'a> {
+    facts: WheelFacts,
+    folder: &'a Path,
+    scratch: Option<Scratch>,
 }
 
-fn requires_python<R: Read + Seek>(wheel: &mut Wheel<R>) -> Result<Option<String>, BuildError> {
-    let path = format!("{}/METADATA", wheel.dist_info);
-    let Some(file) = wheel.files.iter().find(|file| file.path == path) else {
-        return Ok(None);
-    };
-    let Content::Copied(member) = &file.content else {
-        return Ok(None);
-    };
-    let bytes = zip_reader::read_member(&mut wheel.reader, member, METADATA_LIMIT)
-        .map_err(|error| named(&wheel.filename, error))?;
-    Ok(metadata::read(&String::from_utf8_lossy(&bytes)).requires_python)
+impl<'a> Inspection<'a> {
+    /// Begins with what a wheel's list of files and its metadata tell.
+    pub(crate) fn new<R>(wheel: &Wheel<R>, scratch: &'a Path) -> Self {
+        Self {
+            facts: WheelFacts {
+                modules: modules::importable(wheel.files.iter().map(|file| file.path.as_str())),
+                requires_python: wheel.metadata.requires_python.clone(),
+                ..WheelFacts::default()
+            },
+            folder: scratch,
+            scratch: None,
+        }
+    }
+
+    /// Whether a file of that size and with these first bytes is looked into: it begins like an ELF file.
+    pub(crate) fn is_elf(size: u64, head: &[u8]) -> bool {
+        size >= SMALLEST && head.starts_with(&MAGIC)
+    }
+
+    /// An ELF file begins.
+    ///
+    /// # Errors
+    /// When there are too many, or the machine cannot write.
+    pub(crate) fn begin(&mut self) -> Result<(), ReadError> {
+        self.check_number(1)?;
+        let scratch = match self.scratch.take() {
+            Some(scratch) => scratch,
+            None => Scratch::new(self.folder).map_err(ReadError::Io)?,
+        };
+        self.scratch.insert(scratch).begin().map_err(ReadError::Io)
+    }
+
+    /// A piece of it.
+    ///
+    /// # Errors
+    /// When the machine cannot write.
+    pub(crate) fn take(&mut self, piece: &[u8]) -> Result<(), ReadError> {
+        let Some(scratch) = &mut self.scratch else {
+            return Ok(());
+        };
+        scratch.write(piece).map_err(ReadError::Io)
+    }
+
+    /// It has come by as a whole; `path` is relative to the layer's `python/`. An ELF file that makes no sense is told in
+    /// the facts: packages carry such files for their own tests.
+    ///
+    /// # Errors
+    /// When the machine cannot read.
+    pub(crate) fn end(&mut self, path: &str, size: u64) -> Result<(), ReadError> {
+        let Some(scratch) = &mut self.scratch else {
+            return Ok(());
+        };
+        let unpacked = scratch.end(size).map_err(ReadError::Io)?;
+        self.facts
+            .extension_modules
+            .extend(ExtensionModule::of(path));
+        match facts::read(unpacked, path) {
+            Ok(elf) => self.facts.elf.push(elf),
+            Err(ElfError::Malformed(reason)) => self.facts.unreadable.push(UnreadableElf {
+                path: path.to_owned(),
+                reason: reason.to_owned(),
+            }),
+            Err(ElfError::Io(error)) => return Err(ReadError::Io(error)),
+        }
+        Ok(())
+    }
+
+    /// Adds what was found in other files of the same wheel.
+    ///
+    /// # Errors
+    /// When there are too many ELF files.
+    pub(crate) fn add(&mut self, other: Self) -> Result<(), ReadError> {
+        self.facts.elf.extend(other.facts.elf);
+        self.facts.unreadable.extend(other.facts.unreadable);
+        let modules = other.facts.extension_modules;
+        self.facts.extension_modules.extend(modules);
+        self.check_number(0)
+    }
+
+    /// Whether so many more ELF files may come.
+    fn check_number(&self, more: usize) -> Result<(), ReadError> {
+        if self.facts.elf.len() + self.facts.unreadable.len() + more <= ELF_LIMIT {
+            return Ok(());
+        }
+        Err(malformed(format!(
+            "it holds more than {ELF_LIMIT} shared objects"
+        )))
+    }
+
+    /// Every file came by.
+    pub(crate) fn finish(mut self) -> WheelFacts {
+        self.facts.elf.sort_by(|a, b| a.path.cmp(&b.path));
+        self.facts.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
+        self.facts.extension_modules.sort();
+        self.facts
+    }
 }

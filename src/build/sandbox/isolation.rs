@@ -95,6 +95,11 @@ impl Sandbox {
         Err(NoSandbox::Refused(said))
     }
 
+    /// The program that [`Self::find`] would try; `None` when there is none.
+    pub(crate) fn program(set: Option<&Path>, search_path: Option<&OsStr>) -> Option<PathBuf> {
+        locate(set, search_path).ok()
+    }
+
     /// Runs a driver to its end, or to the end of a limit. Dropping the future kills all that runs inside.
     ///
     /// # Errors

@@ -156,7 +156,9 @@ async fn cold_warm_and_in_another_order_the_artifact_is_the_same() {
 
     let artifacts = bench.artifacts();
     assert!(artifacts.contains(&cold.digest));
-    let bytes = artifacts.read(&cold.digest).await.unwrap();
+    let (path, size) = artifacts.verified(&cold.digest).await.unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!(bytes.len() as u64, size);
     assert_eq!(bytes.len() as u64, cold.size);
     let names: Vec<&str> = cold.pins.iter().map(|pin| pin.name.as_str()).collect();
     assert_eq!(names, ["alpha", "beta"]);
@@ -247,10 +249,10 @@ async fn altered_files_are_thrown_away() {
 
     let artifacts = bench.artifacts();
     std::fs::write(artifacts.path_of(&artifact.digest), b"altered").unwrap();
-    let error = artifacts.read(&artifact.digest).await.unwrap_err();
+    let error = artifacts.verified(&artifact.digest).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert!(!artifacts.contains(&artifact.digest));
-    let error = artifacts.read(&artifact.digest).await.unwrap_err();
+    let error = artifacts.verified(&artifact.digest).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
@@ -340,4 +342,39 @@ async fn a_wheel_larger_than_any_layer_is_not_even_asked_for() {
     let error = bench.build(&lock).await.unwrap_err();
     insta::assert_snapshot!(error.for_people(), @"`beta-2.0-py3-none-any.whl` cannot be used: it is larger than 250 MiB, which is all that a layer may have unpacked.");
     assert_eq!(bench.served(), 0);
+}
+
+#[tokio::test]
+async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
+    use std::os::unix::fs::MetadataExt as _;
+    let wheel = TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")]);
+    let bench = Bench::start(std::slice::from_ref(&wheel)).await;
+    let lock = lock(std::slice::from_ref(&wheel), &bench.base);
+    let ask = async |today: Timestamp| {
+        let options = BuildOptions { today, ..plain() };
+        let builder = bench.builder();
+        let built = builder.recall_or_build(&lock, &options, &|_| {}).await;
+        let artifact = built.unwrap();
+        let zip = bench.artifacts().path_of(&artifact.digest);
+        (artifact, std::fs::metadata(&zip).unwrap().ino(), zip)
+    };
+    let today = Timestamp::from_unix(0);
+    let first = ask(today).await;
+    assert_eq!(ask(today).await, first, "the very file");
+    // What the audit says depends on the day.
+    let next_day = ask(today.plus_days(1)).await;
+    assert_eq!(next_day.0, first.0);
+    assert_ne!(next_day.1, first.1, "another file");
+    let mut altered = std::fs::read(&first.2).unwrap();
+    altered[40] ^= 1;
+    std::fs::write(&first.2, &altered).unwrap();
+    let mended = ask(today).await;
+    assert_eq!(mended.0, first.0);
+    assert_ne!(std::fs::read(&first.2).unwrap(), altered);
+    for document in Document::ALL {
+        let path = bench.artifacts().document_path(&first.0.digest, document);
+        std::fs::remove_file(&path).unwrap();
+        ask(today).await;
+        assert!(path.is_file(), "{} is written again", path.display());
+    }
 }

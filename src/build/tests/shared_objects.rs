@@ -1,7 +1,9 @@
 //! What real shared objects say of themselves, as the machine's C compiler makes them, and what broken ones do not.
 
 use super::wheel_maker::{TestEntry, TestWheel};
-use crate::build::elf::{AbiTag, ElfFacts, ElfKind, WheelFacts, inspect_wheel, read};
+use crate::build::elf::{AbiTag, ElfFacts, ElfKind, WheelFacts, read};
+use crate::build::error::BuildError;
+use crate::build::examine::open_wheel;
 use crate::build::wheel::Wheel;
 use std::io::Cursor;
 use std::path::Path;
@@ -30,7 +32,22 @@ pub(super) fn open(wheel: &TestWheel) -> Wheel<Cursor<Vec<u8>>> {
 
 pub(super) fn facts_of(wheel: &TestWheel) -> WheelFacts {
     let scratch = tempfile::tempdir().unwrap();
-    inspect_wheel(&mut open(wheel), scratch.path()).unwrap()
+    examined(wheel, scratch.path()).unwrap()
+}
+
+/// What is found out about a wheel as the builder does it.
+fn examined(wheel: &TestWheel, scratch: &Path) -> Result<WheelFacts, BuildError> {
+    examined_bytes(wheel, wheel.bytes(), scratch)
+}
+
+fn examined_bytes(
+    wheel: &TestWheel,
+    bytes: Vec<u8>,
+    scratch: &Path,
+) -> Result<WheelFacts, BuildError> {
+    let (name, version) = (wheel.name.as_str(), wheel.version.as_str());
+    let reader = Cursor::new(bytes);
+    open_wheel(reader, wheel.filename(), name, version, scratch).map(|(_, examined)| examined.facts)
 }
 
 /// `e_machine` of this machine.
@@ -162,11 +179,9 @@ fn damaged_compressed_data_is_the_wheels_fault() {
     let folder = tempfile::tempdir().unwrap();
     let shared = compile(folder.path(), "x.so", CODE, &["-g", "-lm"]);
     let wheel = TestWheel::new("pack", "1", &[]).with(TestEntry::new("pack/x.so", &shared));
-    let mut opened = open(&wheel);
-    let mut bytes = opened.reader.clone().into_inner();
+    let mut bytes = wheel.bytes();
     bytes[1500] ^= 0xff;
-    opened.reader = Cursor::new(bytes);
-    let error = inspect_wheel(&mut opened, folder.path()).unwrap_err();
+    let error = examined_bytes(&wheel, bytes, folder.path()).unwrap_err();
     assert!(
         error
             .to_string()

@@ -3,6 +3,7 @@
 use super::shared_objects::{compile, facts_of, open};
 use super::wheel_maker::{TestEntry, TestWheel};
 use crate::build::elf::{StripReport, read, strip_wheel};
+use crate::build::examine::open_wheel;
 use crate::build::overlay::{Overlay, OverlayKind};
 use crate::build::zip_reader;
 use std::collections::BTreeMap;
@@ -329,7 +330,9 @@ fn strip_file(path: &Path, scratch: &Path) -> BTreeMap<String, Vec<u8>> {
         crate::build::wheel::Wheel::open(file.try_clone().unwrap(), name.clone(), "numpy", &version)
             .unwrap_or_else(|error| panic!("{error}"))
     };
-    let facts = crate::build::elf::inspect_wheel(&mut open(), scratch).unwrap();
+    let reader = Cursor::new(std::fs::read(path).unwrap());
+    let (_, examined) = open_wheel(reader, name.clone(), "numpy", &version, scratch).unwrap();
+    let facts = examined.facts;
     let (_, zip) = strip_wheel(&mut open(), &facts, scratch, Vec::new()).unwrap();
     let mut overlay = Overlay::open(OverlayKind::Stripped, Cursor::new(zip), &name).unwrap();
     let members: Vec<_> = overlay

@@ -14,9 +14,10 @@ const SHOWN_WEIGHTS: usize = 5;
 /// Under the words of a row.
 const SHIFT: &str = "\n             ";
 
-/// What was built, and whether it would be published; `path` is where the zip is. Ends with a line end.
+/// What was built, and whether it would be published; `path` is where the zip is. With `is_staged`, zips above the limit
+/// of a direct upload go through a bucket. Ends with a line end.
 #[must_use]
-pub fn build_as_text(build: &BuildRecord, path: &str) -> String {
+pub fn build_as_text(build: &BuildRecord, path: &str, is_staged: bool) -> String {
     let artifact = &build.artifact;
     let report = &artifact.report;
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -27,7 +28,14 @@ pub fn build_as_text(build: &BuildRecord, path: &str) -> String {
         build.target
     );
     let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<10} {value}\n"));
-    row("zipped", &of_limit(artifact.size, ZIPPED_LIMIT));
+    if is_staged && artifact.size > ZIPPED_LIMIT {
+        row(
+            "zipped",
+            &format!("{}, through a bucket", size(artifact.size)),
+        );
+    } else {
+        row("zipped", &of_limit(artifact.size, ZIPPED_LIMIT));
+    }
     row(
         "unzipped",
         &of_limit(artifact.unzipped_size, UNZIPPED_LIMIT),
@@ -66,7 +74,7 @@ pub fn build_as_text(build: &BuildRecord, path: &str) -> String {
     }
     row("sha256", &artifact.digest.to_string());
     row("path", path);
-    if let Some(failure) = against_publishing(build) {
+    if let Some(failure) = against_publishing(build, is_staged) {
         row(
             "REFUSED",
             &format!(

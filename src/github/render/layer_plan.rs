@@ -3,7 +3,7 @@
 use super::build_notes;
 use super::document::Block;
 use super::escape::{code, cut, fenced, html_code, line, prose};
-use super::words::{count, listed, regions, share_of, targets, usable_for};
+use super::words::{alignment_words, count, listed, regions, share_of, size, targets, usable_for};
 use crate::model::{
     BuildRecord, LayerName, Pin, Policy, Region, Target, UNZIPPED_LIMIT, ZIPPED_LIMIT,
 };
@@ -121,7 +121,7 @@ fn row(entry: &Entry, policy: &Policy) -> String {
         Action::Publish(publication) => format!(
             "| {target} | {} | {} | {} |",
             packages(publication),
-            sizes(&publication.build),
+            sizes(&publication.build, policy),
             destination(publication)
         ),
         Action::Retire {
@@ -140,15 +140,21 @@ fn row(entry: &Entry, policy: &Policy) -> String {
             } else {
                 "❌ not possible"
             },
-            build.as_deref().map_or_else(|| "– | –".to_owned(), sizes)
+            build
+                .as_deref()
+                .map_or_else(|| "– | –".to_owned(), |build| sizes(build, policy))
         ),
     }
 }
 
-fn sizes(build: &BuildRecord) -> String {
+fn sizes(build: &BuildRecord, policy: &Policy) -> String {
+    let zipped = if policy.staging.is_some() && build.artifact.size > ZIPPED_LIMIT {
+        format!("{}, through a bucket", size(build.artifact.size))
+    } else {
+        share_of(build.artifact.size, ZIPPED_LIMIT)
+    };
     format!(
-        "{} | {}",
-        share_of(build.artifact.size, ZIPPED_LIMIT),
+        "{zipped} | {}",
         share_of(build.artifact.unzipped_size, UNZIPPED_LIMIT)
     )
 }
@@ -219,6 +225,11 @@ fn destination(publication: &Publication) -> String {
     }
     if !publication.already.is_empty() {
         parts.push(format!("live in {}", publication.already.len()));
+    }
+    if let Some(alignment) = &publication.alignment {
+        parts.push(alignment_words(alignment, |too_far| {
+            regions(too_far, SHOWN_REGIONS)
+        }));
     }
     if !publication.leaves.is_empty() {
         let leaves = &publication.leaves;

@@ -43,6 +43,14 @@ impl<'a> Links<'a> {
             _ => label,
         }
     }
+
+    /// A file as it is on the default branch by now; `label` is plain text.
+    pub(super) fn newest(self, path: &str, label: &str) -> String {
+        match self.0 {
+            Some(url) => format!("[{label}]({url}/blob/HEAD/{})", encoded(path)),
+            None => label.to_owned(),
+        }
+    }
 }
 
 fn is_sha(text: &str) -> bool {

@@ -10,12 +10,16 @@ mod build_notes;
 mod build_text;
 mod document;
 mod escape;
+mod expiry;
 mod layer_outcome;
 mod layer_plan;
 mod links;
+mod not_enabled;
 mod outcome;
+mod parameters;
 mod plan;
 mod problems;
+mod rebuild_issue;
 mod replies;
 mod states;
 mod tally;
@@ -25,8 +29,10 @@ mod text;
 mod words;
 
 pub use build_text::build_as_text;
+pub use expiry::{EXPIRY_MARKER, IssueText, render_expiry};
 pub use outcome::{OutcomeView, TablesResult, render_outcome};
 pub use plan::{PlanView, render_plan};
+pub use rebuild_issue::{REBUILD_MARK, rebuild_marker, render_not_rebuilt, render_rebuilt};
 pub use replies::{render_help, render_not_allowed, render_status, render_unknown_command};
 pub use states::{
     Progress, render_cancelled, render_failed, render_stopped, render_superseded,

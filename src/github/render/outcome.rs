@@ -5,11 +5,12 @@ use super::escape::{code, cut};
 use super::layer_outcome::{self, Row};
 use super::layer_plan::reason;
 use super::links::Links;
-use super::problems;
+use super::not_enabled;
 use super::words::{count, extent, region_span, usable_for};
 use super::{CheckText, Conclusion, Rendered};
+use super::{parameters, problems};
 use crate::model::{LayerName, Policy, Problem, Target, Timestamp};
-use crate::plan::{Action, Outcome, Plan};
+use crate::plan::{Action, Outcome, ParametersOutcome, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of layer tables that are shown without unfolding.
@@ -63,6 +64,8 @@ pub struct OutcomeView<'a> {
     pub usable_until: Option<Timestamp>,
     /// What became of the tables.
     pub tables: &'a TablesResult,
+    /// What became of the public names in Parameter Store.
+    pub parameters: &'a ParametersOutcome,
     /// The run's id.
     pub run: &'a str,
 }
@@ -120,6 +123,13 @@ pub fn render_outcome(view: &OutcomeView<'_>) -> Rendered {
         name: "the tables' commit".to_owned(),
         forms: tables_forms(view, links),
     });
+    blocks.extend(parameters::block(view.parameters));
+    blocks.extend(
+        not_enabled::remark(view.plan, view.outcomes).map(|remark| Block {
+            name: "a note".to_owned(),
+            forms: vec![remark],
+        }),
+    );
     blocks.extend(
         layers.iter().map(|(layer, rows)| {
             layer_outcome::block(view, layer, rows, count_of_rows > OPEN_ROWS)

@@ -4,6 +4,7 @@ use super::document::{Block, Document};
 use super::escape::{code, cut, prose};
 use super::layer_plan;
 use super::links::Links;
+use super::not_enabled;
 use super::problems;
 use super::tally::Tally;
 use super::words::{count, short_sha};
@@ -132,6 +133,7 @@ fn remarks(view: &PlanView<'_>, concerned: bool) -> Vec<Block> {
             if waiting == 1 { "it" } else { "them" },
         ));
     }
+    remarks.extend(not_enabled::remark(view.plan, &[]));
     remarks.extend(
         view.notes
             .iter()

@@ -70,6 +70,9 @@ fn run_row(run: &Run) -> String {
     let kind = match run.kind {
         RunKind::Plan => "plan",
         RunKind::Apply => "publish",
+        RunKind::Upgrade => "upgrade",
+        RunKind::Expire => "expire",
+        RunKind::Verify => "verify",
     };
     let state = match run.state {
         RunState::Open => "at work",

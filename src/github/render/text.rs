@@ -4,10 +4,11 @@ use super::build_text;
 use super::escape::{cut, line, lines};
 use super::layer_outcome;
 use super::layer_plan::contents_text;
+use super::not_enabled;
 use super::outcome::{Balance, OutcomeView, headline, usability};
-use super::problems;
 use super::tally::Tally;
-use super::words::{count, size};
+use super::words::{alignment_words, count, size};
+use super::{parameters, problems};
 use crate::model::{LayerArn, LayerName, Problem, Region, Target};
 use crate::plan::{Action, Entry, Outcome, Plan, Publication, Reason};
 
@@ -49,6 +50,7 @@ pub fn plan_as_text(plan: &Plan, problems: &[Problem]) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
+    text.push_str(&not_enabled::as_text(plan, &[]));
     text.push_str(&format!("{}.\n", tally.headline(errors, "")));
     if errors > 0 || tally.is_hindered() {
         let intent = tally.intent("");
@@ -116,6 +118,9 @@ fn publication_text(publication: &Publication) -> String {
             size(artifact.size),
             size(artifact.unzipped_size)
         ));
+    }
+    if let Some(alignment) = &publication.alignment {
+        text.push_str(&format!(", {}", alignment_words(alignment, region_list)));
     }
     if !publication.leaves.is_empty() {
         text.push_str(&format!(", leaves {}", region_list(&publication.leaves)));
@@ -196,8 +201,10 @@ pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
+    text.push_str(&not_enabled::as_text(view.plan, view.outcomes));
     let balance = Balance::of(view, &layers);
     text.push_str(&format!("{}.\n", headline(view, &balance)));
+    text.push_str(&parameters::text(view.parameters));
     text
 }
 

@@ -2,6 +2,7 @@
 
 use super::escape::code;
 use crate::model::{LayerName, Region, Target};
+use crate::plan::{Alignment, THROW_AWAY_LIMIT};
 use std::collections::BTreeMap;
 
 /// `1 layer`, `2 layers`: for nouns with a regular plural.
@@ -53,6 +54,32 @@ pub(super) fn listed<T>(items: &[T], shown: usize, show: impl Fn(&T) -> String) 
 /// Regions as code, the first `shown` of them.
 pub(super) fn regions(regions: &[Region], shown: usize) -> String {
     listed(regions, shown, |region| code(region.as_str()))
+}
+
+/// What bringing regions to the same version number takes.
+pub(super) fn alignment_words(
+    alignment: &Alignment,
+    regions: impl Fn(&[Region]) -> String,
+) -> String {
+    let mut words = Vec::new();
+    if alignment.throw_away > 0 {
+        words.push(format!(
+            "brought to version number {} by up to {} that are deleted at once in each region",
+            alignment.to,
+            count(
+                usize::try_from(alignment.throw_away).unwrap_or(usize::MAX),
+                "version"
+            )
+        ));
+    }
+    if !alignment.too_far.is_empty() {
+        words.push(format!(
+            "not brought to version number {} in {}: that takes more than {THROW_AWAY_LIMIT} versions",
+            alignment.to,
+            regions(&alignment.too_far)
+        ));
+    }
+    words.join(", ")
 }
 
 /// Targets as code.

@@ -6,6 +6,7 @@ mod comments;
 mod events;
 mod examples;
 mod files;
+mod issues;
 mod people;
 mod server;
 mod trouble;

@@ -3,7 +3,7 @@
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::{check_report, say};
-use crate::pipeline::{Bot, StepFailure, apply, pull_request};
+use crate::pipeline::{Bot, StepFailure, apply, pull_request, scheduled};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 /// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass. Returns the
@@ -45,6 +45,16 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
             apply::execute(bot, &run, last_try).await?;
             Ok(run)
         }
+        RunKind::Upgrade | RunKind::Expire => {
+            let _turn = bot.workshop.store.turn_to_publish().await?;
+            scheduled::execute(bot, run).await?;
+            Ok(run.clone())
+        }
+        // Looking takes long and holds up nobody; it takes its turn for what it mends.
+        RunKind::Verify => {
+            scheduled::execute(bot, run).await?;
+            Ok(run.clone())
+        }
     }
 }
 
@@ -63,7 +73,10 @@ pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) 
     };
     if let Err(failure) = &outcome {
         tracing::error!(run = %run.id, reason = %failure.message, "run {} failed: {}", run.id, failure.message);
-        tell_failure(bot, run, failure).await;
+        // What time sets off has no commit and nobody who waits for it.
+        if matches!(run.kind, RunKind::Plan | RunKind::Apply) {
+            tell_failure(bot, run, failure).await;
+        }
     }
     match bot.workshop.store.end_run(&run.id, state, detail).await {
         Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),

@@ -55,7 +55,7 @@ impl LocalEngine {
     }
 
     fn launch(self: &Arc<Self>, run: &Run) {
-        if run.kind == RunKind::Apply {
+        if run.kind.publishes() && run.kind != RunKind::Verify {
             return self.queue(run);
         }
         let mut under_way = self

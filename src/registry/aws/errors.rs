@@ -2,6 +2,7 @@
 //!
 //! Source: AWS Lambda API reference, "Common errors" and the errors of `PublishLayerVersion`.
 
+use super::gate::LeftAlone;
 use crate::model::Region;
 use crate::registry::RegistryError;
 use aws_credential_types::provider::error::CredentialsError;
@@ -18,8 +19,17 @@ const THROTTLING: [&str; 5] = [
     "RequestThrottledException",
 ];
 
-/// What a region answers that the account has not enabled, and what any region answers to wrong keys.
+/// What a region answers that the account has not enabled, and what any region answers to wrong keys. Which of the two
+/// it is shows in the regions that every account has.
 const UNKNOWN_KEYS: [&str; 2] = ["UnrecognizedClientException", "InvalidClientTokenId"];
+
+/// What AWS answers to credentials that were right and have expired.
+const EXPIRED: [&str; 4] = [
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "RequestExpired",
+    "TokenRefreshRequired",
+];
 
 /// Turns a failed call into what the caller acts on.
 pub(super) fn explain<E>(region: &Region, error: &SdkError<E, HttpResponse>) -> RegistryError
@@ -35,6 +45,11 @@ where
             let message = words(status, code, answer.err().message().unwrap_or_default());
             if status == 429 || THROTTLING.contains(&code) {
                 RegistryError::Throttled { region, message }
+            } else if UNKNOWN_KEYS.contains(&code) && region.is_opt_in() {
+                RegistryError::NotEnabled { region }
+            } else if EXPIRED.contains(&code) {
+                let message = format!("the credentials have expired ({message})");
+                RegistryError::Unreachable { region, message }
             } else if status >= 500 || status == 408 {
                 RegistryError::Unreachable { region, message }
             } else {
@@ -43,6 +58,7 @@ where
         }
         // Nothing was sent.
         SdkError::ConstructionFailure(_) => RegistryError::Refused { region, message },
+        _ if causes(error).any(|cause| cause.is::<LeftAlone>()) => left_alone(&region),
         _ => match credentials_error(error) {
             // A provider that could not be asked now may answer later; one that has nothing will not.
             None
@@ -54,6 +70,14 @@ where
                 message: format!("no credentials for AWS were found ({message})"),
             },
         },
+    }
+}
+
+/// The region was not asked.
+pub(super) fn left_alone(region: &Region) -> RegistryError {
+    RegistryError::Unreachable {
+        region: region.clone(),
+        message: LeftAlone.to_string(),
     }
 }
 
@@ -75,6 +99,11 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespo
     code_of(error) == Some("ResourceConflictException")
 }
 
+/// Whether the credentials have expired; the next call gets new ones.
+pub(super) fn is_expired<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    code_of(error).is_some_and(|code| EXPIRED.contains(&code))
+}
+
 fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error
         .as_service_error()
@@ -89,7 +118,7 @@ fn words(status: u16, code: &str, message: &str) -> String {
         (code, message) => format!("{code}: {message}"),
     };
     if UNKNOWN_KEYS.contains(&code) {
-        words.push_str(" (either the keys are wrong or the account has not enabled the region)");
+        words.push_str(" (the keys are wrong)");
     }
     words
 }

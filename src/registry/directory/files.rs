@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, also after a power failure, and locks between processes.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Holds a lock until it is dropped, or its process ends.
@@ -22,13 +22,13 @@ pub(super) fn lock(folder: &Path) -> io::Result<Lock> {
 }
 
 /// Writes a file beside its place, makes sure it is on the disk, then moves it there.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_durably(path: &Path, mut content: impl Read) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
+    let mut write = || {
         let mut file = tempfile::Builder::new()
             .prefix(".new-")
             .tempfile_in(folder)?;
-        file.write_all(bytes)?;
+        io::copy(&mut content, &mut file)?;
         make_readable(file.as_file())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

@@ -1,12 +1,12 @@
 //! One layer's folder in one region: numbered versions, and the zips they share with other regions.
 
 use super::files::{create_folders, lock, sync_folder, write_durably};
-use crate::model::{Architecture, Digest, Region};
+use crate::model::{Architecture, Digest, Hasher, Region};
 use crate::registry::policy::Grantee;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// What a version's `.json` says.
@@ -28,6 +28,15 @@ pub(super) struct Record {
     pub(super) deleted: bool,
 }
 
+/// Whether grantees are allowed besides those that are there, or instead of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Besides.
+    AtLeast,
+    /// Instead.
+    Exactly,
+}
+
 /// A layer's folder.
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -45,11 +54,11 @@ impl Layer {
     }
 
     /// Publishes a version and returns its number.
-    pub(super) fn add(&self, record: &Record, zip: &[u8]) -> io::Result<u64> {
+    pub(super) fn add(&self, record: &Record, zip: &Path) -> io::Result<u64> {
         create_folders(&self.folder)?;
         let _held = lock(&self.folder)?;
         let version = self.versions()?.last().map_or(1, |newest| newest + 1);
-        self.link_blob(&record.digest, zip, &self.zip(version))?;
+        self.link_blob(&record.digest, record.size, zip, &self.zip(version))?;
         sync_folder(&self.folder)?;
         self.write(version, record)?;
         Ok(version)
@@ -85,8 +94,13 @@ impl Layer {
         }
     }
 
-    /// Lets more grantees use a version; `false` when there is no such version.
-    pub(super) fn allow(&self, version: u64, grantees: BTreeSet<Grantee>) -> io::Result<bool> {
+    /// Lets grantees use a version; `false` when there is no such version.
+    pub(super) fn allow(
+        &self,
+        version: u64,
+        grantees: BTreeSet<Grantee>,
+        extent: Extent,
+    ) -> io::Result<bool> {
         if self.read(version)?.is_none() {
             return Ok(false);
         }
@@ -94,9 +108,12 @@ impl Layer {
         let Some(mut record) = self.read(version)? else {
             return Ok(false);
         };
-        let before = record.allowed.len();
-        record.allowed.extend(grantees);
-        if record.allowed.len() > before {
+        let mut allowed = grantees;
+        if extent == Extent::AtLeast {
+            allowed.extend(record.allowed.iter().cloned());
+        }
+        if allowed != record.allowed {
+            record.allowed = allowed;
             self.write(version, &record)?;
         }
         Ok(true)
@@ -128,20 +145,20 @@ impl Layer {
     /// Puts the zip under its digest, unless it is there, and the version's link beside it. All under the lock of the
     /// blobs: many regions publish the same zip at once and only the first is to write it, and a deletion elsewhere
     /// must not take a blob away before it is linked.
-    fn link_blob(&self, digest: &Digest, zip: &[u8], link: &Path) -> io::Result<()> {
+    fn link_blob(&self, digest: &Digest, size: u64, zip: &Path, link: &Path) -> io::Result<()> {
         create_folders(&self.blobs)?;
         let _held = lock(&self.blobs)?;
         let blob = self.blob(digest);
-        let stored = fs::metadata(&blob).is_ok_and(|found| found.len() == zip.len() as u64);
+        let stored = fs::metadata(&blob).is_ok_and(|found| found.len() == size);
         if !stored {
-            write_durably(&blob, zip)?;
+            write_durably(&blob, File::open(zip)?)?;
         }
         // Left behind by a publish that was cut short before its record was written.
         remove_if_there(link)?;
         // A file system without hard links gets copies.
         fs::hard_link(&blob, link).or_else(|_| {
             fs::copy(&blob, link)?;
-            fs::File::open(link)?.sync_all()
+            File::open(link)?.sync_all()
         })
     }
 
@@ -156,7 +173,7 @@ impl Layer {
     fn write(&self, version: u64, record: &Record) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(record)?;
         bytes.push(b'\n');
-        write_durably(&self.json(version), &bytes)
+        write_durably(&self.json(version), bytes.as_slice())
     }
 
     fn json(&self, version: u64) -> PathBuf {
@@ -169,6 +186,21 @@ impl Layer {
 
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs.join(format!("{digest}.zip"))
+    }
+}
+
+/// SHA-256 and size of a file; computed, not taken from a request: AWS too answers with what it got.
+pub(super) fn digest_of(zip: &Path) -> io::Result<(Digest, u64)> {
+    let (mut file, mut hasher, mut size) = (File::open(zip)?, Hasher::default(), 0);
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok((hasher.finish(), size)),
+            read => {
+                hasher.update(&chunk[..read]);
+                size += read as u64;
+            }
+        }
     }
 }
 

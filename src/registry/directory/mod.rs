@@ -6,6 +6,7 @@
 //!     4.zip                              the version's zip: a hard link to the blob
 //!     4.json                             what is known of the version; it is published once this file is there
 //!     .lock                              held while a version is added, shared or deleted
+//! parameters/eu-west-1/layersmith/…      public names, each a file
 //! ```
 //!
 //! A deleted version keeps its `.json`, marked as deleted, so that its number is never used again. Numbers are given
@@ -14,14 +15,16 @@
 
 mod files;
 mod layer;
+mod listing;
+mod parameters;
 
 use super::limits::{name_violation, violation};
 use super::policy::Grantee;
 use super::{PublishRequest, PublishedVersion, Registry, RegistryError};
-use crate::model::{Digest, LayerArn, Region, Visibility};
+use crate::model::{Digest, LayerArn, OfferedRegions, Region, Visibility};
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
-use layer::{Layer, Record};
+use layer::{Extent, Layer, Record};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -100,6 +103,31 @@ impl DirectoryRegistry {
         self.with_layer(&arn.region, &arn.layer, work).await
     }
 
+    async fn allow(
+        &self,
+        arn: &LayerArn,
+        grantees: BTreeSet<Grantee>,
+        extent: Extent,
+    ) -> Result<(), RegistryError> {
+        let (version, shown) = (arn.version, arn.to_string());
+        let takes_back_only = grantees.is_empty();
+        self.with_version(arn, move |layer| {
+            if let Some(bad) = grantees.iter().find(|grantee| !grantee.is_well_formed()) {
+                return Err(Failure::Refused(format!(
+                    "`{}` is neither an account nor an organization",
+                    bad.organization().unwrap_or(bad.principal())
+                )));
+            }
+            // As in AWS, taking permissions back from what is not there is success, and giving some is not.
+            if layer.allow(version, grantees, extent)? || takes_back_only {
+                Ok(())
+            } else {
+                Err(Failure::Refused(format!("{shown} does not exist")))
+            }
+        })
+        .await
+    }
+
     fn arn(&self, region: &Region, name: &str, version: u64) -> LayerArn {
         LayerArn {
             region: region.clone(),
@@ -134,8 +162,8 @@ fn never_mends(error: &io::Error) -> bool {
 
 #[async_trait]
 impl Registry for DirectoryRegistry {
-    async fn regions(&self) -> Result<Vec<Region>, RegistryError> {
-        Ok(Region::commercial())
+    async fn regions(&self) -> Result<OfferedRegions, RegistryError> {
+        Ok(OfferedRegions::all(Region::commercial()))
     }
 
     async fn publish(
@@ -146,17 +174,17 @@ impl Registry for DirectoryRegistry {
         let request = request.clone();
         let (version, record) = self
             .with_layer(region, &request.name.clone(), move |layer| {
-                if let Some(message) = violation(&request) {
+                if let Some(message) = violation(&request)? {
                     return Err(Failure::Refused(message));
                 }
+                let (digest, size) = layer::digest_of(&request.zip)?;
                 let record = Record {
                     description: request.description,
                     license: request.license,
                     runtime: request.python.runtime(),
                     architecture: request.architecture,
-                    // Computed, not taken from the request: AWS too answers with what it got.
-                    digest: Digest::of(&request.zip),
-                    size: request.zip.len() as u64,
+                    digest,
+                    size,
                     allowed: BTreeSet::new(),
                     deleted: false,
                 };
@@ -207,21 +235,48 @@ impl Registry for DirectoryRegistry {
         if grantees.is_empty() {
             return Ok(());
         }
-        let (version, shown) = (arn.version, arn.to_string());
-        self.with_version(arn, move |layer| {
-            if let Some(bad) = grantees.iter().find(|grantee| !grantee.is_well_formed()) {
-                return Err(Failure::Refused(format!(
-                    "`{}` is neither an account nor an organization",
-                    bad.organization().unwrap_or(bad.principal())
-                )));
-            }
-            if layer.allow(version, grantees)? {
-                Ok(())
-            } else {
-                Err(Failure::Refused(format!("{shown} does not exist")))
-            }
-        })
-        .await
+        self.allow(arn, grantees, Extent::AtLeast).await
+    }
+
+    async fn set_visibility(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<(), RegistryError> {
+        self.allow(arn, Grantee::of(visibility), Extent::Exactly)
+            .await
+    }
+
+    async fn layers(&self, region: &Region, prefix: &str) -> Result<Vec<String>, RegistryError> {
+        let (root, place, prefix) = (self.root.clone(), region.clone(), prefix.to_owned());
+        let work = move || listing::layers(&root, &place, &prefix);
+        let listed = tokio::task::spawn_blocking(work).await;
+        let unreachable = |message: String| RegistryError::Unreachable {
+            region: region.clone(),
+            message,
+        };
+        listed
+            .map_err(|broken_off| unreachable(broken_off.to_string()))?
+            .map_err(|error| unreachable(error.to_string()))
+    }
+
+    async fn versions(
+        &self,
+        region: &Region,
+        name: &str,
+    ) -> Result<Vec<PublishedVersion>, RegistryError> {
+        let versions = self
+            .with_layer(region, name, |layer| Ok(listing::versions(layer)?))
+            .await?;
+        let shown = versions
+            .into_iter()
+            .map(|(version, description)| PublishedVersion {
+                arn: self.arn(region, name, version),
+                digest: None,
+                size: None,
+                description,
+            });
+        Ok(shown.collect())
     }
 
     async fn read(&self, arn: &LayerArn) -> Result<Option<PublishedVersion>, RegistryError> {

@@ -1,22 +1,24 @@
-//! AWS' registry: the conformance suite against moto, and against scripted answers what moto never says.
+//! AWS' registry: the conformance suite against moto and the light double, and against scripted answers what moto never says.
 
 use super::moto::Moto;
 use super::scripted::{Answer, Scripted, error, ok, page};
 use super::{conformance, request};
 use crate::model::{LayerArn, Region, Visibility};
-use crate::registry::{AwsRegistry, Registry as _, RegistryError, aws_config};
+use crate::registry::{AwsRegistry, Clock, Registry as _, RegistryError, Timing, aws_config};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use base64::Engine as _;
+use layersmith_testbed::lambda::Lambda;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:layer:layer:1";
 
-async fn config(url: &str) -> SdkConfig {
+pub(super) async fn config(url: &str) -> SdkConfig {
     let keys = Credentials::new("testing", "testing", None, None, "test");
     aws_config(Some(url), "us-east-1")
         .await
@@ -25,26 +27,41 @@ async fn config(url: &str) -> SdkConfig {
         .build()
 }
 
-async fn registry(url: &str) -> AwsRegistry {
-    AwsRegistry::new(config(url).await, Region::commercial())
-        .with_first_pause(Duration::from_millis(1))
+pub(super) async fn registry(url: &str) -> AwsRegistry {
+    let china = config(url).await.into_builder();
+    let china = china.region(aws_config::Region::new("cn-north-1")).build();
+    AwsRegistry::new(vec![config(url).await, china], timing(), clock())
 }
 
-async fn scripted(answers: impl IntoIterator<Item = Answer>) -> (Scripted, AwsRegistry) {
+/// Retries without pauses; regions are never left alone for long.
+pub(super) fn timing() -> Timing {
+    Timing {
+        call_timeout: Duration::from_secs(20),
+        first_pause: Duration::from_millis(1),
+        cool_down: Duration::ZERO,
+    }
+}
+
+pub(super) fn clock() -> Clock {
+    let start = Instant::now();
+    Arc::new(move || start.elapsed())
+}
+
+pub(super) async fn scripted(answers: impl IntoIterator<Item = Answer>) -> (Scripted, AwsRegistry) {
     let server = Scripted::start(answers).await;
     let registry = registry(&server.url).await;
     (server, registry)
 }
 
-fn home() -> Region {
+pub(super) fn home() -> Region {
     "us-east-1".parse().unwrap()
 }
 
-fn arn() -> LayerArn {
+pub(super) fn arn() -> LayerArn {
     ARN.parse().unwrap()
 }
 
-fn published() -> Answer {
+pub(super) fn published() -> Answer {
     ok(&json!({"LayerVersionArn": ARN, "Version": 1, "Description": "six 1.17.0"}))
 }
 
@@ -60,6 +77,13 @@ async fn it_conforms() {
     conformance::check(&registry(&moto.url).await).await;
 }
 
+/// What crashes and speed are measured against answers as moto does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_conforms_over_the_light_double() {
+    let lambda = Lambda::start().await;
+    conformance::check_layers(&registry(lambda.endpoint()).await).await;
+}
+
 #[tokio::test]
 async fn what_is_sent_is_what_was_asked_for() {
     let (server, registry) = scripted([published()]).await;
@@ -71,7 +95,8 @@ async fn what_is_sent_is_what_was_asked_for() {
         registry.share(&arn(), &visibility).await.unwrap();
     }
     registry.delete(&arn()).await.unwrap();
-    let sent = base64::engine::general_purpose::STANDARD.encode(&request.zip);
+    let zip = std::fs::read(&request.zip).unwrap();
+    let sent = base64::engine::general_purpose::STANDARD.encode(zip);
     let shown: Vec<String> = server
         .seen()
         .into_iter()
@@ -254,7 +279,7 @@ async fn what_aws_refuses_is_refused_once() {
     insta::assert_snapshot!(refusals.join("\n"), @r"
     us-east-1: refused: InvalidParameterValueException: the words of AWS
     us-east-1: refused: AccessDeniedException: the words of AWS
-    us-east-1: refused: UnrecognizedClientException: the words of AWS (either the keys are wrong or the account has not enabled the region)
+    us-east-1: refused: UnrecognizedClientException: the words of AWS (the keys are wrong)
     us-east-1: refused: RequestEntityTooLargeException: the words of AWS
     us-east-1: refused: status 413
     ");
@@ -277,7 +302,7 @@ async fn without_credentials_nothing_is_sent() {
     let config = config
         .credentials_provider(SharedCredentialsProvider::new(Nobody))
         .build();
-    let registry = AwsRegistry::new(config, vec![home()]);
+    let registry = AwsRegistry::new(vec![config], timing(), clock());
     let refused = registry
         .publish(&home(), &request("layer", "a"))
         .await

@@ -1,18 +1,26 @@
 //! What every registry does. Each part publishes under names of its own, so that all may share one registry.
 
 use super::request;
-use crate::model::{Digest, LayerArn, Region, Visibility};
+use crate::model::{Digest, LayerArn, OfferedRegions, Region, Visibility};
 use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError};
 use std::collections::BTreeSet;
 
 /// Everything, over a registry with nothing in it.
 pub(super) async fn check(registry: &dyn Registry) {
+    check_layers(registry).await;
+    super::parameters::check(registry).await;
+}
+
+/// All that is about layers.
+pub(super) async fn check_layers(registry: &dyn Registry) {
     regions_are_offered(registry).await;
     versions_count_from_one(registry).await;
     what_was_published_is_read_back(registry).await;
     the_newest_with_a_digest_is_found(registry).await;
     numbers_are_never_used_again(registry).await;
     versions_are_shared_with_those_who_are_named(registry).await;
+    permissions_are_taken_back(registry).await;
+    what_a_region_has_is_listed(registry).await;
     publishes_at_once_get_numbers_of_their_own(registry).await;
 }
 
@@ -27,7 +35,12 @@ async fn publish(registry: &dyn Registry, place: &str, request: &PublishRequest)
 
 async fn regions_are_offered(registry: &dyn Registry) {
     let regions = registry.regions().await.unwrap();
-    assert!(regions.is_sorted() && regions.contains(&region("us-east-1")));
+    let OfferedRegions {
+        enabled,
+        not_enabled,
+    } = regions;
+    assert!(enabled.is_sorted() && enabled.contains(&region("us-east-1")));
+    assert!(not_enabled.is_sorted() && not_enabled.iter().all(|it| !enabled.contains(it)));
 }
 
 async fn versions_count_from_one(registry: &dyn Registry) {
@@ -63,7 +76,7 @@ async fn what_was_published_is_read_back(registry: &dyn Registry) {
             .parse()
             .unwrap(),
         digest: Some(request.digest),
-        size: Some(request.zip.len() as u64),
+        size: Some(request.size),
         description: request.description,
     };
     assert_eq!(published, expected);
@@ -179,6 +192,67 @@ async fn versions_are_shared_with_those_who_are_named(registry: &dyn Registry) {
         matches!(refused, Err(RegistryError::Refused { .. })),
         "{refused:?}"
     );
+}
+
+async fn permissions_are_taken_back(registry: &dyn Registry) {
+    let accounts =
+        |ids: &[&str]| Visibility::Accounts(ids.iter().map(|id| (*id).to_owned()).collect());
+    let arn = publish(registry, "us-east-1", &request("unshare", "a")).await;
+    for wanted in [
+        Visibility::Public,
+        accounts(&["111111111111", "222222222222"]),
+        accounts(&["222222222222", "333333333333"]),
+        Visibility::Private,
+        Visibility::Public,
+        Visibility::Private,
+    ] {
+        for _ in 0..2 {
+            registry.set_visibility(&arn, &wanted).await.unwrap();
+            assert!(registry.is_shared(&arn, &wanted).await.unwrap());
+        }
+    }
+    let absent = LayerArn { version: 99, ..arn };
+    let taken_back = registry.set_visibility(&absent, &Visibility::Private).await;
+    assert!(taken_back.is_ok(), "{taken_back:?}");
+    let refused = registry.set_visibility(&absent, &Visibility::Public).await;
+    assert!(
+        matches!(refused, Err(RegistryError::Refused { .. })),
+        "{refused:?}"
+    );
+}
+
+async fn what_a_region_has_is_listed(registry: &dyn Registry) {
+    let place = region("us-east-1");
+    let layers = async |prefix| registry.layers(&place, prefix).await.unwrap();
+    assert_eq!(layers("list-").await, [""; 0]);
+    for (place, name, content) in [
+        ("us-east-1", "list-b", "a"),
+        ("us-east-1", "list-a", "a"),
+        ("us-east-1", "list-a", "b"),
+        ("us-east-1", "list-a", "c"),
+        ("eu-west-1", "list-c", "a"),
+    ] {
+        publish(registry, place, &request(name, content)).await;
+    }
+    assert_eq!(layers("list-").await, ["list-a", "list-b"]);
+    assert_eq!(layers("list-a").await, ["list-a"]);
+    let versions = async |name| registry.versions(&place, name).await.unwrap();
+    let listed = versions("list-a").await;
+    let numbers: Vec<u64> = listed.iter().map(|version| version.arn.version).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(listed[0].description, request("list-a", "a").description);
+    assert_eq!((listed[0].digest, listed[0].size), (None, None));
+    registry.delete(&listed[1].arn).await.unwrap();
+    let left: Vec<u64> = versions("list-a")
+        .await
+        .iter()
+        .map(|version| version.arn.version)
+        .collect();
+    assert_eq!(left, [1, 3]);
+    assert_eq!(versions("list-nothing").await, []);
+    let only = &versions("list-b").await[0];
+    registry.delete(&only.arn).await.unwrap();
+    assert_eq!(layers("list-").await, ["list-a"], "what has no version");
 }
 
 async fn publishes_at_once_get_numbers_of_their_own(registry: &dyn Registry) {

@@ -3,7 +3,6 @@
 use super::{conformance, request};
 use crate::model::{Digest, LayerArn, Region, UNZIPPED_LIMIT, Visibility, ZIPPED_LIMIT};
 use crate::registry::{DirectoryRegistry, PublishRequest, Registry as _, RegistryError};
-use bytes::Bytes;
 use std::path::{Path, PathBuf};
 
 const ACCOUNT: &str = DirectoryRegistry::DEFAULT_ACCOUNT;
@@ -148,7 +147,7 @@ async fn what_aws_refuses_is_refused_and_leaves_nothing() {
         change(&mut request);
         request
     };
-    let large = Bytes::from(vec![0; usize::try_from(ZIPPED_LIMIT).unwrap() + 1]);
+    let large = super::file(&vec![0; usize::try_from(ZIPPED_LIMIT).unwrap() + 1]);
     let mut refusals = Vec::new();
     for request in [
         bad(&|r| r.name = "not.a.layer".to_owned()),
@@ -156,8 +155,8 @@ async fn what_aws_refuses_is_refused_and_leaves_nothing() {
         bad(&|r| r.description = "é".repeat(257)),
         bad(&|r| r.license = Some("x".repeat(513))),
         bad(&|r| r.license = Some("MIT\nBSD".to_owned())),
-        bad(&|r| r.zip = Bytes::from_static(b"not a zip")),
-        bad(&|r| r.zip = Bytes::new()),
+        bad(&|r| r.zip = super::file(b"not a zip")),
+        bad(&|r| r.zip = super::file(b"")),
         bad(&|r| r.zip = large.clone()),
         bad(&|r| r.zip = claiming_to_unpack_to(UNZIPPED_LIMIT + 1)),
     ] {
@@ -189,12 +188,12 @@ async fn what_aws_refuses_is_refused_and_leaves_nothing() {
 }
 
 /// A zip whose central directory says that its one file has this size.
-fn claiming_to_unpack_to(size: u64) -> Bytes {
-    let mut zip = super::zip("a").to_vec();
+fn claiming_to_unpack_to(size: u64) -> PathBuf {
+    let mut zip = super::zip("a");
     let entry = zip.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
     let size = u32::try_from(size).unwrap().to_le_bytes();
     zip[entry + 24..entry + 28].copy_from_slice(&size);
-    Bytes::from(zip)
+    super::file(&zip)
 }
 
 #[tokio::test]
@@ -288,7 +287,7 @@ async fn the_layout_is_the_documented_one() {
     let record = record
         .replace(&request.digest.to_string(), "DIGEST")
         .replace(&request.digest.short(), "SHORT")
-        .replace(&request.zip.len().to_string(), "SIZE");
+        .replace(&request.size.to_string(), "SIZE");
     insta::assert_snapshot!(record, @r#"
     {
       "description": "six 1.17.0 | sha256:SHORT",

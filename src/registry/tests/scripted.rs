@@ -35,6 +35,15 @@ pub(super) fn error(status: u16, code: &'static str) -> Answer {
     }
 }
 
+/// An answer that is not JSON.
+pub(super) fn text(body: &str) -> Answer {
+    Answer {
+        status: 200,
+        code: None,
+        body: body.to_owned(),
+    }
+}
+
 /// An error of something between here and AWS, which knows nothing of its codes.
 pub(super) fn page(status: u16) -> Answer {
     Answer {

@@ -194,7 +194,7 @@ plan_pull_requests_from: collaborators
 #[test]
 fn parts_of_the_policy_that_are_absent_keep_their_defaults() {
     let policy = good_policy("tables: {path: x}\nlimits: {build_seconds: 5}\nregions: all\n");
-    assert_eq!(policy.tables.formats.len(), 3);
+    assert_eq!(policy.tables.formats.len(), 4);
     assert_eq!(policy.limits.packages_per_layer, 30);
     assert_eq!(policy.regions, None);
 }

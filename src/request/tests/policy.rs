@@ -37,7 +37,7 @@ visibility: [public]
     .github/layersmith.yaml:3:10: error: `regions` must be `all` or a list, found a number: write for example `regions: [us-east-1, eu-west-1]`
     .github/layersmith.yaml:4:20: error: `expire_after_days` must be a whole number, found text: write for example `expire_after_days: 365`
     .github/layersmith.yaml:5:16: error: `cooldown_days` cannot be `1.5`: use a whole number from 0 to 365
-    .github/layersmith.yaml:6:9: error: `tables` must be a mapping with `path` or `formats`, found text: write for example `tables: {path: layers/arns, formats: [md, csv, json]}`
+    .github/layersmith.yaml:6:9: error: `tables` must be a mapping with `path` or `formats`, found text: write for example `tables: {path: layers/arns, formats: [md, csv, json, feed]}`
     .github/layersmith.yaml:7:9: error: `limits` must be a mapping with `packages_per_layer`, `layers_per_pull_request` or `build_seconds`, found a list: write for example `limits: {packages_per_layer: 30}`
     .github/layersmith.yaml:8:10: error: `upgrade` must be text, found the truth value `true`: write it in quotes: `"true"`
     .github/layersmith.yaml:9:13: error: `visibility` must be `public`, `private`, `{organization: …}` or `{accounts: […]}`, found a list: write for example `visibility: public`
@@ -112,13 +112,13 @@ fn where_tables_cannot_go() {
 
 #[test]
 fn formats_and_parts_of_tables() {
-    insta::assert_snapshot!(policy("tables: {formats: [markdown, html, csv, csv], pth: x}\n"), @r"
+    insta::assert_snapshot!(policy("tables: {formats: [markdown, html, csv, csv], pth: x}\n"), @"
     .github/layersmith.yaml:1:20: error: `markdown` is not a table format: did you mean `md`?
-    .github/layersmith.yaml:1:30: error: `html` is not a table format: use `md`, `csv` or `json`
+    .github/layersmith.yaml:1:30: error: `html` is not a table format: use `md`, `csv`, `json` or `feed`
     .github/layersmith.yaml:1:41: warning: `formats` lists `csv` twice: remove one of them
     .github/layersmith.yaml:1:47: error: unknown key `pth`: did you mean `path`?
     ");
-    insta::assert_snapshot!(policy("tables: {formats: []}\n"), @".github/layersmith.yaml:1:19: error: `formats` is an empty list: write for example `formats: [md, csv, json]`");
+    insta::assert_snapshot!(policy("tables: {formats: []}\n"), @".github/layersmith.yaml:1:19: error: `formats` is an empty list: write for example `formats: [md, csv, json, feed]`");
 }
 
 #[test]
@@ -136,5 +136,98 @@ fn no_region_left() {
 
 #[test]
 fn no_place_for_secrets() {
-    insta::assert_snapshot!(policy("index_password: x\n"), @".github/layersmith.yaml:1:1: error: unknown key `index_password`: use `prefix`, `python`, `architectures`, `regions`, `exclude_regions`, `visibility`, `expire_after_days`, `cooldown_days`, `index_url`, `upgrade`, `tables`, `limits` or `plan_pull_requests_from`");
+    insta::assert_snapshot!(policy("index_password: x\n"), @".github/layersmith.yaml:1:1: error: unknown key `index_password`: use `prefix`, `python`, `architectures`, `regions`, `exclude_regions`, `visibility`, `expire_after_days`, `cooldown_days`, `index_url`, `upgrade`, `align_versions`, `tables`, `staging`, `limits`, `notify`, `parameters` or `plan_pull_requests_from`");
+}
+
+#[test]
+fn a_staging_bucket_is_a_pattern_with_a_region_in_it() {
+    let read = |text: &str| {
+        let (policy, problems) = parse_policy(".github/layersmith.yaml", text.as_bytes());
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let staging = policy.and_then(|policy| policy.staging);
+        (
+            staging.map(|bucket| bucket.to_string()),
+            problems.join("\n"),
+        )
+    };
+    for good in [
+        "staging: layersmith-{account}-{region}\n",
+        "staging: \"{region}-layers\"\n",
+        "regions: [us-east-1]\nstaging: layers\n",
+    ] {
+        let (staging, problems) = read(good);
+        assert!(staging.is_some() && problems.is_empty(), "{problems}");
+    }
+    for (bad, says) in [
+        (
+            "staging: \"layers-{partition}\"\n",
+            ".github/layersmith.yaml:1:10: error: `staging` cannot be `layers-{partition}`: `{partition}` is not a placeholder",
+        ),
+        ("staging: Layers-{region}\n", "lowercase letters"),
+        ("staging: layers\n", "one bucket for several regions"),
+        (
+            "regions: [us-east-1, eu-west-1]\nstaging: layers\n",
+            ".github/layersmith.yaml:2:10: error: `staging` names one bucket",
+        ),
+    ] {
+        let (staging, problems) = read(bad);
+        assert!(staging.is_none() && problems.contains(says), "{problems}");
+    }
+}
+
+#[test]
+fn who_is_notified() {
+    assert_eq!(
+        policy(
+            "notify:\n  - sns: arn:aws:sns:eu-west-1:123456789012:layers\n  - webhook: https://hooks.example.com/x\n"
+        ),
+        ""
+    );
+    assert_eq!(policy("notify: []\n"), "");
+    insta::assert_snapshot!(policy(r#"notify:
+  - arn:aws:sns:eu-west-1:123456789012:layers
+  - https://hooks.example.com/x
+  - 3
+  - snss: arn:aws:sns:eu-west-1:123456789012:layers
+  - {sns: x, webhook: y}
+  - sns: arn:aws:sqs:eu-west-1:123456789012:layers
+  - webhook: http://hooks.example.com/x
+  - webhook: https://me:secret@hooks.example.com/x
+  - webhook: 1
+  - webhook: https://hooks.example.com/x
+  - webhook: https://hooks.example.com/x
+"#), @r#"
+        .github/layersmith.yaml:2:5: error: `notify` lists a text: write `- sns: arn:aws:sns:eu-west-1:123456789012:layers`
+        .github/layersmith.yaml:3:5: error: `notify` lists a text: write for example `- webhook: https://hooks.example.com/layers`
+        .github/layersmith.yaml:4:5: error: `notify` must list mappings, found a number: write for example `- sns: arn:aws:sns:eu-west-1:123456789012:layers`
+        .github/layersmith.yaml:5:5: error: an item of `notify` must name either `sns` or `webhook`: write for example `- sns: arn:aws:sns:eu-west-1:123456789012:layers`
+        .github/layersmith.yaml:5:5: error: unknown key `snss`: did you mean `sns`?
+        .github/layersmith.yaml:6:5: error: an item of `notify` must name either `sns` or `webhook`: write for example `- sns: arn:aws:sns:eu-west-1:123456789012:layers`
+        .github/layersmith.yaml:7:10: error: `arn:aws:sqs:eu-west-1:123456789012:layers` is not the ARN of an SNS topic: write for example `sns: arn:aws:sns:eu-west-1:123456789012:layers`
+        .github/layersmith.yaml:8:14: error: the webhook must begin with `https://`: write for example `webhook: https://hooks.example.com/layers`; secrets do not belong in this file, the signing key is a setting
+        .github/layersmith.yaml:9:14: error: the webhook contains credentials: write for example `webhook: https://hooks.example.com/layers`; secrets do not belong in this file, the signing key is a setting
+        .github/layersmith.yaml:10:14: error: `webhook` must be text, found a number: write it in quotes: `"1"`
+        .github/layersmith.yaml:12:5: warning: this destination is listed twice: remove one of them
+        "#);
+    insta::assert_snapshot!(policy("notify: https://hooks.example.com\n"), @r#".github/layersmith.yaml:1:9: error: `notify` must be a list, found text: write for example `notify: [{sns: "arn:aws:sns:eu-west-1:123456789012:layers"}]`"#);
+}
+
+#[test]
+fn public_names_in_parameter_store() {
+    for good in ["true", "false", "{path: /layers/prod}", "{path: /layers/}"] {
+        assert_eq!(policy(&format!("parameters: {good}\n")), "");
+    }
+    insta::assert_snapshot!(policy("parameters: /layersmith\n"), @".github/layersmith.yaml:1:13: error: `parameters` must be `true`, `false` or `{path: …}`, found text: write for example `parameters: true`");
+    insta::assert_snapshot!(policy("parameters: {}\n"), @".github/layersmith.yaml:1:13: error: `parameters` does not say where: write for example `{path: /layersmith}`, or `true` for just that");
+    insta::assert_snapshot!(policy("parameters: {paht: /x}\n"), @"
+    .github/layersmith.yaml:1:13: error: `parameters` does not say where: write for example `{path: /layersmith}`, or `true` for just that
+    .github/layersmith.yaml:1:14: error: unknown key `paht`: did you mean `path`?
+    ");
+    insta::assert_snapshot!(policy("parameters: {path: layers}\n"), @".github/layersmith.yaml:1:20: error: `layers` cannot begin the names of parameters: write up to 12 levels of letters, digits, `.`, `_` and `-`, such as `path: /layersmith`");
+    insta::assert_snapshot!(policy("parameters: {path: /aws/x}\n"), @".github/layersmith.yaml:1:20: error: `/aws/x` cannot begin the names of parameters: AWS keeps names that begin with `aws` or `ssm` for itself");
+    insta::assert_snapshot!(policy("parameter: true\n"), @".github/layersmith.yaml:1:1: error: unknown key `parameter`: did you mean `parameters`?");
+    insta::assert_snapshot!(policy("tables: {formats: [atom, fed]}\n"), @"
+    .github/layersmith.yaml:1:20: error: `atom` is not a table format: did you mean `feed`?
+    .github/layersmith.yaml:1:26: error: `fed` is not a table format: did you mean `feed`?
+    ");
 }

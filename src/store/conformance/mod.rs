@@ -1,7 +1,14 @@
 //! What every store does, as tests over `&dyn Store`; each one wants a store with nothing in it.
 
+mod lifetimes;
+mod notifications;
 mod publications;
 
+pub(crate) use lifetimes::{
+    adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
+    what_expires_and_what_is_deleted, who_may_use_what,
+};
+pub(crate) use notifications::{messages_wait_for_their_time, news_are_written_with_the_change};
 pub(crate) use publications::{
     a_publication, adopting_a_deprecated_version, order_of_layer_versions, racing_intents,
     retiring, rolling_back, turns_are_taken_one_after_the_other, wrong_calls_change_nothing,
@@ -22,7 +29,9 @@ macro_rules! conformance_tests {
             deliveries_and_events, events_wait_oldest_first, runs_end_once, journals_keep_the_first_order,
             conversations, builds_by_fingerprint, builds_that_count, a_publication, rolling_back,
             adopting_a_deprecated_version, retiring, order_of_layer_versions, wrong_calls_change_nothing,
-            racing_intents, turns_are_taken_one_after_the_other);
+            racing_intents, turns_are_taken_one_after_the_other, what_expires_and_what_is_deleted,
+            who_may_use_what, adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
+            news_are_written_with_the_change, messages_wait_for_their_time);
     };
     ($fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,7 +1,7 @@
 //! What every store does with layer versions.
 
 use super::{arn, at, key, run};
-use crate::model::{Digest, LayerArn, LayerState, Region, RunState, SlotKey};
+use crate::model::{Digest, LayerArn, LayerState, Region, RunState, SlotKey, Visibility};
 use crate::store::Store;
 use std::time::Duration;
 
@@ -13,13 +13,19 @@ pub(super) async fn publish(store: &dyn Store, key: &SlotKey, version: u64, seco
 
 async fn go_live(store: &dyn Store, key: &SlotKey, version: u64, seconds: i64) {
     store
-        .mark_live(key, &arn(key, version), at(seconds), at(seconds + 1000))
+        .mark_live(
+            key,
+            &arn(key, version),
+            &Visibility::Public,
+            at(seconds),
+            at(seconds + 1000),
+        )
         .await
         .unwrap();
 }
 
 /// Each version as `state number expiry`, the number being the ARN's.
-async fn shown(store: &dyn Store) -> Vec<String> {
+pub(super) async fn shown(store: &dyn Store) -> Vec<String> {
     let versions = store.layer_versions().await.unwrap();
     let mut lines: Vec<String> = versions
         .iter()
@@ -174,7 +180,11 @@ pub(crate) async fn order_of_layer_versions(store: &dyn Store) {
 
 pub(crate) async fn wrong_calls_change_nothing(store: &dyn Store) {
     let (key, elsewhere) = (key("zip", "us-east-1"), key("zip", "eu-west-1"));
-    let live = async |arn: &LayerArn| store.mark_live(&key, arn, at(2), at(3)).await;
+    let live = async |arn: &LayerArn| {
+        store
+            .mark_live(&key, arn, &Visibility::Public, at(2), at(3))
+            .await
+    };
     assert!(live(&arn(&key, 1)).await.is_err(), "without an intent");
     store.begin_publish(&key, "1.0", at(1)).await.unwrap();
     assert!(

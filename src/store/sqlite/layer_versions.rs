@@ -1,14 +1,20 @@
 //! Layer versions, from the intent to publish one until it is retired.
 
 use super::columns::{from_word, get, optional_text, optional_time, text, time};
-use crate::model::{LayerArn, LayerName, LayerVersion, Region, SlotKey, Target, Timestamp};
+use crate::model::{
+    LayerArn, LayerName, LayerVersion, Region, SlotKey, Target, Timestamp, Visibility,
+};
 use crate::store::Result;
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 /// Picks a key's rows; goes with [`parameters`].
-const KEY: &str =
+pub(super) const KEY: &str =
     "layer = ?1 AND target = ?2 AND region = ?3 AND digest = ?4 AND published_name = ?5";
+
+/// Picks the row that speaks for an ARN, `?1`. The condition on the state is the index' own: without it, SQLite reads
+/// every row.
+pub(super) const VERSION: &str = "arn = ?1 AND state <> 'deleted'";
 
 pub(super) fn list(tx: &Transaction<'_>, layer: Option<&LayerName>) -> Result<Vec<LayerVersion>> {
     let mut versions = tx
@@ -56,6 +62,7 @@ pub(super) fn mark_live(
     tx: &Transaction<'_>,
     key: &SlotKey,
     arn: &LayerArn,
+    visibility: &Visibility,
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<()> {
@@ -78,7 +85,7 @@ pub(super) fn mark_live(
     // An intent may have adopted a version that was deprecated before. One row speaks for a version: were the
     // deprecated one kept, its expiry would delete what is live now.
     tx.execute(
-        "DELETE FROM layer_versions WHERE arn = ?1 AND state = 'deprecated'",
+        &format!("DELETE FROM layer_versions WHERE {VERSION} AND state = 'deprecated'"),
         [arn.to_string()],
     )?;
     let [layer, target, region, ..] = parameters(key);
@@ -88,8 +95,13 @@ pub(super) fn mark_live(
         params![layer, target, region, expires_at.unix()],
     )?;
     tx.execute(
-        "UPDATE layer_versions SET state = 'live', arn = ?2, live_at = ?3 WHERE sequence = ?1",
-        params![intent, arn.to_string(), now.unix()],
+        "UPDATE layer_versions SET state = 'live', arn = ?2, live_at = ?3, visibility = ?4 WHERE sequence = ?1",
+        params![
+            intent,
+            arn.to_string(),
+            now.unix(),
+            serde_json::to_string(visibility)?
+        ],
     )?;
     Ok(())
 }
@@ -135,7 +147,7 @@ pub(super) fn retire(
     Ok(retired)
 }
 
-fn parameters(key: &SlotKey) -> [String; 5] {
+pub(super) fn parameters(key: &SlotKey) -> [String; 5] {
     [
         key.layer.to_string(),
         key.target.to_string(),
@@ -145,7 +157,8 @@ fn parameters(key: &SlotKey) -> [String; 5] {
     ]
 }
 
-fn version(row: &Row<'_>) -> Result<LayerVersion> {
+/// A row of the table as the value it stands for.
+pub(super) fn version(row: &Row<'_>) -> Result<LayerVersion> {
     Ok(LayerVersion {
         key: SlotKey {
             layer: text(row, "layer")?,

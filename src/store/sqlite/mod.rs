@@ -10,7 +10,9 @@ mod columns;
 mod connection;
 mod deliveries;
 mod layer_versions;
+mod lifetimes;
 mod migrations;
+mod notifications;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,9 @@ mod turn;
 
 use super::{Recorded, Result, Store, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, Region,
-    Run, RunState, SlotKey, StepRecord, Target, Timestamp,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
+    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
+    Visibility,
 };
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -138,6 +141,14 @@ impl Store for SqliteStore {
         self.read(move |tx| runs::of(tx, pull_request)).await
     }
 
+    async fn runs_of_kind(&self, kind: RunKind, limit: usize) -> Result<Vec<Run>> {
+        self.read(move |tx| runs::of_kind(tx, kind, limit)).await
+    }
+
+    async fn first_run_at(&self) -> Result<Option<Timestamp>> {
+        self.read(lifetimes::first_run_at).await
+    }
+
     async fn end_run(&self, id: &str, state: RunState, detail: Option<&str>) -> Result<bool> {
         let (id, detail) = (id.to_owned(), detail.map(str::to_owned));
         self.write(move |tx| runs::end(tx, &id, state, detail.as_deref()))
@@ -220,12 +231,78 @@ impl Store for SqliteStore {
         &self,
         key: &SlotKey,
         arn: &LayerArn,
+        visibility: &Visibility,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<()> {
-        let (key, arn) = (key.clone(), arn.clone());
-        self.write(move |tx| layer_versions::mark_live(tx, &key, &arn, now, expires_at))
+        let (key, arn, visibility) = (key.clone(), arn.clone(), visibility.clone());
+        self.write(move |tx| {
+            layer_versions::mark_live(tx, &key, &arn, &visibility, now, expires_at)
+        })
+        .await
+    }
+
+    async fn intents(&self) -> Result<Vec<LayerVersion>> {
+        self.read(lifetimes::intents).await
+    }
+
+    async fn drop_intent(&self, key: &SlotKey) -> Result<bool> {
+        let key = key.clone();
+        self.write(move |tx| lifetimes::drop_intent(tx, &key)).await
+    }
+
+    async fn expired(&self, now: Timestamp) -> Result<Vec<LayerVersion>> {
+        self.read(move |tx| lifetimes::expired(tx, now)).await
+    }
+
+    async fn mark_deleted(&self, arns: &[LayerArn]) -> Result<usize> {
+        let arns = arns.to_vec();
+        self.write(move |tx| lifetimes::mark_deleted(tx, &arns))
             .await
+    }
+
+    async fn that_may_be_kept(&self, layers: &[LayerName]) -> Result<Vec<LayerVersion>> {
+        let layers = layers.to_vec();
+        self.read(move |tx| lifetimes::that_may_be_kept(tx, &layers))
+            .await
+    }
+
+    async fn set_expiries(&self, expiries: &[(LayerArn, Option<Timestamp>)]) -> Result<()> {
+        let expiries = expiries.to_vec();
+        self.write(move |tx| lifetimes::set_expiries(tx, &expiries))
+            .await
+    }
+
+    async fn shared_otherwise(
+        &self,
+        visibility: &Visibility,
+    ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
+        let visibility = visibility.clone();
+        self.read(move |tx| lifetimes::shared_otherwise(tx, &visibility))
+            .await
+    }
+
+    async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()> {
+        let (arn, visibility) = (arn.clone(), visibility.clone());
+        self.write(move |tx| lifetimes::record_visibility(tx, &arn, &visibility))
+            .await
+    }
+
+    async fn adopt(
+        &self,
+        key: &SlotKey,
+        version: &str,
+        arn: &LayerArn,
+        visibility: &Visibility,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool> {
+        let (key, version, arn) = (key.clone(), version.to_owned(), arn.clone());
+        let visibility = visibility.clone();
+        self.write(move |tx| {
+            lifetimes::adopt(tx, &key, &version, &arn, &visibility, now, expires_at)
+        })
+        .await
     }
 
     async fn retire(
@@ -240,5 +317,36 @@ impl Store for SqliteStore {
             layer_versions::retire(tx, &layer, target, regions.as_deref(), expires_at)
         })
         .await
+    }
+
+    async fn news(&self) -> Result<Vec<News>> {
+        self.read(notifications::news).await
+    }
+
+    async fn put_notifications(&self, notifications: &[Notification], told: &[u64]) -> Result<()> {
+        let (notifications, told) = (notifications.to_vec(), told.to_vec());
+        self.write(move |tx| notifications::put(tx, &notifications, &told))
+            .await
+    }
+
+    async fn due_notifications(&self, now: Timestamp, limit: usize) -> Result<Vec<Notification>> {
+        self.read(move |tx| notifications::due(tx, now, limit))
+            .await
+    }
+
+    async fn begin_attempt(
+        &self,
+        notification: &Notification,
+        next_attempt_at: Timestamp,
+    ) -> Result<bool> {
+        let notification = notification.clone();
+        self.write(move |tx| notifications::begin_attempt(tx, &notification, next_attempt_at))
+            .await
+    }
+
+    async fn end_notification(&self, notification: &Notification) -> Result<()> {
+        let notification = notification.clone();
+        self.write(move |tx| notifications::end(tx, &notification))
+            .await
     }
 }

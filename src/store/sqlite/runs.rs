@@ -1,7 +1,7 @@
 //! Runs and the journal of their steps.
 
 use super::columns::{self, from_word, json, number, optional_number, time, word};
-use crate::model::{Run, RunState, StepRecord};
+use crate::model::{Run, RunKind, RunState, StepRecord};
 use crate::store::Result;
 use anyhow::{Context as _, ensure};
 use rusqlite::{Params, Transaction, params};
@@ -41,6 +41,14 @@ pub(super) fn of(tx: &Transaction<'_>, pull_request: u64) -> Result<Vec<Run>> {
         tx,
         "WHERE pull_request = ?1 ORDER BY created_at, sequence",
         [number(pull_request)?],
+    )
+}
+
+pub(super) fn of_kind(tx: &Transaction<'_>, kind: RunKind, limit: usize) -> Result<Vec<Run>> {
+    select(
+        tx,
+        "WHERE kind = ?1 ORDER BY created_at DESC, sequence DESC LIMIT ?2",
+        params![word(kind)?, i64::try_from(limit)?],
     )
 }
 

@@ -92,7 +92,10 @@ fn two_processes_leave_one_version_live() {
                 let version = 100 * racer as u64 + number + 1;
                 store.begin_publish(&key, "1.0", at(1)).await.unwrap();
                 let arn = arn(&key, version);
-                store.mark_live(&key, &arn, at(2), at(3)).await.unwrap();
+                store
+                    .mark_live(&key, &arn, &crate::model::Visibility::Public, at(2), at(3))
+                    .await
+                    .unwrap();
             }
         });
     });

@@ -9,6 +9,14 @@ fn which_files_there_are() {
     let files: Vec<String> = Catalog::new().render().into_keys().collect();
     insta::assert_snapshot!(files.join("\n"), @"
     layers/arns/README.md
+    layers/arns/feeds/all.atom
+    layers/arns/feeds/all.json
+    layers/arns/feeds/layers/boto3.atom
+    layers/arns/feeds/layers/boto3.json
+    layers/arns/feeds/layers/pandas.atom
+    layers/arns/feeds/layers/pandas.json
+    layers/arns/feeds/layers/retired.atom
+    layers/arns/feeds/layers/retired.json
     layers/arns/layers/boto3.md
     layers/arns/layers/pandas.md
     layers/arns/layers/retired.md
@@ -47,6 +55,10 @@ fn the_overview() {
     | [boto3](layers/boto3.md) | 1.41.2 |  |
     | [pandas](layers/pandas.md) | 2.3.3 | Data frames |
     | [retired](layers/retired.md) | 1.0 | No longer built; what is left expires. |
+
+    ## News
+
+    What is published, retired or about to expire, as a feed: [Atom](feeds/all.atom), [JSON Feed](feeds/all.json). Every layer has one of its own too, linked from its page.
 
     ## How to use an ARN
 
@@ -179,11 +191,11 @@ fn hostile_text_stays_text() {
         .lines()
         .filter(|line| line.contains("vil") && !line.contains("arn:"))
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r"
     # evil
-    Made of `` evil>=1; python_version<'3' | ` ``, as [asked for](../../../layers/evil.yaml). [All layers](../README.md)
+    Made of `` evil>=1; python_version<'3' | ` ``, as [asked for](../../../layers/evil.yaml). [All layers](../README.md) · New versions as a feed: [Atom](../feeds/layers/evil.atom), [JSON Feed](../feeds/layers/evil.json)
     | e\|vil\` | 1 2 | x \| y \# Owned &lt;script&gt;alert(1)&lt;/script&gt; \[click\](https&#58;//e.example) \` |
-    "#);
+    ");
     assert!(files["layers/arns/p3.13/us-east-1.csv"].contains("evil,\"1|0<b>\n\",latest"));
     let json: serde_json::Value =
         serde_json::from_str(&files["layers/arns/p3.13/us-east-1.json"]).unwrap();

@@ -1,14 +1,17 @@
 //! The files and answers as people read them, from one small catalog.
 
+mod announcements;
 mod api;
+mod expiry;
+mod feeds;
 mod files;
 mod pages;
 
 use super::{TablesInput, render};
 use crate::model::{
     Artifact, BuildRecord, BuildReport, Bytecode, Digest, LayerArn, LayerName, LayerRequest,
-    LayerState, LayerVersion, Location, Lock, Pin, Policy, Region, Requirement, SlotKey, Target,
-    Timestamp,
+    LayerState, LayerVersion, Location, Lock, Pin, Policy, Region, Requirement, SlotKey,
+    TableFormat, Target, Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -113,6 +116,8 @@ struct Catalog {
     layers: BTreeMap<LayerName, LayerRequest>,
     versions: Vec<LayerVersion>,
     builds: Vec<BuildRecord>,
+    repository_page: Option<&'static str>,
+    today: Timestamp,
 }
 
 impl Catalog {
@@ -167,6 +172,8 @@ impl Catalog {
                 .into(),
             versions,
             builds,
+            repository_page: None,
+            today: at("2026-11-22"),
         }
     }
 
@@ -176,6 +183,8 @@ impl Catalog {
             layers: &self.layers,
             versions: &self.versions,
             builds: &self.builds,
+            repository_page: self.repository_page,
+            today: self.today,
         });
         let text = |bytes| String::from_utf8(bytes).unwrap();
         files

@@ -9,7 +9,7 @@ fn the_page_of_a_layer() {
 
     Data frames
 
-    Made of `pandas`, `numpy>=2`, as [asked for](../../../layers/pandas.yaml). [All layers](../README.md)
+    Made of `pandas`, `numpy>=2`, as [asked for](../../../layers/pandas.yaml). [All layers](../README.md) · New versions as a feed: [Atom](../feeds/layers/pandas.atom), [JSON Feed](../feeds/layers/pandas.json)
 
     ## What is inside
 
@@ -27,6 +27,8 @@ fn the_page_of_a_layer() {
 
     <details>
     <summary>Python 3.13 on x86_64</summary>
+
+    The number at the end of the ARN differs between regions.
 
     | Region | Version | Arn |
     | --- | --- | --- |
@@ -134,7 +136,7 @@ fn the_page_of_a_retired_layer() {
     insta::assert_snapshot!(Catalog::new().render()["layers/arns/layers/retired.md"], @"
     # retired
 
-    Nobody asks for this layer any more: it gets no new versions, and those below expire.
+    Nobody asks for this layer any more: it gets no new versions, and those below expire. [All layers](../README.md) · New versions as a feed: [Atom](../feeds/layers/retired.atom), [JSON Feed](../feeds/layers/retired.json)
 
     ## History
 

@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `speed` | times, memory, imports and the plan of a catalog, against Klayers' recipe, `uv` and the limit of the machine |
+//! | `endpoint`, `upload` | processes of their own for a part of `speed`: what answers as AWS Lambda does, and plain uploads to it |
 //! | `agree` | for many packages and every target: the files of a layer are those that `uv pip install --target` puts in place |
 //!
 //! Everything is measured through the front door: the real command in a fresh process. Nothing of `layersmith` is linked
@@ -10,6 +11,7 @@
 
 mod agree;
 mod archive;
+mod endpoint;
 mod layers;
 mod limit;
 mod machine;
@@ -46,6 +48,10 @@ enum Command {
     Speed(speed::Options),
     /// Compares
     Agree(agree::Options),
+    /// Answers as AWS Lambda does, until it is ended
+    Endpoint(endpoint::Endpoint),
+    /// Uploads a zip many times at once
+    Upload(endpoint::Upload),
 }
 
 #[tokio::main]
@@ -63,6 +69,11 @@ async fn main() -> ExitCode {
 
 /// Whether everything is as it should be. A signal drops the work, and with it temporary folders and child processes.
 async fn run(cli: Cli) -> anyhow::Result<bool> {
+    match &cli.command {
+        Command::Endpoint(options) => return endpoint::serve(options).await,
+        Command::Upload(options) => return endpoint::upload(options).await,
+        Command::Speed(_) | Command::Agree(_) => {}
+    }
     let out = std::path::absolute(&cli.out)?;
     std::fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
     let programs = programs::Programs::find(&std::path::absolute(&cli.layersmith)?).await?;
@@ -71,6 +82,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         match &cli.command {
             Command::Speed(options) => speed::run(&programs, &out, options).await,
             Command::Agree(options) => agree::run(&programs, &out, options).await,
+            Command::Endpoint(_) | Command::Upload(_) => Ok(true),
         }
     };
     tokio::select! {

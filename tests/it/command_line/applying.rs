@@ -14,7 +14,7 @@ async fn apply_publishes_once_and_a_second_run_has_nothing_to_do() {
                              arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:1
 
     Published: 1 layer × 1 target, live in 2 regions.
-    Tables in [HERE]/catalog/layers/arns: 8 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 12 files written, 0 removed.
     ");
     insta::assert_snapshot!(said.stderr, @"
     Building 1/1 demo p3.13
@@ -26,6 +26,10 @@ async fn apply_publishes_once_and_a_second_run_has_nothing_to_do() {
     ");
     insta::assert_snapshot!(desk.tables().into_keys().collect::<Vec<_>>().join("\n"), @"
     README.md
+    feeds/all.atom
+    feeds/all.json
+    feeds/layers/demo.atom
+    feeds/layers/demo.json
     layers/demo.md
     p3.13/eu-west-1.csv
     p3.13/eu-west-1.json
@@ -83,7 +87,7 @@ async fn a_change_deprecates_what_was_and_a_removed_file_retires_it() {
                              arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:2
 
     Published: 1 layer × 1 target, live in 2 regions.
-    Tables in [HERE]/catalog/layers/arns: 8 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 12 files written, 0 removed.
     ");
     let page = String::from_utf8(desk.tables()["p3.13/us-east-1.csv"].clone()).unwrap();
     let states: Vec<String> = page
@@ -109,7 +113,7 @@ async fn a_change_deprecates_what_was_and_a_removed_file_retires_it() {
       p3.13        retired   2 versions, usable until DATE
 
     Done: 1 layer deprecated.
-    Tables in [HERE]/catalog/layers/arns: 8 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 12 files written, 0 removed.
     ");
     let json = String::from_utf8(desk.tables()["p3.13/us-east-1.json"].clone()).unwrap();
     assert!(!json.contains("demo"), "{json}");
@@ -157,7 +161,7 @@ async fn a_region_that_fails_stops_no_other_and_is_made_up_for_alone() {
                              FAILED    us-east-1: no answer: Not a directory (os error 20) (another try may help)
 
     Published in part: 1 of 2 versions are live, 1 failed.
-    Tables in [HERE]/catalog/layers/arns: 5 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 9 files written, 0 removed.
     ");
     assert_eq!(desk.published(), ["eu-west-1/Layersmith-p313-demo/1"]);
     let tables = desk.tables();
@@ -178,7 +182,7 @@ async fn a_region_that_fails_stops_no_other_and_is_made_up_for_alone() {
                              arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:1
 
     Published: 1 layer × 1 target, live in 2 regions.
-    Tables in [HERE]/catalog/layers/arns: 5 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 9 files written, 0 removed.
     ");
     assert_eq!(
         desk.published(),
@@ -240,7 +244,7 @@ async fn a_mistake_in_one_file_keeps_its_layer_and_the_others_go_on() {
                              arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-core:1
 
     Published: 1 layer × 1 target, live in 2 regions; 1 mistake to mend.
-    Tables in [HERE]/catalog/layers/arns: 9 files written, 0 removed.
+    Tables in [HERE]/catalog/layers/arns: 13 files written, 0 removed.
     "#);
     let table = String::from_utf8(desk.tables()["p3.13/us-east-1.csv"].clone()).unwrap();
     assert!(table.contains("demo,1.1.0,latest"), "{table}");

@@ -1,13 +1,16 @@
 //! The executable as a person at a terminal, or a script, uses it.
 
+mod aligning;
 mod applying;
 mod asking;
 mod checking;
 mod from_source;
 mod inside;
+mod lifetimes;
 mod manners;
 mod trouble;
 mod upgrading;
+mod verifying;
 
 use crate::world::{normalize, usual_wheels};
 use layersmith_testbed::bot::BotOptions;
@@ -74,6 +77,11 @@ impl Desk {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Lets everything that is recorded be so many days older.
+    pub(crate) fn days_pass(&self, days: i64) {
+        crate::world::age_store(&self.data("store.sqlite"), days);
     }
 
     pub(crate) fn remove(&self, path: &str) {

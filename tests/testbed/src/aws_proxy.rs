@@ -1,43 +1,32 @@
-//! A way to AWS (that is, to moto) with trouble on it: one region refuses, hangs, or loses its answers.
+//! A way to AWS (that is, to moto) with trouble on it: a region refuses, hangs, is slow or loses its answers, clocks go
+//! wrong, credentials expire.
 //!
 //! Which region a request is for stands in the credential scope of its signature, as AWS itself reads it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod clock;
+mod credentials;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use futures::stream;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::relay::Passing;
+use crate::support::{CuttableListener, Scissors};
+pub use credentials::Credentials;
+use rules::Rule;
+pub use rules::{AwsCall, AwsFault};
 
 /// Longer than any test waits.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
-
-/// What goes wrong with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AwsFault {
-    /// This status with this AWS error code; AWS never sees the request.
-    Refuse(u16, &'static str),
-    /// No answer, ever; AWS never sees the request.
-    Hang,
-    /// AWS does it, and the connection breaks before the answer is through.
-    LoseAnswer,
-    /// AWS does it, and the answer never comes.
-    HangAfterwards,
-}
-
-/// Which requests a fault is for.
-#[derive(Clone, Debug)]
-struct Rule {
-    region: String,
-    method: Option<Method>,
-    fault: AwsFault,
-    times: usize,
-}
 
 /// A running proxy. It stops when dropped.
 pub struct AwsProxy {
@@ -50,8 +39,15 @@ struct Shared {
     upstream: String,
     client: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
+    /// What `account:ListRegions` calls disabled.
+    disabled: Mutex<Vec<String>>,
     /// `eu-west-1 POST /2018-10-31/layers/…`, as they came.
     requests: Mutex<Vec<String>>,
+    /// Seconds that AWS' clock is ahead of this machine's; with `None` nobody looks at clocks.
+    clock: Mutex<Option<i64>>,
+    /// Calls that each access key was used for, and for how many it is good.
+    keys: Mutex<BTreeMap<String, usize>>,
+    key_lasts: Mutex<Option<usize>>,
 }
 
 impl AwsProxy {
@@ -61,20 +57,20 @@ impl AwsProxy {
             upstream: upstream.to_owned(),
             client: reqwest::Client::new(),
             rules: Mutex::default(),
+            disabled: Mutex::default(),
             requests: Mutex::default(),
+            clock: Mutex::default(),
+            keys: Mutex::default(),
+            key_lasts: Mutex::default(),
         });
         let app = Router::new()
             .fallback(pass_on)
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("127.0.0.1 has a free port");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let service = app.into_make_service_with_connect_info::<Scissors>();
+        let (listener, address) = CuttableListener::bind().await;
         let server = tokio::spawn(async move {
-            axum::serve(listener, app)
+            axum::serve(listener, service)
                 .await
                 .expect("the proxy's socket stays open")
         });
@@ -97,46 +93,72 @@ impl AwsProxy {
 
     /// Spoils the next publications in a region.
     pub fn fail_publishing(&self, region: &str, fault: AwsFault, times: usize) {
-        self.add(region, Some(Method::POST), fault, times);
+        self.fail_call(region, AwsCall::Publish, fault, times);
+    }
+
+    /// Spoils the next calls of one kind in a region.
+    pub fn fail_call(&self, region: &str, call: AwsCall, fault: AwsFault, times: usize) {
+        self.add(region, Some(call), fault, times);
+    }
+
+    /// Says of these regions, and of no others, that the account has not enabled them; each then answers as such regions do.
+    pub fn disable_regions(&self, regions: &[&str]) {
+        *locked(&self.shared.disabled) = regions.iter().map(ToString::to_string).collect();
     }
 
     /// Takes all faults away.
     pub fn repair(&self) {
-        self.rules().clear();
+        locked(&self.shared.rules).clear();
+        *locked(&self.shared.clock) = None;
+        *locked(&self.shared.key_lasts) = None;
+    }
+
+    /// Sets AWS' clock so many seconds ahead of this machine's: what was signed at another time is refused.
+    pub fn set_clock(&self, ahead: i64) {
+        *locked(&self.shared.clock) = Some(ahead);
+    }
+
+    /// Makes every access key good for so many calls; then it has expired.
+    pub fn expire_keys_after(&self, calls: usize) {
+        *locked(&self.shared.key_lasts) = Some(calls);
+    }
+
+    /// The access keys that were used, and for how many calls each.
+    pub fn keys(&self) -> BTreeMap<String, usize> {
+        locked(&self.shared.keys).clone()
     }
 
     /// Whether every fault that was to happen a number of times has happened.
     pub fn is_through(&self) -> bool {
-        self.rules()
+        self.left().is_empty()
+    }
+
+    /// The faults that were to happen a number of times and have not: region, call, fault.
+    pub fn left(&self) -> Vec<String> {
+        let rules = locked(&self.shared.rules);
+        let left = rules
             .iter()
-            .all(|rule| rule.times == 0 || rule.times == usize::MAX)
+            .filter(|rule| rule.times != 0 && rule.times != usize::MAX);
+        left.map(|rule| format!("{} {:?} {:?}", rule.region, rule.call, rule.fault))
+            .collect()
     }
 
     /// How many publications were asked for in a region.
     pub fn publications(&self, region: &str) -> usize {
         let start = format!("{region} POST ");
-        let requests = self.shared.requests.lock();
-        requests
-            .unwrap_or_else(PoisonError::into_inner)
+        locked(&self.shared.requests)
             .iter()
             .filter(|request| request.starts_with(&start) && request.ends_with("/versions"))
             .count()
     }
 
-    fn add(&self, region: &str, method: Option<Method>, fault: AwsFault, times: usize) {
-        self.rules().push(Rule {
+    fn add(&self, region: &str, call: Option<AwsCall>, fault: AwsFault, times: usize) {
+        locked(&self.shared.rules).push(Rule {
             region: region.to_owned(),
-            method,
+            call,
             fault,
             times,
         });
-    }
-
-    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
-        self.shared
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,21 +171,28 @@ impl Drop for AwsProxy {
 impl Shared {
     /// The fault for this request, should there be one; one that was counted is used up.
     fn fault(&self, region: &str, method: &Method, path: &str) -> Option<AwsFault> {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let rule = rules.iter_mut().find(|rule| {
-            let publishes = rule.method.is_none() || path.ends_with("/versions");
-            let method = rule.method.as_ref().is_none_or(|wanted| wanted == method);
-            rule.region == region && rule.times > 0 && method && publishes
-        })?;
-        if rule.times != usize::MAX {
-            rule.times -= 1;
+        let call = AwsCall::of(method, path);
+        rules::take(&mut locked(&self.rules), region, call)
+    }
+
+    /// What AWS says to a signature whose time or key is not good.
+    fn check_signature(&self, headers: &HeaderMap) -> Option<Response> {
+        if let Some(ahead) = *locked(&self.clock)
+            && let Some(refusal) = clock::check(headers, ahead)
+        {
+            return Some(refusal);
         }
-        Some(rule.fault)
+        let mut keys = locked(&self.keys);
+        let used = keys.entry(scope(headers, 0)).or_default();
+        *used += 1;
+        let is_expired = locked(&self.key_lasts).is_some_and(|lasts| *used > lasts);
+        is_expired.then(|| refusal(403, "ExpiredTokenException"))
     }
 }
 
 async fn pass_on(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -173,39 +202,42 @@ async fn pass_on(
     let path = uri
         .path_and_query()
         .map_or_else(String::new, ToString::to_string);
-    shared
-        .requests
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(format!("{region} {method} {path}"));
+    locked(&shared.requests).push(format!("{region} {method} {path}"));
+    if let Some(refused) = shared.check_signature(&headers) {
+        return refused;
+    }
+    let disabled = locked(&shared.disabled).clone();
+    if uri.path() == "/listRegions" {
+        return list_regions(&disabled);
+    }
+    if disabled.contains(&region) {
+        return refusal(403, "UnrecognizedClientException");
+    }
     let fault = shared.fault(&region, &method, uri.path());
     match fault {
         Some(AwsFault::Refuse(status, code)) => return refusal(status, code),
         Some(AwsFault::Hang) => tokio::time::sleep(FOR_EVER).await,
-        Some(AwsFault::LoseAnswer | AwsFault::HangAfterwards) | None => {}
-    }
-    let mut forwarded = shared
-        .client
-        .request(method, format!("{}{path}", shared.upstream))
-        .body(body);
-    for (name, value) in &headers {
-        if !matches!(name.as_str(), "host" | "content-length" | "connection") {
-            forwarded = forwarded.header(name, value);
+        Some(AwsFault::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(AwsFault::Reset) => {
+            scissors.cut();
+            return Response::new(Body::empty());
         }
+        Some(AwsFault::RefuseAfterwards(..) | AwsFault::LoseAnswer | AwsFault::HangAfterwards)
+        | None => {}
     }
-    let answer = forwarded.send().await.expect("AWS answers");
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let content = answer.bytes().await.expect("the answer of AWS is whole");
-    let mut response = Response::builder().status(status);
-    for (name, value) in &headers {
-        if !matches!(
-            name.as_str(),
-            "content-length" | "transfer-encoding" | "connection"
-        ) {
-            response = response.header(name, value);
-        }
+    let passing = Passing {
+        method,
+        uri,
+        headers,
+        body,
+    };
+    let answer = passing.send(&shared.client, &shared.upstream).await;
+    let mut answer = answer.expect("AWS answers");
+    if let Some(ahead) = *locked(&shared.clock) {
+        answer.headers.insert(header::DATE, clock::date(ahead));
     }
     let body = match fault {
+        Some(AwsFault::RefuseAfterwards(status, code)) => return refusal(status, code),
         Some(AwsFault::HangAfterwards) => {
             tokio::time::sleep(FOR_EVER).await;
             Body::empty()
@@ -213,19 +245,22 @@ async fn pass_on(
         Some(AwsFault::LoseAnswer) => {
             let cut = std::io::Error::other("the connection breaks");
             Body::from_stream(stream::iter([
-                Ok(content.slice(..content.len() / 2)),
+                Ok(answer.body.slice(..answer.body.len() / 2)),
                 Err(cut),
             ]))
         }
-        _ => Body::from(content),
+        _ => Body::from(answer.body.clone()),
     };
-    response
-        .body(body)
-        .expect("the answer of AWS can be passed on")
+    answer.with_body(body)
 }
 
-/// `…Credential=KEY/20261101/eu-west-1/lambda/aws4_request, …`
-fn region_of(headers: &HeaderMap) -> String {
+/// The region of `…Credential=KEY/20261101/eu-west-1/lambda/aws4_request, …`
+pub(crate) fn region_of(headers: &HeaderMap) -> String {
+    scope(headers, 2)
+}
+
+/// A part of the credential scope: the key, the day, the region.
+fn scope(headers: &HeaderMap, part: usize) -> String {
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -233,9 +268,23 @@ fn region_of(headers: &HeaderMap) -> String {
     authorization
         .split("Credential=")
         .nth(1)
-        .and_then(|scope| scope.split('/').nth(2))
+        .and_then(|scope| scope.split('/').nth(part))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// `account:ListRegions`, which moto does not know, as AWS answers it: what is enabled need not be listed here.
+fn list_regions(disabled: &[String]) -> Response {
+    let regions: Vec<_> = disabled
+        .iter()
+        .map(|name| serde_json::json!({"RegionName": name, "RegionOptStatus": "DISABLED"}))
+        .collect();
+    Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(
+            serde_json::json!({ "Regions": regions }).to_string(),
+        ))
+        .expect("a list of regions is an answer")
 }
 
 fn refusal(status: u16, code: &str) -> Response {
@@ -245,4 +294,8 @@ fn refusal(status: u16, code: &str) -> Response {
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(r#"{"message": "the words of AWS"}"#))
         .expect("a refusal is an answer")
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -104,6 +104,18 @@ impl Bot {
     /// # Panics
     /// When it does not; the text has its log.
     pub async fn start(options: &BotOptions) -> Self {
+        let started = Self::try_start(options, |_| ()).await;
+        started.unwrap_or_else(|log| panic!("the bot does not listen. Its log:\n{log}"))
+    }
+
+    /// Starts `serve`, says its process id at once, and waits until it listens.
+    ///
+    /// # Errors
+    /// Its log, when it ends before it listens, or does not listen in time.
+    pub async fn try_start(
+        options: &BotOptions,
+        process_is: impl FnOnce(u32),
+    ) -> Result<Self, String> {
         let log = File::options()
             .create(true)
             .append(true)
@@ -117,6 +129,7 @@ impl Bot {
             .stderr(log);
         // Ended on drop from now on, also when whoever waits for it to listen goes away.
         let mut process = Server::spawn(&mut command);
+        process_is(process.id());
         let stdout = process.take_stdout();
         let line = tokio::task::spawn_blocking(move || {
             BufReader::new(stdout)
@@ -133,14 +146,18 @@ impl Bot {
             .as_deref()
             .and_then(|line| line.strip_prefix("Listening on "))
         else {
-            let log = std::fs::read_to_string(&options.log).unwrap_or_default();
-            panic!("the bot does not listen. Its log:\n{log}");
+            return Err(std::fs::read_to_string(&options.log).unwrap_or_default());
         };
-        Self {
+        Ok(Self {
             url: url.to_owned(),
             process,
             log: options.log.clone(),
-        }
+        })
+    }
+
+    /// Whether the process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended()
     }
 
     /// `http://127.0.0.1:PORT`.

@@ -5,8 +5,10 @@
 //! | [`github`] | GitHub: its REST interface, its web hooks, the people who use it; over real bare git repositories |
 //! | [`ssh`] | GitHub's git over SSH: a real OpenSSH server for those repositories |
 //! | [`moto`] | AWS |
+//! | [`lambda`] | AWS Lambda's layers, where moto would be what is measured |
 //! | [`aws_proxy`] | the way to AWS, with trouble on it |
 //! | [`index`] | a Python package index, with wheels made in code |
+//! | [`power_cut`] | a power supply that fails at the n-th thing a process does |
 //! | [`demo`] | people: it tells the whole story once and checks every claim it makes |
 //! | [`bot`] | nothing: it starts the real executable and waits for it |
 //! | [`tools`] | nothing: it finds the programs the others need and says how to get them |
@@ -26,7 +28,10 @@ pub mod bot;
 pub mod demo;
 pub mod github;
 pub mod index;
+pub mod lambda;
 pub mod moto;
+pub mod power_cut;
+mod relay;
 pub mod ssh;
 mod support;
 pub mod tools;

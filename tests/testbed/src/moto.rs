@@ -4,6 +4,7 @@
 //!
 //! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::aws_proxy::AwsProxy;
 use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
@@ -22,6 +24,8 @@ pub struct Moto {
     client: reqwest::Client,
     server: Server,
     folder: TempDir,
+    /// Answers for AWS what moto does not know, or knows wrongly.
+    front: Option<AwsProxy>,
 }
 
 /// One version of a layer, as Lambda lists it.
@@ -59,6 +63,7 @@ impl Moto {
             client: reqwest::Client::new(),
             server,
             folder,
+            front: None,
         };
         let started = Instant::now();
         while moto
@@ -75,12 +80,14 @@ impl Moto {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        moto.front = Some(AwsProxy::start(&moto.endpoint).await);
         moto
     }
 
-    /// What `AWS_ENDPOINT_URL` is set to.
+    /// What `AWS_ENDPOINT_URL` is set to: in front of moto, every region is one that the account has enabled.
     pub fn endpoint(&self) -> String {
-        self.endpoint.clone()
+        let front = self.front.as_ref().map(AwsProxy::endpoint);
+        front.unwrap_or_else(|| self.endpoint.clone())
     }
 
     pub fn process_id(&self) -> u32 {
@@ -107,6 +114,73 @@ impl Moto {
         let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
         self.json_call("ssm", region, "AmazonSSM.PutParameter", &body)
             .await;
+    }
+
+    /// The value of a parameter that is no `SecureString`; `None` when it is not there.
+    pub async fn parameter(&self, region: &str, name: &str) -> Option<String> {
+        let body = json!({ "Name": name });
+        let (_, answer) = self
+            .try_json_call("ssm", region, "AmazonSSM.GetParameter", &body)
+            .await;
+        answer["Parameter"]["Value"].as_str().map(str::to_owned)
+    }
+
+    /// Makes an SNS topic and an SQS queue of this name that gets what the topic is told; the topic's ARN.
+    ///
+    /// # Panics
+    /// When moto refuses.
+    pub async fn topic_with_queue(&self, region: &str, name: &str) -> String {
+        let queue = self
+            .try_json_call(
+                "sqs",
+                region,
+                "AmazonSQS.CreateQueue",
+                &json!({ "QueueName": name }),
+            )
+            .await;
+        assert_eq!(queue.0, 200, "moto refuses the queue: {}", queue.1);
+        let topic = format!("arn:aws:sns:{region}:123456789012:{name}");
+        let queue = format!("arn:aws:sqs:{region}:123456789012:{name}");
+        self.form_call("sns", region, &[("Action", "CreateTopic"), ("Name", name)])
+            .await;
+        let subscribe = [
+            ("Action", "Subscribe"),
+            ("TopicArn", topic.as_str()),
+            ("Protocol", "sqs"),
+            ("Endpoint", queue.as_str()),
+        ];
+        self.form_call("sns", region, &subscribe).await;
+        topic
+    }
+
+    /// What is in such a queue, oldest first, and takes it out.
+    pub async fn queue(&self, region: &str, name: &str) -> Vec<Value> {
+        let body = json!({
+            "QueueUrl": format!("{}/123456789012/{name}", self.endpoint),
+            "MaxNumberOfMessages": 10,
+        });
+        let (_, answer) = self
+            .try_json_call("sqs", region, "AmazonSQS.ReceiveMessage", &body)
+            .await;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        messages
+            .iter()
+            .filter_map(|message| serde_json::from_str(message["Body"].as_str()?).ok())
+            .collect()
+    }
+
+    async fn form_call(&self, service: &str, region: &str, fields: &[(&str, &str)]) {
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let request = self
+            .client
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", credential(service, region))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.finish());
+        let answer = request.send().await.expect("moto answers");
+        let status = answer.status().as_u16();
+        assert_eq!(status, 200, "moto refuses {fields:?}");
     }
 
     /// Puts a secret into Secrets Manager of a region, or a new version of it.
@@ -149,6 +223,18 @@ impl Moto {
         versions
     }
 
+    /// The newest version of every layer in a region, by the layer's name.
+    pub async fn newest_versions(&self, region: &str) -> BTreeMap<String, LayerVersion> {
+        let answer = self.get(region, "/2018-10-31/layers").await;
+        let layers = answer["Layers"].as_array().into_iter().flatten();
+        layers
+            .filter_map(|layer| {
+                let name = layer["LayerName"].as_str()?.to_owned();
+                Some((name, layer_version(&layer["LatestMatchingVersion"])))
+            })
+            .collect()
+    }
+
     /// The names of all layers in a region, sorted.
     pub async fn layers(&self, region: &str) -> Vec<String> {
         let answer = self.get(region, "/2018-10-31/layers").await;
@@ -173,6 +259,50 @@ impl Moto {
         answer["Policy"]
             .as_str()
             .and_then(|policy| serde_json::from_str(policy).ok())
+    }
+
+    /// Deletes a version of a layer, as somebody at a console would.
+    pub async fn delete_layer_version(&self, region: &str, layer: &str, version: u64) {
+        let path = format!("/2018-10-31/layers/{layer}/versions/{version}");
+        self.send(reqwest::Method::DELETE, region, &path, None)
+            .await;
+    }
+
+    /// Publishes a version of a layer from these bytes, as somebody at a console would.
+    pub async fn publish_layer_version(
+        &self,
+        region: &str,
+        layer: &str,
+        description: &str,
+        zip: &[u8],
+    ) {
+        let zip = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, zip);
+        let body = json!({"Description": description, "Content": {"ZipFile": zip}});
+        let path = format!("/2018-10-31/layers/{layer}/versions");
+        self.send(reqwest::Method::POST, region, &path, Some(&body))
+            .await;
+    }
+
+    /// Lets an account use a version of a layer, as somebody at a console would.
+    pub async fn allow(&self, region: &str, layer: &str, version: u64, account: &str) {
+        let body = json!({
+            "StatementId": "by-hand", "Action": "lambda:GetLayerVersion", "Principal": account,
+        });
+        let path = format!("/2018-10-31/layers/{layer}/versions/{version}/policy");
+        self.send(reqwest::Method::POST, region, &path, Some(&body))
+            .await;
+    }
+
+    async fn send(&self, method: reqwest::Method, region: &str, path: &str, body: Option<&Value>) {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.endpoint))
+            .header("authorization", credential("lambda", region));
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let status = request.send().await.expect("moto answers").status();
+        assert!(status.is_success(), "moto answers {status} to {path}");
     }
 
     async fn get(&self, region: &str, path: &str) -> Value {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::power_cut::{Line, Moment, Point};
 use crate::support::{Server, free_port, run};
 
 /// How long the server may take until it listens.
@@ -34,6 +35,22 @@ case "$repository" in
   *) repository="$repository.git" ;;
 esac
 [ -d "$root/$repository" ] || refuse "Repository not found."
+
+# A power cut: the client's process dies at the call of this number, before anything is done or after it took effect.
+supply="$(dirname "$0")/power"
+if [ -d "$supply" ]; then
+  echo "$service" >> "$supply/calls"
+  number=$(wc -l < "$supply/calls")
+  cut() { kill -9 "$(cat "$supply/process")"; }
+  [ "$(cat "$supply/before")" = "$number" ] && { cut; exit 1; }
+  if [ "$(cat "$supply/after")" = "$number" ]; then
+    # Where the repository's hook on changed references finds it: it runs before the client is told of the push.
+    POWER_CUT_PROCESS=$(cat "$supply/process")
+    export POWER_CUT_PROCESS
+    [ "$service" = git-upload-pack ] && { git-upload-pack "$root/$repository"; cut; exit 1; }
+  fi
+fi
+
 case "$service" in
   git-upload-pack) exec git-upload-pack "$root/$repository" ;;
   git-receive-pack)
@@ -41,6 +58,12 @@ case "$service" in
     exec git-receive-pack "$root/$repository" ;;
   *) refuse "Only git is served here." ;;
 esac
+"#;
+
+/// Hook of a repository, called when references have changed: the power of whoever pushed goes, should it be time.
+const POWER_CUT_HOOK: &str = r#"#!/bin/sh
+[ "$1" = committed ] && [ -n "$POWER_CUT_PROCESS" ] && kill -9 "$POWER_CUT_PROCESS"
+exit 0
 "#;
 
 /// A running SSH server for git. It is stopped, by its process id, when dropped.
@@ -187,6 +210,36 @@ impl GitServer {
     /// Listens again, on the same port and with the same keys, after [`stop`](Self::stop).
     pub fn start_again(&mut self) {
         self.listen();
+    }
+
+    /// Counts calls to git from now on, and cuts the power of the process that makes them at `armed`, should that be a
+    /// point of git's; `repository` is the bare one that is pushed to.
+    pub fn cut_power(&self, repository: &Path, process: u32, armed: Option<Point>) {
+        let armed = armed.filter(|point| point.line == Line::Git);
+        let number = |moment| {
+            let armed = armed.filter(|point| point.moment == moment);
+            armed.map_or(0, |point| point.number).to_string()
+        };
+        let hook = repository.join("hooks/reference-transaction");
+        fs::create_dir_all(repository.join("hooks")).expect("the repository is ours");
+        fs::write(&hook, POWER_CUT_HOOK).expect("the repository is ours");
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("the hook is ours");
+        let supply = self.folder.path().join("power");
+        fs::create_dir_all(&supply).expect("the temporary folder is writable");
+        for (name, text) in [
+            ("calls", String::new()),
+            ("process", process.to_string()),
+            ("before", number(Moment::Before)),
+            ("after", number(Moment::After)),
+        ] {
+            fs::write(supply.join(name), text).expect("the temporary folder is writable");
+        }
+    }
+
+    /// How many calls to git came since [`cut_power`](Self::cut_power).
+    pub fn calls(&self) -> usize {
+        let calls = self.folder.path().join("power/calls");
+        fs::read_to_string(calls).map_or(0, |calls| calls.lines().count())
     }
 
     fn listen(&mut self) {

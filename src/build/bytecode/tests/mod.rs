@@ -4,6 +4,7 @@ mod marshalled;
 
 use super::compiler::{Answer, Compiler};
 use super::{Interpreter, InterpreterSettings, Interpreters, marshal};
+use crate::build::derived::DerivedCache;
 use crate::model::PythonVersion;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,7 +59,8 @@ pub(in crate::build) fn here() -> InterpreterSettings {
 }
 
 async fn all() -> Vec<Interpreter> {
-    let interpreters = Interpreters::new(here());
+    let folder = tempfile::tempdir().unwrap();
+    let interpreters = Interpreters::new(here(), DerivedCache::new(folder.path().into()));
     let mut all = Vec::new();
     for python in PythonVersion::ALL {
         all.extend(interpreters.find(python).await);
@@ -234,8 +236,22 @@ async fn an_interpreter_is_believed_only_when_it_answers_rightly() {
         home: None,
         only: None,
     };
-    let found = Interpreters::new(settings.clone()).find(some.python).await;
-    assert_eq!(found.as_ref(), Some(&some));
+    let cache = DerivedCache::new(folder.path().join("cache"));
+    let find = || async {
+        let interpreters = Interpreters::new(settings.clone(), cache.clone());
+        interpreters.find(some.python).await
+    };
+    assert_eq!(find().await.as_ref(), Some(&some));
+    assert!(folder.path().join("cache/references").is_dir());
+    assert_eq!(find().await.as_ref(), Some(&some), "its answer was kept");
+    std::fs::remove_file(right.join(&name)).unwrap();
+    std::os::unix::fs::symlink("/bin/false", right.join(&name)).unwrap();
+    let settings = InterpreterSettings {
+        only: Some(right.into()),
+        ..settings
+    };
+    let found = Interpreters::new(settings, cache).find(some.python).await;
+    assert_eq!(found, None, "another file is asked");
     let installed = some.prefix.join("lib").join(name);
     assert!(installed.is_dir(), "{}", installed.display());
 }

@@ -67,7 +67,7 @@ fn reported(target: Target, report: BuildReport) -> Publication {
 
 fn refused(publication: Publication) -> Entry {
     let build = publication.build;
-    let failure = against_publishing(&build).unwrap();
+    let failure = against_publishing(&build, false).unwrap();
     let action = Action::Blocked {
         failure,
         build: Some(Box::new(build.clone())),
@@ -153,10 +153,11 @@ fn errors_and_failed_imports_forbid_publishing() {
     let text = plan_as_text(
         &Plan {
             entries: vec![refused(publication.clone())],
+            ..Plan::default()
         },
         &[],
     );
-    let built = build_as_text(&publication.build, "/tmp/layer.zip");
+    let built = build_as_text(&publication.build, "/tmp/layer.zip", false);
     let answer = told(vec![refused(publication)], &[]);
     is_sound(&answer);
     assert_eq!(answer.check.conclusion, Conclusion::Failure);

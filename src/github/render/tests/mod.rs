@@ -1,6 +1,7 @@
 //! What a person reads, situation by situation.
 
 mod audit;
+mod expiry;
 mod limits;
 mod mistakes;
 mod outcome;
@@ -11,8 +12,8 @@ mod terminal;
 use super::*;
 use crate::model::*;
 use crate::plan::{
-    Action, BuildFailure, Entry, Outcome, PinChange, Plan, Publication, Reason, RegionFailure,
-    pin_changes,
+    Action, BuildFailure, Entry, Outcome, ParametersOutcome, PinChange, Plan, Publication, Reason,
+    RegionFailure, pin_changes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +76,7 @@ fn publication(layer: &str, target: Target, contents: &[(&str, &str)]) -> Public
         already: vec![],
         leaves: vec![],
         previous_version: None,
+        alignment: None,
         changes: pin_changes(&[], &build.artifact.pins),
         build,
     }
@@ -129,13 +131,17 @@ fn outcome(publication: &Publication, failed: Vec<RegionFailure>) -> Outcome {
             .collect(),
         already: publication.already.clone(),
         failed,
+        not_enabled: Vec::new(),
     }
 }
 
 /// A plan as it is told on a pull request that touches all of its layers.
 fn told(entries: Vec<Entry>, problems: &[Problem]) -> Rendered {
     let changed: BTreeSet<LayerName> = entries.iter().map(|entry| entry.layer.clone()).collect();
-    let plan = Plan { entries };
+    let plan = Plan {
+        entries,
+        ..Plan::default()
+    };
     let policy = Policy::default();
     render_plan(&PlanView {
         marker: &marker("plan", 7),
@@ -158,7 +164,10 @@ fn done(
     retired: &[(LayerName, Target, usize)],
     tables: &TablesResult,
 ) -> Rendered {
-    let plan = Plan { entries };
+    let plan = Plan {
+        entries,
+        ..Plan::default()
+    };
     let policy = Policy::default();
     render_outcome(&OutcomeView {
         marker: &marker("plan", 7),
@@ -171,6 +180,7 @@ fn done(
         retired,
         usable_until: Some("2027-11-22T10:00:00Z".parse().unwrap()),
         tables,
+        parameters: &ParametersOutcome::default(),
         run: "apply-0123456789ab-1",
     })
 }

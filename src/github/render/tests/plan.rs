@@ -300,6 +300,7 @@ fn an_edited_policy_and_what_waits_elsewhere() {
             target("p3.13"),
             &[("pandas", "2.2.3")],
         ))],
+        ..Plan::default()
     };
     let policy = Policy::default();
     let answer = render_plan(&PlanView {

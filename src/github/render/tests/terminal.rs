@@ -27,6 +27,7 @@ fn a_plan() {
             blocked("evil", target("p3.12-arm64"), "first\u{1b}[31m\nsecond"),
             entry("old", target("p3.12"), retire),
         ],
+        ..Plan::default()
     };
     let problem = Problem::error("layers/b.yaml", Location { line: 4, column: 3 }, "no\u{7}");
     insta::assert_snapshot!(plan_as_text(&plan, &[problem]), @"
@@ -62,6 +63,7 @@ fn packages_that_targets_have_alike_are_listed_once() {
             publish(new)
         })
         .into(),
+        ..Plan::default()
     };
     insta::assert_snapshot!(plan_as_text(&plan, &[]), @"
     pandas
@@ -88,6 +90,7 @@ fn an_outcome() {
     let outcomes = [outcome(&six, vec![failure])];
     let plan = Plan {
         entries: vec![publish(six), blocked("torch", target("p3.13"), "too large")],
+        ..Plan::default()
     };
     let policy = Policy::default();
     let text = outcome_as_text(&OutcomeView {
@@ -101,6 +104,7 @@ fn an_outcome() {
         retired: &[("old".parse().unwrap(), target("p3.12"), 2)],
         usable_until: None,
         tables: &TablesResult::Unchanged,
+        parameters: &ParametersOutcome::default(),
         run: "apply-0123456789ab-1",
     });
     insta::assert_snapshot!(text, @"

@@ -58,6 +58,9 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     verdicts.extend(memory(results));
     verdicts.extend(imports(results));
     verdicts.extend(catalog(results));
+    if let Some(fan_out) = &results.fan_out {
+        verdicts.extend(fan_out.judge());
+    }
     verdicts
 }
 

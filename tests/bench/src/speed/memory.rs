@@ -102,7 +102,10 @@ fn large_wheel(number: usize) -> Wheel {
     let text = format!("the same words over and over, in wheel {number}\n");
     let repeated = text.bytes().cycle().take(LARGE_FILE).collect::<Vec<u8>>();
     wheel = wheel
-        .file(&format!("{name}/random.bin"), noise(number as u64 + 1))
+        .file(
+            &format!("{name}/random.bin"),
+            noise(number as u64 + 1, LARGE_FILE),
+        )
         .file(&format!("{name}/words.txt"), repeated);
     for module in 0..MODULES {
         let source: String = (0..FUNCTIONS)
@@ -114,10 +117,10 @@ fn large_wheel(number: usize) -> Wheel {
 }
 
 /// Bytes without a pattern, the same every time (xorshift64, Marsaglia 2003).
-fn noise(seed: u64) -> Vec<u8> {
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
-    let mut bytes = Vec::with_capacity(LARGE_FILE);
-    while bytes.len() < LARGE_FILE {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

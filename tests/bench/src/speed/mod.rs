@@ -3,6 +3,7 @@
 mod bench;
 mod catalog;
 mod contender;
+mod fan_out;
 mod figures;
 mod imports;
 mod memory;
@@ -59,6 +60,19 @@ pub(crate) enum Row {
     Import,
     /// A plan of 50 layers for 6 targets with nothing new
     Catalog,
+    /// Publishing to 34 regions at once
+    FanOut,
+}
+
+impl Row {
+    /// Rows about the layers that are named by `--only`.
+    const OF_LAYERS: [Self; 5] = [
+        Self::Cold,
+        Self::Warm,
+        Self::Assembly,
+        Self::Memory,
+        Self::Import,
+    ];
 }
 
 /// Measures what was asked for, prints the table and writes it; false when a figure was not reached.
@@ -80,7 +94,8 @@ pub(crate) async fn run(
     }
     let mut results = report::Results::new(machine, programs.versions.clone(), runs);
     results.keys.clone_from(&options.keys);
-    for layer in &layers {
+    let of_layers = Row::OF_LAYERS.into_iter().any(asked);
+    for layer in layers.iter().filter(|_| of_layers) {
         let measured = of_layer(programs, layer, scratch.path(), options, asked).await;
         if let Some(measured) = results.noting(layer.name, measured) {
             results.layers.push(measured);
@@ -97,6 +112,10 @@ pub(crate) async fn run(
     if asked(Row::Catalog) && options.catalog != 0 {
         let plans = catalog::measure(programs, out, runs).await;
         results.catalog = results.noting("plan of a catalog", plans);
+    }
+    if asked(Row::FanOut) {
+        let published = fan_out::measure(programs, scratch.path(), runs).await;
+        results.fan_out = results.noting("publishing to all regions", published);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);

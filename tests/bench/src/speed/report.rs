@@ -2,6 +2,7 @@
 
 use super::catalog::{Known, Plans};
 use super::contender::Contender;
+use super::fan_out::FanOut;
 use super::figures::Verdict;
 use super::memory::Peak;
 use super::rounds::Measured;
@@ -29,6 +30,7 @@ pub(crate) struct Results {
     pub(crate) idle_memory: Option<Peak>,
     pub(crate) large_memory: Option<Peak>,
     pub(crate) catalog: Option<Plans>,
+    pub(crate) fan_out: Option<FanOut>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Results {
             idle_memory: None,
             large_memory: None,
             catalog: None,
+            fan_out: None,
             troubles: Vec::new(),
         }
     }
@@ -87,6 +90,9 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     memory(&mut text, results);
     imports(&mut text, results);
     catalog(&mut text, results);
+    if let Some(fan_out) = &results.fan_out {
+        fan_out.tell(&mut text);
+    }
     sizes(&mut text, results);
     text.push_str("\n## Figures to reach\n\n| figure | target | reached | |\n|---|---|---|---|\n");
     for verdict in verdicts {
@@ -173,11 +179,11 @@ fn heading(results: &Results) -> String {
 }
 
 /// A row of a table; what cannot be in a cell is none of the things said here.
-fn line(text: &mut String, cells: &[&str]) {
+pub(super) fn line(text: &mut String, cells: &[&str]) {
     text.push_str(&format!("| {} |\n", cells.join(" | ")));
 }
 
-fn header(text: &mut String, title: &str, cells: &[&str]) {
+pub(super) fn header(text: &mut String, title: &str, cells: &[&str]) {
     text.push_str(&format!("\n## {title}\n\n"));
     line(text, cells);
     text.push_str(&"|---".repeat(cells.len()));
@@ -230,7 +236,7 @@ fn comparison(
 }
 
 /// The median, as seconds or as milliseconds.
-fn seconds(values: &[f64]) -> String {
+pub(super) fn seconds(values: &[f64]) -> String {
     match Spread::of(values) {
         None => String::new(),
         Some(spread) if spread.median < 0.1 => format!("{:.1} ms", spread.median * 1e3),
@@ -356,6 +362,9 @@ fn catalog(text: &mut String, results: &Results) {
 }
 
 fn sizes(text: &mut String, results: &Results) {
+    if results.layers.is_empty() {
+        return;
+    }
     header(
         text,
         "What came out",

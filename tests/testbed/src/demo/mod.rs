@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: knowledge of the bot's inside, and settings beyond what an operator would set.
 
+mod behind;
 mod folder;
 mod options;
 mod proof;

@@ -3,7 +3,7 @@
 use super::reading::as_shown;
 use super::screen::{ensure, equal, shortened};
 use super::stage::{AUTHOR, Stage, TARGETS};
-use super::{Narrator, Options, proof, registry, tables};
+use super::{Narrator, Options, behind, proof, registry, tables};
 use crate::github::{Comment, Files};
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ pub(super) async fn tell(options: &Options, narrator: &mut Narrator) -> Stage {
     proof::commit(&stage, narrator);
     proof::host_key(&stage, narrator);
     proof::again(&stage, narrator, number).await;
+    if let Some(moto) = &stage.moto {
+        behind::verify(&stage, narrator, moto).await;
+    }
     proof::manners(&stage, narrator);
 
     narrator.step("show", "What people see in the end");

@@ -266,6 +266,25 @@ impl GithubDouble {
         self.with(|state, name| state.repository_mut(name).comments.remove(&id));
     }
 
+    /// Closes an issue as the repository's owner would, as `completed` or `not_planned`.
+    ///
+    /// # Panics
+    /// When there is no such issue.
+    pub fn close_issue(&self, number: u64, reason: &str) {
+        self.with(|state, name| {
+            let now = state.tick_text();
+            let issue = state
+                .repository_mut(name)
+                .issues
+                .get_mut(&number)
+                .unwrap_or_else(|| panic!("there is no issue {number}"));
+            issue.open = false;
+            issue.state_reason = Some(reason.to_owned());
+            issue.closed_at = Some(now.clone());
+            issue.updated_at = now;
+        });
+    }
+
     /// Sends a `ping`.
     pub async fn ping(&self) {
         webhooks::ping(&mut self.shared.lock());

@@ -18,7 +18,7 @@
 //!   500 and listed by [`violations`](GithubDouble::violations).
 //! - **Tests** look: [`comments`](GithubDouble::comments), [`check_runs`](GithubDouble::check_runs), [`conversation`](GithubDouble::conversation).
 //!
-//! Deliberately absent: GraphQL, issues that are no pull requests, reviews, branch protection, organizations, rate limits that are not asked for.
+//! Deliberately absent: GraphQL, labels and comments of issues that are no pull requests, reviews, branch protection, organizations, rate limits that are not asked for.
 
 mod actions;
 mod auth;
@@ -30,6 +30,7 @@ mod door;
 mod faults;
 mod git;
 mod history;
+mod issue_shapes;
 mod pull_shapes;
 mod repositories;
 mod routes;
@@ -55,7 +56,8 @@ pub use faults::{Fault, Matcher};
 pub use git::{Files, Identity};
 pub use history::Commit;
 pub use state::{
-    Annotation, CheckRun, Comment, CommitStatus, Delivery, DeliveryMode, Permission, Request, User,
+    Annotation, CheckRun, Comment, CommitStatus, Delivery, DeliveryMode, Issue, Permission,
+    Request, User,
 };
 
 use crate::support::{CuttableListener, Scissors, cache_directory, run, write_whole};

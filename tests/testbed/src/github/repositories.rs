@@ -155,6 +155,7 @@ fn new_repository(
         pushed_at: now,
         next_number: 1,
         pulls: BTreeMap::new(),
+        issues: BTreeMap::new(),
         comments: BTreeMap::new(),
         check_runs: BTreeMap::new(),
         statuses: Vec::new(),

@@ -149,6 +149,23 @@ pub struct Delivery {
     pub(crate) repository_id: Option<u64>,
 }
 
+/// An issue that is no pull request. Times are RFC 3339.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    pub id: u64,
+    pub number: u64,
+    pub title: String,
+    pub body: Option<String>,
+    pub author: String,
+    pub open: bool,
+    /// Why it was closed, or `reopened`.
+    pub state_reason: Option<String>,
+    pub created_at: String,
+    pub updated_at: String,
+    pub closed_at: Option<String>,
+    pub(crate) by_app: bool,
+}
+
 pub(crate) struct Pull {
     pub(crate) id: u64,
     pub(crate) number: u64,
@@ -188,6 +205,7 @@ pub(crate) struct Repository {
     pub(crate) pushed_at: String,
     pub(crate) next_number: u64,
     pub(crate) pulls: BTreeMap<u64, Pull>,
+    pub(crate) issues: BTreeMap<u64, Issue>,
     pub(crate) comments: BTreeMap<u64, Comment>,
     pub(crate) check_runs: BTreeMap<u64, CheckRun>,
     pub(crate) statuses: Vec<CommitStatus>,

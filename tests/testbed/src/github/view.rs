@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::GithubDouble;
 use super::history::Commit;
-use super::state::{CheckRun, Comment, CommitStatus, Delivery, Pull, Repository, Request};
+use super::state::{CheckRun, Comment, CommitStatus, Delivery, Issue, Pull, Repository, Request};
 
 impl GithubDouble {
     /// The comments of a conversation, oldest first.
@@ -18,6 +18,11 @@ impl GithubDouble {
                 .cloned()
                 .collect()
         })
+    }
+
+    /// The issues that are no pull requests, oldest first.
+    pub fn issues(&self) -> Vec<Issue> {
+        self.with(|state, name| state.repository(name).issues.values().cloned().collect())
     }
 
     /// The check runs of a commit, oldest first.

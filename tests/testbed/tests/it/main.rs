@@ -4,6 +4,7 @@ mod github;
 mod github_contract;
 mod github_faults;
 mod index;
+mod issues;
 mod moto;
 mod ssh;
 mod support;

@@ -7,6 +7,7 @@ mod apps;
 mod checks;
 mod comments;
 mod git;
+mod issues;
 mod pulls;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ impl Operation {
 
 const CONTENTS: &[&str] = &["contents"];
 const PULLS: &[&str] = &["pull_requests"];
+const ISSUES: &[&str] = &["issues"];
 const TALK: &[&str] = &["issues", "pull_requests"];
 const METADATA: &[&str] = &["metadata"];
 const CHECKS: &[&str] = &["checks"];
@@ -203,6 +205,30 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         "/repos/{owner}/{repo}/pulls/{pull_number}/files",
         read(PULLS),
         pulls::files,
+    ),
+    operation(
+        "get",
+        "/repos/{owner}/{repo}/issues",
+        read(ISSUES),
+        issues::list,
+    ),
+    operation(
+        "post",
+        "/repos/{owner}/{repo}/issues",
+        write(ISSUES),
+        issues::create,
+    ),
+    operation(
+        "get",
+        "/repos/{owner}/{repo}/issues/{issue_number}",
+        read(ISSUES),
+        issues::get,
+    ),
+    operation(
+        "patch",
+        "/repos/{owner}/{repo}/issues/{issue_number}",
+        write(ISSUES),
+        issues::update,
     ),
     operation(
         "get",

@@ -1,6 +1,6 @@
 //! How the packages of two builds differ.
 
-use crate::model::Pin;
+use super::Pin;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

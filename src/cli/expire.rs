@@ -1,0 +1,56 @@
+//! `layersmith expire`: deletes superseded versions whose time is over.
+
+use super::catalog::CatalogOptions;
+use super::{Backends, Ended, Failure, Output, deliver, tables};
+use crate::github::render::count;
+use crate::pipeline::{commit_message, expire, tell_others};
+use crate::settings::Settings;
+use serde_json::json;
+
+pub(super) async fn run(
+    output: &Output,
+    backends: Backends,
+    settings: Settings,
+    options: &CatalogOptions,
+) -> Result<Ended, Failure> {
+    let catalog = options.read_whole(
+        "expire takes a whole catalog: what one file does not name would not be kept",
+    )?;
+    let Some(desired) = &catalog.desired else {
+        return catalog.cannot_be_used(output);
+    };
+    let repository = options.repository(backends, &settings).await?;
+    let workshop = (backends.workshop)(settings).await?;
+    let turn = workshop.store.turn_to_publish().await?;
+    let expired = expire(&workshop, desired).await?;
+    let message = commit_message(&[], &[], "command-line");
+    let root = &catalog.root;
+    let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;
+    tell_others(&workshop, &desired.policy).await?;
+    drop(turn);
+    let mut text = match expired.deleted.len() {
+        0 => "Nothing has expired.\n".to_owned(),
+        deleted => format!("Deleted {}:\n", count(deleted, "version")),
+    };
+    for arn in &expired.deleted {
+        text.push_str(&format!("  {arn}\n"));
+    }
+    for failed in &expired.failed {
+        text.push_str(&format!("FAILED: {}: {}\n", failed.arn, failed.message));
+    }
+    text.push_str(&format!("{tables}\n"));
+    let value = json!({
+        "deleted": expired.deleted,
+        "failed": expired.failed,
+        "tables": tables,
+        "problems": catalog.problems,
+    });
+    output.answer(&value, &text)?;
+    deliver(&workshop).await;
+    let failed = !expired.failed.is_empty() || tables.failed();
+    Ok(if failed {
+        Ended::Incomplete
+    } else {
+        Ended::Done
+    })
+}

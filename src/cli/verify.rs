@@ -1,0 +1,101 @@
+//! `layersmith verify`: what is recorded as published, read back; with `--repair` also mended.
+
+use super::catalog::CatalogOptions;
+use super::tables::TablesWritten;
+use super::{Backends, Ended, Failure, Output, deliver, tables};
+use crate::github::render::count;
+use crate::pipeline::verify::{Mended, Verified, observe, repair, still_wrong};
+use crate::pipeline::{commit_message, tell_others};
+use crate::settings::Settings;
+use clap::Args;
+use serde_json::json;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    catalog: CatalogOptions,
+
+    /// Publish what is missing, share what is not shared, take what is gone off the tables
+    #[arg(long)]
+    repair: bool,
+}
+
+pub(super) async fn run(
+    output: &Output,
+    backends: Backends,
+    settings: Settings,
+    options: &Options,
+) -> Result<Ended, Failure> {
+    if options.catalog.push && !options.repair {
+        return Err(Failure::Usage(
+            "--push goes with --repair: without it nothing is written".to_owned(),
+        ));
+    }
+    let catalog = options
+        .catalog
+        .read_whole("verify takes a whole catalog: it reads back everything that is recorded")?;
+    let Some(desired) = &catalog.desired else {
+        return catalog.cannot_be_used(output);
+    };
+    let repository = options.catalog.repository(backends, &settings).await?;
+    let workshop = (backends.workshop)(settings).await?;
+    let mut verified = observe(&workshop, desired).await?;
+    let turn = workshop.store.turn_to_publish().await?;
+    still_wrong(&workshop, &mut verified).await?;
+    let mut written = None;
+    if options.repair {
+        repair(&workshop, desired, &mut verified).await?;
+        let message = commit_message(&[], &[], "command-line");
+        let root = &catalog.root;
+        let repository = repository.as_ref();
+        let tables = tables::try_write(&workshop, desired, root, repository, &message).await;
+        written = Some(tables);
+        tell_others(&workshop, &desired.policy).await?;
+    }
+    drop(turn);
+    let mut text = as_text(&verified);
+    if let Some(written) = &written {
+        text.push_str(&format!("{written}\n"));
+    } else if !verified.is_clean() {
+        text.push_str("`layersmith verify --repair` mends what can be mended.\n");
+    }
+    let value = json!({
+        "checked": verified.checked,
+        "findings": verified.findings,
+        "unverified": verified.unverified,
+        "tables": written,
+    });
+    output.answer(&value, &text)?;
+    deliver(&workshop).await;
+    let failed = written.as_ref().is_some_and(TablesWritten::failed);
+    Ok(if verified.is_clean() && !failed {
+        Ended::Done
+    } else {
+        Ended::Incomplete
+    })
+}
+
+fn as_text(verified: &Verified) -> String {
+    let mut text = String::new();
+    for finding in &verified.findings {
+        text.push_str(&format!("{}\n  {}\n", finding.arn, finding.wrong));
+        if finding.mended != Mended::No {
+            text.push_str(&format!("  {}\n", finding.mended));
+        }
+    }
+    for region in &verified.unverified {
+        text.push_str(&format!(
+            "NOT VERIFIED: {}: {}\n",
+            region.region, region.message
+        ));
+    }
+    let checked = count(verified.checked, "version");
+    let wrong = verified.findings.len();
+    let mended = verified.findings.iter().filter(|it| it.is_mended()).count();
+    text.push_str(&match (wrong, mended) {
+        (0, _) => format!("{checked} read back: nothing is wrong.\n"),
+        (_, 0) => format!("{checked} read back: {wrong} wrong.\n"),
+        _ => format!("{checked} read back: {wrong} wrong, {mended} mended.\n"),
+    });
+    text
+}

@@ -1,0 +1,87 @@
+//! Intents that came to nothing: what they were to publish was superseded before their region answered.
+//!
+//! The publish that they stand for may have happened all the same. Then there is a version that nobody recorded: it is
+//! recorded as one that was superseded, and expires like any other.
+
+use super::by_region::in_all_regions;
+use super::visibility::share_exactly;
+use super::{StepFailure, Workshop};
+use crate::model::{LayerArn, LayerVersion, Policy, SlotKey};
+use crate::plan::Plan;
+use crate::registry::RegistryError;
+use std::collections::BTreeSet;
+
+/// Settles every intent that the plan does not stand behind. Those in regions that do not answer are left as they are.
+///
+/// The caller has the turn to publish, and has carried the plan out.
+///
+/// # Errors
+/// When the store fails.
+pub async fn settle_intents(
+    workshop: &Workshop,
+    policy: &Policy,
+    plan: &Plan,
+) -> Result<(), StepFailure> {
+    let mut stale = workshop.store.intents().await?;
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let stands: BTreeSet<SlotKey> = plan
+        .publications()
+        .flat_map(|(_, publication)| {
+            publication.regions.iter().map(|region| SlotKey {
+                layer: publication.build.layer.clone(),
+                target: publication.build.target,
+                region: region.clone(),
+                digest: publication.build.artifact.digest,
+                published_name: publication.published_name.clone(),
+            })
+        })
+        .collect();
+    stale.retain(|intent| !stands.contains(&intent.key));
+    let work = stale
+        .iter()
+        .map(|intent| (intent.key.region.clone(), intent))
+        .collect();
+    let found = in_all_regions(work, |intent| came_to(workshop, policy, intent)).await;
+    for (intent, found) in stale.iter().zip(found) {
+        let key = &intent.key;
+        match found {
+            Err(error) => {
+                tracing::warn!(layer = %key.layer, region = %key.region, "what became of an unfinished publication is not known: {error}");
+                continue;
+            }
+            Ok(Some(arn)) => {
+                let now = workshop.now();
+                let expires_at = now.plus_days(policy.expire_after_days);
+                let visibility = &policy.visibility;
+                workshop
+                    .store
+                    .adopt(key, &intent.version, &arn, visibility, now, expires_at)
+                    .await?;
+            }
+            Ok(None) => {}
+        }
+        workshop.store.drop_intent(key).await?;
+    }
+    Ok(())
+}
+
+/// The version that an intent became, should it have become one.
+async fn came_to(
+    workshop: &Workshop,
+    policy: &Policy,
+    intent: &LayerVersion,
+) -> Result<Option<LayerArn>, RegistryError> {
+    let (registry, key) = (&workshop.registry, &intent.key);
+    let found = registry
+        .find(&key.region, &key.published_name, &key.digest)
+        .await?;
+    let Some(found) = found else { return Ok(None) };
+    let version = registry.read(&found.arn).await?;
+    if version.and_then(|version| version.digest) != Some(key.digest) {
+        return Ok(None);
+    }
+    share_exactly(workshop, &found.arn, &policy.visibility).await?;
+    Ok(Some(found.arn))
+}

@@ -1,0 +1,112 @@
+//! The public names of layers: brought up to date after publishing, and put right by a run that publishes nothing.
+
+use super::{StepFailure, Workshop};
+use crate::model::{ParameterPath, Policy, Region};
+use crate::plan::{
+    Parameters, ParametersOutcome, RegionFailure, parameter_changes, wanted_parameters,
+};
+use crate::registry::RegistryError;
+use futures::{StreamExt, stream};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Regions worked on at once: all there are.
+const CONCURRENT_REGIONS: usize = 40;
+/// Parameters written at once in one region: Parameter Store takes three a second, and more in bursts (AWS Systems
+/// Manager quotas, "Parameter Store", `PutParameter`).
+const CONCURRENT_WRITES: usize = 3;
+/// The longest that one region may take; what is left is done by the next run.
+const REGION_LIMIT: Duration = Duration::from_secs(120);
+
+/// Writes what is missing or differs, and removes what names nothing any more. Does nothing where the policy has no
+/// parameters.
+///
+/// # Errors
+/// When the store fails. A region that fails is part of the outcome.
+pub(super) async fn put_parameters(
+    workshop: &Workshop,
+    policy: &Policy,
+) -> Result<ParametersOutcome, StepFailure> {
+    let mut outcome = ParametersOutcome::default();
+    let Some(path) = &policy.parameters else {
+        return Ok(outcome);
+    };
+    let versions = workshop.store.layer_versions().await?;
+    let mut wanted: BTreeMap<Region, Parameters> = wanted_parameters(path, policy, &versions);
+    // Where nothing is left at all, names may be; a region that is gone from the policy as well is not looked at.
+    let empty: Vec<Region> = policy
+        .regions
+        .iter()
+        .flatten()
+        .filter(|region| !wanted.contains_key(*region))
+        .cloned()
+        .collect();
+    for region in &empty {
+        wanted.insert(region.clone(), Parameters::new());
+    }
+    let work: Vec<_> = wanted
+        .iter()
+        .map(|(region, wanted)| async move {
+            let changed = in_region(workshop, path, policy, region, wanted);
+            let result = tokio::time::timeout(REGION_LIMIT, changed).await;
+            let result = result.unwrap_or_else(|_| {
+                Err(RegistryError::Unreachable {
+                    region: region.clone(),
+                    message: format!("not done within {} s", REGION_LIMIT.as_secs()),
+                })
+            });
+            (region, result)
+        })
+        .collect();
+    let results: Vec<_> = stream::iter(work)
+        .buffered(CONCURRENT_REGIONS)
+        .collect()
+        .await;
+    for (region, result) in results {
+        match result {
+            Ok((written, removed)) => {
+                outcome.written += written;
+                outcome.removed += removed;
+            }
+            Err(error) => {
+                let reason = error.reason();
+                tracing::warn!(%region, "the parameters in {region} are not up to date: {reason}");
+                if !empty.contains(region) {
+                    outcome.failed.push(RegionFailure {
+                        region: region.clone(),
+                        message: reason,
+                        transient: error.is_transient(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// How many were written and removed.
+async fn in_region(
+    workshop: &Workshop,
+    path: &ParameterPath,
+    policy: &Policy,
+    region: &Region,
+    wanted: &Parameters,
+) -> Result<(usize, usize), RegistryError> {
+    let registry = &workshop.registry;
+    let folder = path.of_catalog(&policy.prefix);
+    let found = registry.parameters(region, &folder).await?;
+    let (write, remove) = parameter_changes(path, policy, wanted, &found);
+    let writes: Vec<_> = write
+        .iter()
+        .map(|(name, value)| registry.put_parameter(region, name, value))
+        .collect();
+    let written: Vec<Result<(), RegistryError>> = stream::iter(writes)
+        .buffer_unordered(CONCURRENT_WRITES)
+        .collect()
+        .await;
+    written.into_iter().collect::<Result<Vec<()>, _>>()?;
+    if !remove.is_empty() {
+        registry.delete_parameters(region, &remove).await?;
+    }
+    Ok((write.len(), remove.len()))
+}

@@ -1,0 +1,4 @@
+//! Tests of use cases over simulated time.
+
+mod world;
+mod year;

@@ -1,0 +1,177 @@
+//! Reading back what is recorded as published, and mending what differs.
+//!
+//! Looking goes on beside whatever else is published; what it found is looked at once more within the turn to publish,
+//! so that a version that came or went meanwhile is not taken for a mistake.
+
+mod observe;
+mod repair;
+
+pub use observe::{observe, still_wrong};
+pub use repair::repair;
+
+use super::ArnFailure;
+use crate::model::{Digest, LayerArn, LayerName, Region, Target};
+use crate::plan::RegionFailure;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What is wrong with one layer version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrong {
+    /// It is recorded and the registry does not have it.
+    Missing,
+    /// The registry has another zip under its number.
+    OtherDigest {
+        /// SHA-256 of that one, where the registry tells it.
+        found: Option<Digest>,
+    },
+    /// Nobody but the account may use it, and the policy says otherwise.
+    NotShared,
+    /// Others may use it than the policy says.
+    SharedOtherwise,
+    /// The registry has it under a name of the catalog, and nobody recorded it.
+    Unknown {
+        /// Its description.
+        description: String,
+        /// SHA-256 of its zip.
+        digest: Option<Digest>,
+        /// What it is, where it is a known build.
+        of: Option<Known>,
+    },
+    /// A version that was made to get to a number, and left over.
+    ThrowAway,
+}
+
+/// The build that a version nobody recorded is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The layer.
+    pub layer: LayerName,
+    /// What it is built for.
+    pub target: Target,
+    /// The layer's version.
+    pub version: String,
+}
+
+/// What became of something that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mended {
+    /// Nobody tried.
+    No,
+    /// It is published anew under this ARN; the old one has left the tables.
+    Republished(LayerArn),
+    /// It has left the tables.
+    Forgotten,
+    /// Exactly those whom the policy names may use it.
+    Shared,
+    /// It is recorded, to expire like a version that was superseded.
+    Adopted,
+    /// It is deleted.
+    Deleted,
+    /// It could not be mended.
+    Failed(String),
+}
+
+/// One layer version that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which one.
+    pub arn: LayerArn,
+    /// What is wrong.
+    pub wrong: Wrong,
+    /// What became of it.
+    pub mended: Mended,
+}
+
+impl Finding {
+    pub(super) fn new(arn: LayerArn, wrong: Wrong) -> Self {
+        Self {
+            arn,
+            wrong,
+            mended: Mended::No,
+        }
+    }
+
+    /// Whether it is as it should be by now.
+    #[must_use]
+    pub fn is_mended(&self) -> bool {
+        !matches!(self.mended, Mended::No | Mended::Failed(_))
+    }
+}
+
+/// What reading back came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Recorded versions that were read back.
+    pub checked: usize,
+    /// What is wrong, sorted by ARN.
+    pub findings: Vec<Finding>,
+    /// Regions that could not be read, or not to their end: nothing is known of the rest of them.
+    pub unverified: Vec<RegionFailure>,
+}
+
+impl Verified {
+    /// Whether nothing is wrong, or everything that was is mended.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.iter().all(Finding::is_mended)
+    }
+
+    fn unverified(&mut self, region: &Region, failure: &ArnFailure) {
+        if self.unverified.iter().any(|known| known.region == *region) {
+            return;
+        }
+        self.unverified.push(RegionFailure {
+            region: region.clone(),
+            message: failure.message.clone(),
+            transient: failure.transient,
+        });
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing: AWS does not have it"),
+            Self::OtherDigest { found: Some(found) } => {
+                write!(
+                    f,
+                    "other digest: AWS has a zip with sha256:{}",
+                    found.short()
+                )
+            }
+            Self::OtherDigest { found: None } => f.write_str("other digest: AWS tells none"),
+            Self::NotShared => f.write_str("not shared: nobody else may use it"),
+            Self::SharedOtherwise => {
+                f.write_str("shared otherwise: others may use it than the policy says")
+            }
+            Self::Unknown {
+                of: Some(known), ..
+            } => write!(
+                f,
+                "unknown to us: it is {} {} for {}, and nobody recorded it",
+                known.layer, known.version, known.target
+            ),
+            Self::Unknown { of: None, .. } => {
+                f.write_str("unknown to us: it is none of the builds that are known")
+            }
+            Self::ThrowAway => f.write_str("left over from aligning version numbers"),
+        }
+    }
+}
+
+impl fmt::Display for Mended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No => Ok(()),
+            Self::Republished(arn) => write!(f, "published anew as {arn}"),
+            Self::Forgotten => f.write_str("taken off the tables"),
+            Self::Shared => f.write_str("shared as the policy says"),
+            Self::Adopted => f.write_str("recorded, expires like a superseded one"),
+            Self::Deleted => f.write_str("deleted"),
+            Self::Failed(message) => write!(f, "NOT mended: {message}"),
+        }
+    }
+}

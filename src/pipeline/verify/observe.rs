@@ -1,0 +1,218 @@
+//! What the registry has, against what the store says.
+
+use super::{Finding, Known, Verified, Wrong};
+use crate::model::{
+    BuildRecord, Digest, LayerArn, LayerState, LayerVersion, Region, Visibility, layer_description,
+    published_layer_name,
+};
+use crate::pipeline::aligning::THROW_AWAY;
+use crate::pipeline::by_region::{ArnFailure, in_all_regions};
+use crate::pipeline::{Desired, StepFailure, Workshop};
+use crate::registry::{PublishedVersion, RegistryError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads every live and deprecated version back, all regions at once, and lists what the account has under the policy's
+/// prefix. A region that cannot be read is said and nothing of it counts as wrong.
+///
+/// # Errors
+/// When the store fails, or the registry cannot say which regions it has.
+pub async fn observe(workshop: &Workshop, desired: &Desired) -> Result<Verified, StepFailure> {
+    let rows = usable(workshop).await?;
+    let mut verified = Verified::default();
+    read_back(workshop, desired, &rows, &mut verified).await;
+    let builds = workshop.store.builds().await?;
+    list(workshop, desired, &rows, &builds, &mut verified).await?;
+    verified.findings.sort_by(|a, b| a.arn.cmp(&b.arn));
+    verified.unverified.sort_by(|a, b| a.region.cmp(&b.region));
+    Ok(verified)
+}
+
+/// Drops what was found about versions that were recorded, superseded or deleted since: it may have been true in between
+/// only. The caller has the turn to publish.
+///
+/// # Errors
+/// When the store fails.
+pub async fn still_wrong(workshop: &Workshop, verified: &mut Verified) -> Result<(), StepFailure> {
+    let recorded: BTreeSet<LayerArn> = usable(workshop)
+        .await?
+        .into_iter()
+        .filter_map(|row| row.arn)
+        .collect();
+    verified.findings.retain(|finding| {
+        let unknown = matches!(finding.wrong, Wrong::Unknown { .. } | Wrong::ThrowAway);
+        recorded.contains(&finding.arn) != unknown
+    });
+    Ok(())
+}
+
+async fn usable(workshop: &Workshop) -> Result<Vec<LayerVersion>, StepFailure> {
+    let mut rows = workshop.store.layer_versions().await?;
+    rows.retain(|row| matches!(row.state, LayerState::Live | LayerState::Deprecated));
+    Ok(rows)
+}
+
+async fn read_back(
+    workshop: &Workshop,
+    desired: &Desired,
+    rows: &[LayerVersion],
+    verified: &mut Verified,
+) {
+    let visibility = &desired.policy.visibility;
+    let rows: Vec<(&LayerArn, Digest)> = rows
+        .iter()
+        .filter_map(|row| Some((row.arn.as_ref()?, row.key.digest)))
+        .collect();
+    let work = rows
+        .iter()
+        .map(|row| (row.0.region.clone(), *row))
+        .collect();
+    let results = in_all_regions(work, |(arn, digest)| {
+        check(workshop, arn, digest, visibility)
+    })
+    .await;
+    for ((arn, _), result) in rows.into_iter().zip(results) {
+        match result {
+            Ok(None) => verified.checked += 1,
+            Ok(Some(wrong)) => {
+                verified.checked += 1;
+                verified.findings.push(Finding::new(arn.clone(), wrong));
+            }
+            Err(error) => {
+                verified.unverified(&arn.region, &ArnFailure::new(arn.clone(), &error));
+            }
+        }
+    }
+}
+
+async fn check(
+    workshop: &Workshop,
+    arn: &LayerArn,
+    digest: Digest,
+    visibility: &Visibility,
+) -> Result<Option<Wrong>, RegistryError> {
+    let registry = &workshop.registry;
+    let Some(found) = registry.read(arn).await? else {
+        return Ok(Some(Wrong::Missing));
+    };
+    if found.digest != Some(digest) {
+        let found = found.digest;
+        return Ok(Some(Wrong::OtherDigest { found }));
+    }
+    if registry.is_shared(arn, visibility).await? {
+        return Ok(None);
+    }
+    let for_nobody = registry.is_shared(arn, &Visibility::Private).await?;
+    Ok(Some(if for_nobody {
+        Wrong::NotShared
+    } else {
+        Wrong::SharedOtherwise
+    }))
+}
+
+/// Looks for versions that nobody recorded, in every region that layers go to or went to.
+async fn list(
+    workshop: &Workshop,
+    desired: &Desired,
+    rows: &[LayerVersion],
+    builds: &[BuildRecord],
+    verified: &mut Verified,
+) -> Result<(), StepFailure> {
+    let offered = workshop.registry.regions().await?;
+    let policy = &desired.policy;
+    let mut names: BTreeMap<Region, BTreeSet<&str>> = policy
+        .regions_for(None, &offered)
+        .0
+        .into_iter()
+        .chain(
+            desired
+                .layers
+                .values()
+                .flat_map(|request| policy.regions_for(request.regions.as_deref(), &offered).0),
+        )
+        .map(|region| (region, BTreeSet::new()))
+        .collect();
+    // Names of an earlier prefix are known from what was published under them.
+    for row in rows {
+        let names = names.entry(row.key.region.clone()).or_default();
+        names.insert(&row.key.published_name);
+    }
+    names.retain(|region, _| !verified.unverified.iter().any(|it| it.region == *region));
+    let recorded: BTreeSet<&LayerArn> = rows.iter().filter_map(|row| row.arn.as_ref()).collect();
+    let prefix = format!("{}-p", policy.prefix);
+    let work = names
+        .into_iter()
+        .map(|(region, names)| (region.clone(), (region, names)))
+        .collect();
+    let (recorded, prefix) = (&recorded, &prefix);
+    let results = in_all_regions(work, |(region, names)| async move {
+        unknown_in(workshop, &region, prefix, names, recorded).await
+    })
+    .await;
+    for result in results {
+        match result {
+            Ok(unknown) => verified.findings.extend(
+                unknown
+                    .into_iter()
+                    .map(|version| finding(desired, builds, version)),
+            ),
+            Err(error) => {
+                let region = error.region().clone();
+                verified.unverified.push(crate::plan::RegionFailure {
+                    message: error.reason(),
+                    transient: error.is_transient(),
+                    region,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Versions of a region that nobody recorded, digests included.
+async fn unknown_in(
+    workshop: &Workshop,
+    region: &Region,
+    prefix: &str,
+    names: BTreeSet<&str>,
+    recorded: &BTreeSet<&LayerArn>,
+) -> Result<Vec<PublishedVersion>, RegistryError> {
+    let registry = &workshop.registry;
+    let mut names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+    names.extend(registry.layers(region, prefix).await?);
+    let work = names.iter().map(|name| (region.clone(), name)).collect();
+    let listed = in_all_regions(work, |name| registry.versions(region, name)).await;
+    let mut unknown = Vec::new();
+    for versions in listed {
+        let versions = versions?.into_iter();
+        for version in versions.filter(|version| !recorded.contains(&version.arn)) {
+            // Gone since it was listed: then it is nobody's concern.
+            unknown.extend(registry.read(&version.arn).await?);
+        }
+    }
+    Ok(unknown)
+}
+
+fn finding(desired: &Desired, builds: &[BuildRecord], version: PublishedVersion) -> Finding {
+    if version.description == THROW_AWAY {
+        return Finding::new(version.arn, Wrong::ThrowAway);
+    }
+    let prefix = &desired.policy.prefix;
+    let build = builds.iter().find(|build| {
+        version.digest == Some(build.artifact.digest)
+            && version.description
+                == layer_description(&build.layer, &build.version, &build.artifact.digest)
+            && version.arn.layer == published_layer_name(prefix, build.target, &build.layer)
+    });
+    Finding::new(
+        version.arn,
+        Wrong::Unknown {
+            description: version.description,
+            digest: version.digest,
+            of: build.map(|build| Known {
+                layer: build.layer.clone(),
+                target: build.target,
+                version: build.version.clone(),
+            }),
+        },
+    )
+}

@@ -1,0 +1,251 @@
+//! Mending what was found.
+//!
+//! A live version that is gone leaves the tables first and is published anew then, by the same road as any publication;
+//! after a crash in between, the next apply finds it missing. A version that nobody recorded is adopted when its zip and
+//! description are those of a known build, and left alone otherwise: somebody else may need it.
+
+use super::{Finding, Known, Mended, Verified, Wrong};
+use crate::model::{
+    BuildRecord, Digest, LayerArn, LayerName, LayerState, LayerVersion, Region, SlotKey, Target,
+};
+use crate::pipeline::by_region::in_all_regions;
+use crate::pipeline::publishing::publish;
+use crate::pipeline::visibility::share_exactly;
+use crate::pipeline::{Desired, StepFailure, Workshop};
+use crate::plan::{Publication, Reason};
+use crate::registry::RegistryError;
+use std::collections::BTreeMap;
+
+/// Mends every finding as far as it can be mended, and notes what became of it. The caller has the turn to publish and
+/// has dropped what is [no longer wrong](super::still_wrong).
+///
+/// # Errors
+/// When the store fails, or a zip cannot be read for a reason that may pass.
+pub async fn repair(
+    workshop: &Workshop,
+    desired: &Desired,
+    verified: &mut Verified,
+) -> Result<(), StepFailure> {
+    let findings = &mut verified.findings;
+    mend_permissions(workshop, desired, findings).await?;
+    adopt(workshop, desired, findings).await?;
+    delete_throw_aways(workshop, findings).await;
+    // Before they are marked: what was published nowhere is no longer among the builds.
+    let builds = workshop.store.builds().await?;
+    let rows: BTreeMap<LayerArn, LayerVersion> = workshop
+        .store
+        .layer_versions()
+        .await?
+        .into_iter()
+        .filter_map(|row| Some((row.arn.clone()?, row)))
+        .collect();
+    let lost: Vec<LayerArn> = findings
+        .iter_mut()
+        .filter(|finding| matches!(finding.wrong, Wrong::Missing | Wrong::OtherDigest { .. }))
+        .map(|finding| {
+            finding.mended = Mended::Forgotten;
+            finding.arn.clone()
+        })
+        .collect();
+    workshop.store.mark_deleted(&lost).await?;
+    let live = lost
+        .iter()
+        .filter_map(|arn| rows.get(arn))
+        .filter(|row| row.state == LayerState::Live);
+    for (publication, arns) in publications(workshop, desired, &builds, live).await? {
+        let outcome = publish(workshop, &publication, desired).await?;
+        for (region, lost) in publication.regions.iter().zip(arns) {
+            let Some(finding) = findings.iter_mut().find(|finding| finding.arn == lost) else {
+                continue;
+            };
+            let new = outcome.published.iter().find(|arn| arn.region == *region);
+            let failure = outcome.failed.iter().find(|it| it.region == *region);
+            finding.mended = match (new, failure) {
+                (Some(arn), _) => Mended::Republished(arn.clone()),
+                (None, Some(failure)) => Mended::Failed(failure.message.clone()),
+                (None, None) => Mended::Forgotten,
+            };
+        }
+    }
+    Ok(())
+}
+
+/// What lost live versions are published anew as, with the ARN that was lost in each of its regions. Those that are not
+/// asked for any more, and those whose build is not known, are left to the next plan.
+async fn publications<'a>(
+    workshop: &Workshop,
+    desired: &Desired,
+    builds: &[BuildRecord],
+    lost: impl Iterator<Item = &'a LayerVersion>,
+) -> Result<Vec<(Publication, Vec<LayerArn>)>, StepFailure> {
+    let offered = workshop.registry.regions().await?;
+    let is_wanted = |row: &LayerVersion| match desired.layers.get(&row.key.layer) {
+        Some(request) => {
+            let (regions, _) = desired
+                .policy
+                .regions_for(request.regions.as_deref(), &offered);
+            request.targets.contains(&row.key.target) && regions.contains(&row.key.region)
+        }
+        None => desired.held.contains(&row.key.layer),
+    };
+    // A zip under a name, wherever it was lost.
+    let mut groups: BTreeMap<(&LayerName, Target, Digest, &str), BTreeMap<Region, LayerArn>> =
+        BTreeMap::new();
+    for row in lost.filter(|row| is_wanted(row)) {
+        let Some(arn) = &row.arn else { continue };
+        let key = &row.key;
+        let group = (&key.layer, key.target, key.digest, &*key.published_name);
+        let regions = groups.entry(group).or_default();
+        regions.insert(row.key.region.clone(), arn.clone());
+    }
+    let publications = groups.into_iter().filter_map(|(group, regions)| {
+        let (layer, target, digest, published_name) = group;
+        let build = builds.iter().find(|build| {
+            (&build.layer, build.target, build.artifact.digest) == (layer, target, digest)
+        })?;
+        let (regions, arns): (Vec<Region>, Vec<LayerArn>) = regions.into_iter().unzip();
+        let publication = Publication {
+            reason: Reason::Backfill,
+            build: build.clone(),
+            published_name: published_name.to_owned(),
+            regions,
+            already: Vec::new(),
+            leaves: Vec::new(),
+            previous_version: None,
+            changes: Vec::new(),
+            alignment: None,
+        };
+        Some((publication, arns))
+    });
+    Ok(publications.collect())
+}
+
+async fn mend_permissions(
+    workshop: &Workshop,
+    desired: &Desired,
+    findings: &mut [Finding],
+) -> Result<(), StepFailure> {
+    let visibility = &desired.policy.visibility;
+    let of_interest =
+        |finding: &Finding| matches!(finding.wrong, Wrong::NotShared | Wrong::SharedOtherwise);
+    let results = for_each(findings, of_interest, |arn| async move {
+        share_exactly(workshop, &arn, visibility).await
+    })
+    .await;
+    for (place, result) in results {
+        let Some(finding) = findings.get_mut(place) else {
+            continue;
+        };
+        finding.mended = match result {
+            Ok(()) => {
+                let store = &workshop.store;
+                store.record_visibility(&finding.arn, visibility).await?;
+                Mended::Shared
+            }
+            Err(error) => Mended::Failed(error.reason()),
+        };
+    }
+    Ok(())
+}
+
+async fn adopt(
+    workshop: &Workshop,
+    desired: &Desired,
+    findings: &mut [Finding],
+) -> Result<(), StepFailure> {
+    let policy = &desired.policy;
+    let of_interest =
+        |finding: &Finding| matches!(finding.wrong, Wrong::Unknown { of: Some(_), .. });
+    // What is recorded is listed, and what is listed is shared.
+    let results = for_each(findings, of_interest, |arn| async move {
+        share_exactly(workshop, &arn, &policy.visibility).await
+    })
+    .await;
+    for (place, result) in results {
+        let Some(finding) = findings.get_mut(place) else {
+            continue;
+        };
+        let Wrong::Unknown {
+            digest: Some(digest),
+            of:
+                Some(Known {
+                    layer,
+                    target,
+                    version,
+                }),
+            ..
+        } = &finding.wrong
+        else {
+            continue;
+        };
+        if let Err(error) = result {
+            finding.mended = Mended::Failed(error.reason());
+            continue;
+        }
+        let key = SlotKey {
+            layer: layer.clone(),
+            target: *target,
+            region: finding.arn.region.clone(),
+            digest: *digest,
+            published_name: finding.arn.layer.clone(),
+        };
+        let now = workshop.now();
+        let expires_at = now.plus_days(policy.expire_after_days);
+        workshop
+            .store
+            .adopt(
+                &key,
+                version,
+                &finding.arn,
+                &policy.visibility,
+                now,
+                expires_at,
+            )
+            .await?;
+        finding.mended = Mended::Adopted;
+    }
+    Ok(())
+}
+
+async fn delete_throw_aways(workshop: &Workshop, findings: &mut [Finding]) {
+    let of_interest = |finding: &Finding| finding.wrong == Wrong::ThrowAway;
+    let results = for_each(findings, of_interest, |arn| async move {
+        workshop.registry.delete(&arn).await
+    })
+    .await;
+    for (place, result) in results {
+        if let Some(finding) = findings.get_mut(place) {
+            finding.mended = match result {
+                Ok(()) => Mended::Deleted,
+                Err(error) => Mended::Failed(error.reason()),
+            };
+        }
+    }
+}
+
+/// Does something about some findings; answers with their places.
+async fn for_each<F>(
+    findings: &[Finding],
+    of_interest: impl Fn(&Finding) -> bool,
+    work: impl Fn(LayerArn) -> F,
+) -> Vec<(usize, Result<(), RegistryError>)>
+where
+    F: Future<Output = Result<(), RegistryError>>,
+{
+    let chosen: Vec<(usize, LayerArn)> = findings
+        .iter()
+        .enumerate()
+        .filter(|(_, finding)| of_interest(finding))
+        .map(|(place, finding)| (place, finding.arn.clone()))
+        .collect();
+    let items = chosen
+        .iter()
+        .map(|(_, arn)| (arn.region.clone(), arn.clone()))
+        .collect();
+    let results = in_all_regions(items, work).await;
+    chosen
+        .into_iter()
+        .map(|(place, _)| place)
+        .zip(results)
+        .collect()
+}

@@ -1,0 +1,69 @@
+//! Who may use what is published, brought to what the policy says.
+
+use super::by_region::{ArnFailure, in_all_regions};
+use super::{StepFailure, Workshop};
+use crate::model::{LayerArn, Policy, Visibility};
+use crate::registry::RegistryError;
+use serde::{Deserialize, Serialize};
+
+/// What changing permissions came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// What others may use now than before, or was looked at for the first time.
+    pub changed: usize,
+    /// What could not be changed; the tables do not list it until it is.
+    pub failed: Vec<ArnFailure>,
+}
+
+/// Gives and takes back permissions of every live and still usable version that is not known to be for exactly those
+/// whom the policy names; reads them back before that is written down.
+///
+/// The caller has the turn to publish.
+///
+/// # Errors
+/// When the store fails. A version whose permissions cannot be changed is part of the answer.
+pub async fn settle_visibility(
+    workshop: &Workshop,
+    policy: &Policy,
+) -> Result<Shared, StepFailure> {
+    let rows = workshop.store.shared_otherwise(&policy.visibility).await?;
+    let arns: Vec<LayerArn> = rows.into_iter().filter_map(|(row, _)| row.arn).collect();
+    let work = arns.iter().map(|arn| (arn.region.clone(), arn)).collect();
+    let results =
+        in_all_regions(work, |arn| share_exactly(workshop, arn, &policy.visibility)).await;
+    let mut shared = Shared::default();
+    for (arn, result) in arns.into_iter().zip(results) {
+        match result {
+            Ok(()) => {
+                let store = &workshop.store;
+                store.record_visibility(&arn, &policy.visibility).await?;
+                shared.changed += 1;
+            }
+            Err(error) => {
+                tracing::warn!(%arn, reason = %error, "who may use {arn} cannot be changed: {error}");
+                shared.failed.push(ArnFailure::new(arn, &error));
+            }
+        }
+    }
+    Ok(shared)
+}
+
+/// Lets exactly those use a version whom the visibility names, and reads that back.
+pub(super) async fn share_exactly(
+    workshop: &Workshop,
+    arn: &LayerArn,
+    visibility: &Visibility,
+) -> Result<(), RegistryError> {
+    let registry = &workshop.registry;
+    if registry.is_shared(arn, visibility).await? {
+        return Ok(());
+    }
+    registry.set_visibility(arn, visibility).await?;
+    if registry.is_shared(arn, visibility).await? {
+        return Ok(());
+    }
+    Err(RegistryError::Refused {
+        region: arn.region.clone(),
+        message: format!("the permissions of {arn} read back are not those asked for"),
+    })
+}

@@ -1,0 +1,267 @@
+//! Whether a region is asked at all: one that does not answer is left alone for a while, so that it costs the others
+//! and the layers to come nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Failures in a row after which a region is left alone.
+const FAILURES: u32 = 5;
+/// Failures in a row that are enough when they have taken as long as the deadline.
+const SLOW_FAILURES: u32 = 2;
+
+/// Regions of which at least so many are asked tell a line that is too slow from a region that is gone.
+const LINE_REGIONS: usize = 3;
+/// Deadlines since the last answer from anywhere after which nothing is there to be waited for.
+const LINE_DEADLINES: u32 = 3;
+
+/// What the regions have in common: this machine and its line. When most of them fail while others still answer, it is
+/// these that are too slow, and leaving regions alone would only give up what is getting there.
+#[derive(Debug, Default)]
+pub(super) struct Line(Mutex<LineState>);
+
+#[derive(Debug, Default)]
+struct LineState {
+    regions: usize,
+    /// Those whose last call failed.
+    failing: usize,
+    answered_at: Option<Duration>,
+}
+
+impl Line {
+    fn is_too_slow(&self, now: Duration, deadline: Duration) -> bool {
+        let state = self.state();
+        let answers = state
+            .answered_at
+            .is_some_and(|at| now.saturating_sub(at) < deadline * LINE_DEADLINES);
+        state.regions >= LINE_REGIONS && 2 * state.failing > state.regions && answers
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, LineState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One region's circuit. Times are those of a clock that never goes back, since any moment.
+#[derive(Debug)]
+pub(super) struct Circuit {
+    /// How long a region may go without an answer that it owes.
+    deadline: Duration,
+    /// How long it is left alone then.
+    cool_down: Duration,
+    line: Arc<Line>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The region is asked.
+    Closed {
+        /// In a row.
+        failures: u32,
+        /// When the first of them began, and when the last was known.
+        since: Option<(Duration, Duration)>,
+    },
+    /// It is left alone.
+    Open { until: Duration },
+    /// One call finds out.
+    Trial { since: Duration },
+}
+
+impl State {
+    const FINE: Self = Self::Closed {
+        failures: 0,
+        since: None,
+    };
+
+    /// Whether the last call failed.
+    fn is_failing(self) -> bool {
+        !matches!(self, Self::Closed { failures: 0, .. })
+    }
+}
+
+impl Circuit {
+    pub(super) fn new(deadline: Duration, cool_down: Duration, line: Arc<Line>) -> Self {
+        line.state().regions += 1;
+        Self {
+            deadline,
+            cool_down,
+            line,
+            state: Mutex::new(State::FINE),
+        }
+    }
+
+    /// Whether a call would be turned away now.
+    pub(super) fn is_open(&self, now: Duration) -> bool {
+        match *self.state() {
+            State::Closed { .. } => false,
+            State::Open { until } => now < until,
+            // A trial that nobody waits for any more is not waited for either.
+            State::Trial { since } => now < since + self.cool_down,
+        }
+    }
+
+    /// Asks for leave to call. After the cool-down one call gets it, and the others wait for what becomes of that one.
+    pub(super) fn admits(&self, now: Duration) -> bool {
+        if self.is_open(now) {
+            return false;
+        }
+        let mut state = self.state();
+        if !matches!(*state, State::Closed { .. }) {
+            *state = State::Trial { since: now };
+        }
+        true
+    }
+
+    /// The region answered something.
+    pub(super) fn answered(&self, now: Duration) {
+        let before = std::mem::replace(&mut *self.state(), State::FINE);
+        let mut line = self.line.state();
+        if before.is_failing() {
+            line.failing = line.failing.saturating_sub(1);
+        }
+        line.answered_at = line.answered_at.max(Some(now));
+    }
+
+    /// A call that began then came to nothing.
+    pub(super) fn failed(&self, began: Duration, now: Duration) {
+        let mut state = self.state();
+        if !state.is_failing() {
+            self.line.state().failing += 1;
+        }
+        let open = State::Open {
+            until: now + self.cool_down,
+        };
+        *state = match *state {
+            State::Trial { .. } => open,
+            State::Open { until } => State::Open { until },
+            State::Closed { failures, since } => {
+                // Calls that were under way together say one thing together.
+                let is_another = since.is_none_or(|(_, known)| began >= known);
+                let failures = failures.saturating_add(u32::from(is_another));
+                let first = since.map_or(began, |(first, _)| first.min(began));
+                let known = since
+                    .filter(|_| !is_another)
+                    .map_or(now, |(_, known)| known);
+                let is_late = now.saturating_sub(first) >= self.deadline;
+                let is_enough = failures >= FAILURES || (failures >= SLOW_FAILURES && is_late);
+                if is_enough && !self.line.is_too_slow(now, self.deadline) {
+                    open
+                } else {
+                    State::Closed {
+                        failures,
+                        since: Some((first, known)),
+                    }
+                }
+            }
+        };
+    }
+
+    /// Somebody wants the region asked again now: calls go, and the first that fails ends that.
+    pub(super) fn ask_again(&self) {
+        let mut state = self.state();
+        if !matches!(*state, State::Closed { .. }) {
+            *state = State::Closed {
+                failures: FAILURES - 1,
+                since: None,
+            };
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn circuit() -> Circuit {
+        Circuit::new(at(20), at(30), Arc::default())
+    }
+
+    #[test]
+    fn when_most_regions_fail_and_some_answer_none_is_left_alone() {
+        let line = Arc::default();
+        let circuits: Vec<Circuit> = (0..5)
+            .map(|_| Circuit::new(at(20), at(30), Arc::clone(&line)))
+            .collect();
+        circuits[0].answered(at(1));
+        for circuit in &circuits[1..4] {
+            circuit.failed(at(0), at(10));
+        }
+        circuits[1].failed(at(10), at(20));
+        assert!(circuits[1].admits(at(21)), "three of five fail");
+        circuits[2].answered(at(22));
+        circuits[3].answered(at(22));
+        circuits[1].failed(at(20), at(40));
+        assert!(!circuits[1].admits(at(41)), "one of five fails");
+        for circuit in &circuits[2..] {
+            circuit.failed(at(80), at(100));
+            circuit.failed(at(100), at(120));
+            assert!(!circuit.admits(at(121)), "nothing answers any more");
+        }
+    }
+
+    #[test]
+    fn a_few_quick_failures_in_a_row_open_it() {
+        let circuit = circuit();
+        for _ in 1..FAILURES {
+            circuit.failed(at(1), at(1));
+        }
+        circuit.answered(at(3));
+        for _ in 1..FAILURES {
+            circuit.failed(at(3), at(3));
+        }
+        assert!(circuit.admits(at(3)));
+        circuit.failed(at(3), at(3));
+        assert!(!circuit.admits(at(3)) && !circuit.admits(at(32)));
+    }
+
+    #[test]
+    fn two_failures_open_it_when_they_took_as_long_as_the_deadline() {
+        let circuit = circuit();
+        circuit.failed(at(0), at(20));
+        circuit.failed(at(1), at(21));
+        assert!(circuit.admits(at(21)), "both were under way together");
+        circuit.failed(at(21), at(41));
+        assert!(!circuit.admits(at(41)));
+    }
+
+    #[test]
+    fn after_the_cool_down_one_call_finds_out() {
+        let circuit = circuit();
+        circuit.failed(at(0), at(10));
+        circuit.failed(at(10), at(20));
+        assert!(!circuit.admits(at(49)) && circuit.admits(at(50)));
+        assert!(!circuit.admits(at(50)), "a second one waits");
+        circuit.failed(at(50), at(55));
+        assert!(!circuit.admits(at(84)) && circuit.admits(at(85)));
+        circuit.answered(at(3));
+        assert!(circuit.admits(at(86)) && circuit.admits(at(86)));
+    }
+
+    #[test]
+    fn a_trial_that_was_dropped_blocks_nobody_for_ever() {
+        let circuit = circuit();
+        circuit.failed(at(0), at(10));
+        circuit.failed(at(10), at(20));
+        assert!(circuit.admits(at(50)));
+        assert!(!circuit.admits(at(79)) && circuit.admits(at(80)));
+    }
+
+    #[test]
+    fn asked_again_it_takes_one_failure() {
+        let circuit = circuit();
+        circuit.failed(at(0), at(10));
+        circuit.failed(at(10), at(20));
+        circuit.ask_again();
+        assert!(circuit.admits(at(21)) && circuit.admits(at(21)));
+        circuit.failed(at(21), at(22));
+        assert!(!circuit.admits(at(22)));
+    }
+}

@@ -1,0 +1,182 @@
+//! The one way to AWS Lambda in a region: below the SDK, so that no call and no retry goes past pace and circuit.
+//!
+//! What waits here does not count as time that the region took: the limit for one attempt begins when it is sent.
+
+use super::circuit::{Circuit, Line};
+use super::pace::Pace;
+use super::{Clock, Timing};
+use aws_sdk_lambda::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_lambda::config::{ConfigBag, RuntimeComponents};
+use aws_sdk_lambda::primitives::SdkBody;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use http_body_util::{BodyExt as _, Limited};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes per second that an upload makes at least: 2 Mbit/s.
+pub(super) const SLOWEST_UPLOAD: u64 = 250_000;
+/// A publish may take that many times as long as a small call, upload aside: AWS unpacks the zip.
+const PUBLISHING: u32 = 3;
+/// Bytes of an answer of AWS Lambda that are read; a page of 50 versions has some 50,000.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The gate to one region.
+pub(super) struct Gate {
+    pub(super) pace: Pace,
+    pub(super) circuit: Circuit,
+    timing: Timing,
+    clock: Clock,
+}
+
+/// The region did not answer the calls before this one, which was not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the region did not answer the calls before, and is left alone for a while")]
+pub(super) struct LeftAlone;
+
+impl Gate {
+    pub(super) fn new(timing: Timing, clock: Clock, line: Arc<Line>) -> Self {
+        Self {
+            pace: Pace::new(),
+            circuit: Circuit::new(timing.call_timeout, timing.cool_down, line),
+            timing,
+            clock,
+        }
+    }
+
+    /// Whether a call would be turned away now.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.circuit.is_open((self.clock)())
+    }
+
+    /// The longest that one attempt may take from when it is sent.
+    fn limit(&self, request: &HttpRequest) -> Duration {
+        let bytes = request.body().content_length().unwrap_or_default();
+        let is_publish = request.method() == "POST"
+            && request
+                .uri()
+                .split('?')
+                .next()
+                .is_some_and(|path| path.ends_with("/versions"));
+        let factor = if is_publish { PUBLISHING } else { 1 };
+        self.timing.call_timeout * factor + Duration::from_secs(bytes / SLOWEST_UPLOAD)
+    }
+
+    async fn pass(
+        &self,
+        connector: SharedHttpConnector,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        // Nobody waits for a turn that will come to nothing.
+        if self.is_left_alone() {
+            return Err(left_alone());
+        }
+        self.pace.turn(&self.clock).await;
+        let began = (self.clock)();
+        if !self.circuit.admits(began) {
+            return Err(left_alone());
+        }
+        let limit = self.limit(&request);
+        let answer = tokio::time::timeout(limit, whole(connector.call(request)))
+            .await
+            .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())));
+        match &answer {
+            Ok(answer) if answer.status().as_u16() < 500 => {
+                self.circuit.answered((self.clock)());
+                if asks_to_slow_down(answer) {
+                    self.pace.slow_down((self.clock)());
+                } else {
+                    self.pace.recover();
+                }
+            }
+            Ok(_) | Err(_) => self.circuit.failed(began, (self.clock)()),
+        }
+        answer
+    }
+}
+
+fn left_alone() -> ConnectorError {
+    // Of no kind that the SDK would try again.
+    ConnectorError::other(LeftAlone.into(), None)
+}
+
+/// The answer with its whole body: one that breaks off in the middle is no answer.
+async fn whole(answer: HttpConnectorFuture) -> Result<HttpResponse, ConnectorError> {
+    let mut answer = answer.await?;
+    let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+    let collected = Limited::new(body, ANSWER_LIMIT).collect().await;
+    let bytes = collected.map_err(ConnectorError::io)?.to_bytes();
+    *answer.body_mut() = SdkBody::from(bytes);
+    Ok(answer)
+}
+
+fn asks_to_slow_down(answer: &HttpResponse) -> bool {
+    let code = answer.headers().get("x-amzn-errortype").unwrap_or_default();
+    answer.status().as_u16() == 429 || code.contains("Throttl") || code.contains("TooManyRequests")
+}
+
+/// An HTTP client whose requests go through the gate.
+#[derive(Clone)]
+pub(super) struct Gated {
+    pub(super) gate: Arc<Gate>,
+    pub(super) client: SharedHttpClient,
+}
+
+impl fmt::Debug for Gated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gated").finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for Gated {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(GatedConnector {
+            gate: Arc::clone(&self.gate),
+            connector: self.client.http_connector(settings, components),
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.client.validate_base_client_config(components, config)
+    }
+
+    fn validate_final_config(
+        &self,
+        components: &RuntimeComponents,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.client.validate_final_config(components, config)
+    }
+}
+
+struct GatedConnector {
+    gate: Arc<Gate>,
+    connector: SharedHttpConnector,
+}
+
+impl fmt::Debug for GatedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatedConnector").finish_non_exhaustive()
+    }
+}
+
+impl HttpConnector for GatedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (gate, connector) = (Arc::clone(&self.gate), self.connector.clone());
+        HttpConnectorFuture::new(async move { gate.pass(connector, request).await })
+    }
+}

@@ -1,0 +1,99 @@
+//! Public names in AWS Systems Manager's Parameter Store, in the account and regions of the layers.
+
+use super::{AwsRegistry, CALL_ATTEMPTS, CONNECT_TIMEOUT};
+use crate::model::Region;
+use crate::registry::{ParameterStore, RegistryError};
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::Builder;
+use aws_sdk_ssm::types::ParameterType;
+use std::collections::BTreeMap;
+
+/// Names that one call deletes (AWS Systems Manager API reference, `DeleteParameters`).
+const DELETED_AT_ONCE: usize = 10;
+
+impl AwsRegistry {
+    fn parameter_store(&self, region: &Region) -> Result<Client, RegistryError> {
+        let partition = self.partition(region)?;
+        let retries = RetryConfig::standard()
+            .with_max_attempts(CALL_ATTEMPTS)
+            .with_initial_backoff(self.timing.first_pause);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(self.timing.call_timeout)
+            .build();
+        let config = Builder::from(&partition.config)
+            .region(aws_config::Region::new(region.to_string()))
+            .retry_config(retries)
+            .timeout_config(timeouts)
+            .http_client(partition.http_client.clone())
+            .build();
+        Ok(Client::from_conf(config))
+    }
+}
+
+#[async_trait]
+impl ParameterStore for AwsRegistry {
+    async fn parameters(
+        &self,
+        region: &Region,
+        path: &str,
+    ) -> Result<BTreeMap<String, String>, RegistryError> {
+        let mut found = BTreeMap::new();
+        let mut pages = self
+            .parameter_store(region)?
+            .get_parameters_by_path()
+            .path(path)
+            .recursive(true)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.explain(region, &error))?;
+            found.extend(
+                page.parameters
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|parameter| Some((parameter.name?, parameter.value?))),
+            );
+        }
+        Ok(found)
+    }
+
+    async fn put_parameter(
+        &self,
+        region: &Region,
+        name: &str,
+        value: &str,
+    ) -> Result<(), RegistryError> {
+        self.parameter_store(region)?
+            .put_parameter()
+            .name(name)
+            .value(value)
+            .r#type(ParameterType::String)
+            .overwrite(true)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.explain(region, &error))
+    }
+
+    async fn delete_parameters(
+        &self,
+        region: &Region,
+        names: &[String],
+    ) -> Result<(), RegistryError> {
+        let client = self.parameter_store(region)?;
+        for names in names.chunks(DELETED_AT_ONCE) {
+            // Names that are not there are told in the answer and are no error.
+            client
+                .delete_parameters()
+                .set_names(Some(names.to_vec()))
+                .send()
+                .await
+                .map_err(|error| self.explain(region, &error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Publishing a layer version: sent once, and again only after AWS said that it did nothing.
+
+use super::body::SendShared;
+use super::errors::left_alone;
+use super::{AwsRegistry, CONNECT_TIMEOUT};
+use crate::model::{Architecture, Region, ZIPPED_LIMIT};
+use crate::registry::{PublishRequest, RegistryError};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::config::Builder;
+use aws_sdk_lambda::operation::publish_layer_version::PublishLayerVersionOutput;
+use aws_sdk_lambda::types::{self, LayerVersionContentInput};
+use backon::{ExponentialBuilder, Retryable as _};
+
+/// Attempts of a publish that AWS asks to slow down.
+const PUBLISH_ATTEMPTS: usize = 6;
+
+/// Where a publish takes the zip from.
+enum From {
+    /// The request's body.
+    Body(SendShared),
+    /// A bucket of the region.
+    Bucket { bucket: String, key: String },
+}
+
+impl AwsRegistry {
+    pub(super) async fn publish_version(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+    ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        // Before anything is read: a region that is left alone costs no memory.
+        if self.place(region)?.gate.is_left_alone() {
+            return Err(left_alone(region));
+        }
+        if request.size > ZIPPED_LIMIT {
+            return self.publish_staged(region, request).await;
+        }
+        let body = self
+            .bodies
+            .encoded(request)
+            .await
+            .map_err(|error| unreadable(region, &error))?;
+        let Some(encoded) = body.get() else {
+            return Err(unreadable(region, &std::io::ErrorKind::NotFound.into()));
+        };
+        let from = From::Body(SendShared::new(encoded));
+        self.publish_patiently(region, request, &from).await
+    }
+
+    /// Through a bucket of the region; what was put there goes again, however it ended.
+    async fn publish_staged(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+    ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        let Some(pattern) = &request.staging else {
+            return Err(RegistryError::Refused {
+                region: region.clone(),
+                message: format!(
+                    "the zip has {} bytes; above {ZIPPED_LIMIT} the policy has to name a bucket with `staging`",
+                    request.size
+                ),
+            });
+        };
+        let staging = self.staging(region, request, pattern).await?;
+        let from = From::Bucket {
+            bucket: staging.bucket.clone(),
+            key: staging.key.clone(),
+        };
+        let published = match self.stage(&staging, &request.digest).await {
+            Ok(()) => self.publish_patiently(region, request, &from).await,
+            Err(error) => Err(error),
+        };
+        staging.remove().await;
+        published
+    }
+
+    /// A request that was throttled did nothing, so it is the one failure that is safe to send again.
+    async fn publish_patiently(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+        from: &From,
+    ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        let first_pause = self.timing.first_pause;
+        (|| self.publish_once(region, request, from))
+            .retry(
+                ExponentialBuilder::new()
+                    .with_min_delay(first_pause)
+                    .with_max_delay(20 * first_pause)
+                    .with_max_times(PUBLISH_ATTEMPTS - 1)
+                    .with_jitter(),
+            )
+            .when(|error| matches!(error, RegistryError::Throttled { .. }))
+            .await
+    }
+
+    async fn publish_once(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+        from: &From,
+    ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        let architecture = match request.architecture {
+            Architecture::X86_64 => types::Architecture::X8664,
+            Architecture::Arm64 => types::Architecture::Arm64,
+        };
+        // Not idempotent: the SDK must not send it again after an answer that got lost.
+        let once = Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .build(),
+            );
+        let call = self
+            .client(region)?
+            .publish_layer_version()
+            .layer_name(&request.name)
+            .description(&request.description)
+            .set_license_info(request.license.clone())
+            .compatible_runtimes(types::Runtime::from(request.python.runtime().as_str()))
+            .compatible_architectures(architecture);
+        let content = LayerVersionContentInput::builder();
+        let answer = match from {
+            From::Body(body) => {
+                call.content(content.build())
+                    .customize()
+                    .config_override(once)
+                    .interceptor(body.clone())
+                    .send()
+                    .await
+            }
+            From::Bucket { bucket, key } => {
+                call.content(content.s3_bucket(bucket).s3_key(key).build())
+                    .customize()
+                    .config_override(once)
+                    .send()
+                    .await
+            }
+        };
+        answer.map_err(|error| self.explain(region, &error))
+    }
+}
+
+fn unreadable(region: &Region, error: &std::io::Error) -> RegistryError {
+    RegistryError::Refused {
+        region: region.clone(),
+        message: format!("the built layer cannot be read: {error}"),
+    }
+}

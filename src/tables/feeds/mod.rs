@@ -1,0 +1,249 @@
+//! Feeds of what happened, one for each layer and one for all of them: Atom (RFC 4287) and JSON Feed 1.1.
+//!
+//! An entry is a version that came out (with all its targets), a layer that was retired, or a version that goes away
+//! soon. Ids are made from layer, version, zip and date, never from places or times of rendering, so that an entry is
+//! the same one however often it is written. Deliberately absent: entries for what is deleted (it cannot be used any
+//! more), and more entries than somebody who was away for a while wants to read.
+
+mod atom;
+mod entries;
+mod json_feed;
+
+use super::ids::uuid_of;
+use super::releases::arn_patterns;
+use super::rows::{Row, by};
+use super::{Builds, TablesInput};
+use crate::model::{LayerName, TableFormat, Timestamp};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Entries of the feed of one layer, the newest ones.
+const LAYER_ENTRIES: usize = 30;
+/// Entries of the feed of all layers, the newest ones.
+const ALL_ENTRIES: usize = 60;
+
+/// A feed before it is written in one of the formats.
+#[derive(Debug, Clone)]
+struct Feed {
+    /// `urn:uuid:…`.
+    id: String,
+    title: String,
+    /// Where it is, without the ending of its format; absolute, or relative to itself.
+    address: String,
+    /// The page it is about; absolute, or relative to the feed.
+    page: String,
+    /// Whether the two are absolute.
+    is_absolute: bool,
+    /// Newest first, at least one.
+    entries: Vec<Entry>,
+}
+
+/// What is told of one thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// `urn:uuid:…`.
+    id: String,
+    kind: Kind,
+    layer: String,
+    version: String,
+    title: String,
+    /// The layer's page; absolute, or relative to the feed.
+    page: String,
+    published: Timestamp,
+    updated: Timestamp,
+    /// One line of plain text.
+    summary: String,
+    /// The same at length.
+    html: String,
+    targets: Vec<TargetOf>,
+}
+
+/// Which kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Published,
+    Retired,
+    Expiring,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Retired => "retired",
+            Self::Expiring => "expiring",
+        }
+    }
+}
+
+/// One target of an entry, for programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TargetOf {
+    /// `p3.13-arm64`.
+    target: String,
+    /// SHA-256 of the zip.
+    sha256: String,
+    /// ARNs with `REGION` in the region's place, and the regions.
+    arns: Vec<(String, Vec<String>)>,
+}
+
+impl TargetOf {
+    fn of(rows: &[&Row<'_>]) -> Vec<Self> {
+        by(rows, |row| (row.target, row.digest))
+            .into_iter()
+            .map(|((target, digest), rows)| Self {
+                target: target.to_string(),
+                sha256: digest.to_string(),
+                arns: arn_patterns(&rows)
+                    .into_iter()
+                    .map(|(arn, regions)| (arn, regions.into_iter().map(str::to_owned).collect()))
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+/// Every file of the feeds, by its path below the tables' folder; none while nothing is published.
+pub(super) fn render(
+    input: &TablesInput<'_>,
+    builds: &Builds<'_>,
+    rows: &[&Row<'_>],
+) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    // Two catalogs may publish layers of the same name from one account, under another prefix each.
+    let account = rows.first().map_or("", |row| row.account);
+    let catalog = [account, input.policy.prefix.as_str()];
+    let places = Places::new(input);
+    let mut newest: Vec<Entry> = Vec::new();
+    for (layer, rows) in by(rows, |row| row.layer) {
+        let entries = entries::of_layer(input, builds, layer, &rows, &catalog, LAYER_ENTRIES);
+        newest.extend(entries.iter().cloned().map(|entry| Entry {
+            page: places.page(layer, ".."),
+            ..entry
+        }));
+        newest = newest_of(newest, ALL_ENTRIES);
+        let page = places.page(layer, "../..");
+        let entries = entries.into_iter().map(|entry| Entry {
+            page: page.clone(),
+            ..entry
+        });
+        let feed = Feed {
+            id: format!(
+                "urn:uuid:{}",
+                uuid_of(&[&["feed"], &catalog[..], &[layer.as_str()]].concat())
+            ),
+            title: format!("Lambda layer {layer}"),
+            address: places.feed(&layer_feed(layer), layer.as_str()),
+            page: page.clone(),
+            is_absolute: places.repository_page.is_some(),
+            entries: entries.collect(),
+        };
+        put(&mut files, &layer_feed(layer), &feed);
+    }
+    if !newest.is_empty() {
+        let feed = Feed {
+            id: format!("urn:uuid:{}", uuid_of(&[&["feeds"], &catalog[..]].concat())),
+            title: match places.repository_page.and_then(name_of) {
+                Some(name) => format!("Lambda layers of {name}"),
+                None => "Lambda layers".to_owned(),
+            },
+            address: places.feed(ALL_FEED, "all"),
+            page: places.overview(),
+            is_absolute: places.repository_page.is_some(),
+            entries: newest,
+        };
+        put(&mut files, ALL_FEED, &feed);
+    }
+    files
+}
+
+/// A line for a page that leads to a feed; `up` leads from the page to the tables' folder.
+pub(super) fn links(
+    input: &TablesInput<'_>,
+    layer: Option<&LayerName>,
+    up: &str,
+) -> Option<String> {
+    if !input.policy.tables.formats.contains(&TableFormat::Feed) {
+        return None;
+    }
+    let places = Places::new(input);
+    let path = layer.map_or_else(|| ALL_FEED.to_owned(), layer_feed);
+    let address = places.feed(&path, &format!("{up}{path}"));
+    Some(format!(
+        "[Atom]({address}.atom), [JSON Feed]({address}.json)"
+    ))
+}
+
+/// The feed of all layers, below the tables' folder, without its ending.
+const ALL_FEED: &str = "feeds/all";
+
+/// The feed of one layer; in a folder of their own, because a layer may be called `all`.
+fn layer_feed(layer: &LayerName) -> String {
+    format!("feeds/layers/{layer}")
+}
+
+fn put(files: &mut BTreeMap<String, String>, path: &str, feed: &Feed) {
+    files.insert(format!("{path}.atom"), atom::render(feed));
+    files.insert(format!("{path}.json"), json_feed::render(feed));
+}
+
+fn newest_of(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
+    entries.sort_by(|a, b| {
+        let key = |entry: &Entry| (Reverse(entry.published), entry.kind);
+        (key(a), &a.layer, &a.id).cmp(&(key(b), &b.layer, &b.id))
+    });
+    entries.truncate(limit);
+    entries
+}
+
+/// `octo/catalog` of `https://github.com/octo/catalog`.
+fn name_of(page: &str) -> Option<&str> {
+    let slash = page.rmatch_indices('/').nth(1)?.0;
+    Some(&page[slash + 1..])
+}
+
+/// Where pages and feeds are.
+struct Places<'a> {
+    /// Without a slash at its end.
+    repository_page: Option<&'a str>,
+    folder: &'a str,
+    has_pages: bool,
+}
+
+impl<'a> Places<'a> {
+    fn new(input: &TablesInput<'a>) -> Self {
+        Self {
+            repository_page: input.repository_page.map(|page| page.trim_end_matches('/')),
+            folder: &input.policy.tables.path,
+            has_pages: input.policy.tables.formats.contains(&TableFormat::Md),
+        }
+    }
+
+    /// A layer's page, or the overview where there are none; `up` leads from the feed to the tables' folder.
+    fn page(&self, layer: &LayerName, up: &str) -> String {
+        let file = if self.has_pages {
+            format!("layers/{layer}.md")
+        } else {
+            "README.md".to_owned()
+        };
+        match self.repository_page {
+            Some(page) => format!("{page}/blob/HEAD/{}/{file}", self.folder),
+            None => format!("{up}/{file}"),
+        }
+    }
+
+    fn overview(&self) -> String {
+        match self.repository_page {
+            Some(page) => format!("{page}/tree/HEAD/{}", self.folder),
+            None => "../README.md".to_owned(),
+        }
+    }
+
+    /// A feed as a reader fetches it: GitHub's page for raw files, which leads to the newest commit's.
+    fn feed(&self, path: &str, relative: &str) -> String {
+        match self.repository_page {
+            Some(page) => format!("{page}/raw/HEAD/{}/{path}", self.folder),
+            None => relative.to_owned(),
+        }
+    }
+}

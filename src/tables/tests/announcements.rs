@@ -1,0 +1,213 @@
+//! What receivers of notifications are told.
+
+use super::*;
+use crate::model::{News, NewsKind};
+use crate::tables::{Announcement, AnnouncementsInput, MESSAGE_LIMIT, announcements};
+use serde_json::Value;
+
+fn news(kind: NewsKind, versions: &[&LayerVersion]) -> Vec<News> {
+    (1..)
+        .zip(versions)
+        .map(|(sequence, version)| News {
+            sequence,
+            kind,
+            version: (*version).clone(),
+        })
+        .collect()
+}
+
+fn told(catalog: &Catalog, news: &[News]) -> Vec<Announcement> {
+    announcements(&AnnouncementsInput {
+        news,
+        versions: &catalog.versions,
+        builds: &catalog.builds,
+        repository_page: Some("https://github.com/octo/catalog/"),
+        folder: "layers/arns",
+    })
+}
+
+fn pretty(announcement: &Announcement) -> String {
+    let body: Value = serde_json::from_str(&announcement.body).unwrap();
+    assert_eq!(body["id"], announcement.id.as_str());
+    format!("{}\n{body:#}", announcement.subject)
+}
+
+#[test]
+fn a_version_with_its_targets_and_regions_is_one_message() {
+    let mut catalog = Catalog::new();
+    catalog.builds.push(build(
+        &catalog.versions[4],
+        &[("numpy", "2.3.4", None), ("pandas", "2.3.2", None)],
+    ));
+    let (versions, old) = (&catalog.versions[..3], &catalog.versions[4]);
+    let mut happened = news(
+        NewsKind::Published,
+        &[&versions[2], &versions[0], &versions[1]],
+    );
+    // It was superseded, which the message about its successor says.
+    happened.extend(news(NewsKind::Deprecated, &[old]));
+    let messages = told(&catalog, &happened);
+    assert_eq!(messages.len(), 1);
+    insta::assert_snapshot!(pretty(&messages[0]), @r#"
+    pandas 2.3.3 is published for 2 targets
+    {
+      "id": "d61e0024-6bc1-81e1-8b1b-f77afc03d72f",
+      "kind": "published",
+      "layer": "pandas",
+      "page": "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/pandas.md",
+      "schema": 1,
+      "targets": [
+        {
+          "architecture": "x86_64",
+          "arns": {
+            "eu-west-1": "arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-pandas:3",
+            "us-east-1": "arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-pandas:4"
+          },
+          "changes": [
+            {
+              "from": "2.3.4",
+              "name": "numpy",
+              "to": "2.3.5"
+            },
+            {
+              "from": "2.3.2",
+              "name": "pandas",
+              "to": "2.3.3"
+            }
+          ],
+          "previous_version": "2.3.2",
+          "python": "3.13",
+          "sha256": "ca93a5ed51b4cb357b58242db14e2ae32ae11e093c7382d805b3b0c1f032f9be",
+          "target": "p3.13",
+          "unzipped_bytes": 97100000,
+          "zipped_bytes": 28100000
+        },
+        {
+          "architecture": "arm64",
+          "arns": {
+            "us-east-1": "arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-arm64-pandas:2"
+          },
+          "changes": [
+            {
+              "from": null,
+              "name": "numpy",
+              "to": "2.3.4"
+            },
+            {
+              "from": null,
+              "name": "pandas",
+              "to": "2.3.3"
+            }
+          ],
+          "python": "3.13",
+          "sha256": "e10baadcd1343082d50b2f1d3b79608541fe89dccaf44d9e4e11f9f23389f76c",
+          "target": "p3.13-arm64",
+          "unzipped_bytes": 97100000,
+          "zipped_bytes": 28100000
+        }
+      ],
+      "version": "2.3.3"
+    }
+    "#);
+    happened.reverse();
+    assert_eq!(
+        told(&catalog, &happened),
+        messages,
+        "the order does not matter"
+    );
+    let fewer = told(&catalog, &happened[..2]);
+    assert_ne!(
+        fewer[0].id, messages[0].id,
+        "other ARNs are another message"
+    );
+}
+
+#[test]
+fn a_layer_that_is_retired_says_until_when_it_can_be_used() {
+    let catalog = Catalog::new();
+    let messages = told(
+        &catalog,
+        &news(NewsKind::Deprecated, &[&catalog.versions[5]]),
+    );
+    insta::assert_snapshot!(pretty(&messages[0]), @r#"
+            retired 1.0 is retired
+            {
+              "id": "4796c468-449f-80b3-95b5-431bf5616b1b",
+              "kind": "retired",
+              "layer": "retired",
+              "page": "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/retired.md",
+              "schema": 1,
+              "targets": [
+                {
+                  "architecture": "x86_64",
+                  "arns": {
+                    "us-east-1": "arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-retired:1"
+                  },
+                  "changes": null,
+                  "expires_at": "2027-10-01T10:00:00Z",
+                  "python": "3.13",
+                  "sha256": "9eef45331cca091f91381de5dc202e8490889ce0ab100e77acc04701f0710e04",
+                  "target": "p3.13"
+                }
+              ],
+              "version": "1.0"
+            }
+            "#);
+}
+
+#[test]
+fn what_is_deleted_or_superseded_by_now_is_not_told() {
+    let catalog = Catalog::new();
+    let (old, deleted) = (&catalog.versions[4], &catalog.versions[7]);
+    assert_eq!(deleted.state, LayerState::Deleted);
+    assert_eq!(
+        told(&catalog, &news(NewsKind::Published, &[old, deleted])),
+        []
+    );
+    assert_eq!(told(&catalog, &news(NewsKind::Deprecated, &[deleted])), []);
+}
+
+#[test]
+fn a_message_that_would_be_too_long_says_what_it_leaves_out() {
+    let mut catalog = Catalog::new();
+    let pins = (0..3_000).map(|number| Pin {
+        name: format!("package-{number}"),
+        version: "1.0".repeat(20),
+        license: None,
+    });
+    catalog.builds[2].artifact.pins = pins.collect();
+    let version = catalog.versions[3].clone();
+    let body: Value =
+        serde_json::from_str(&told(&catalog, &news(NewsKind::Published, &[&version]))[0].body)
+            .unwrap();
+    assert_eq!(body["omitted"], serde_json::json!(["changes"]));
+    assert_eq!(body["targets"][0]["changes"], Value::Null);
+    assert!(body["targets"][0]["arns"]["us-east-1"].is_string());
+
+    // More ARNs than there are regions: every target that could ever be, each with another zip in every region.
+    let regions: Vec<Region> = Region::commercial();
+    let many: Vec<LayerVersion> = Target::all()
+        .flat_map(|target| regions.iter().map(move |region| (target, region)))
+        .flat_map(|(target, region)| {
+            (1..20).map(move |number| {
+                let mut one =
+                    super::version("boto3", &target.to_string(), region.as_str(), "2.0", number);
+                one.key.digest = Digest::of(&number.to_be_bytes());
+                one
+            })
+        })
+        .collect();
+    let many: Vec<&LayerVersion> = many.iter().collect();
+    let message = &told(&catalog, &news(NewsKind::Published, &many))[0];
+    assert!(
+        message.body.len() <= MESSAGE_LIMIT,
+        "{}",
+        message.body.len()
+    );
+    let body: Value = serde_json::from_str(&message.body).unwrap();
+    assert_eq!(body["omitted"], serde_json::json!(["changes", "arns"]));
+    assert_eq!(
+        body["page"],
+        "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/boto3.md"
+    );
+}

@@ -1,0 +1,274 @@
+//! Publishing a layer to 34 regions: against publishing it to one, against plain uploads of the same bytes, and beside
+//! Klayers' way, one region after the other.
+//!
+//! What answers is a double of AWS Lambda in a process of its own, 150 ms away. Every round begins with nothing
+//! published: with an endpoint and a store of its own. The layer is built before.
+
+use super::figures::Verdict;
+use super::memory::noise;
+use super::report::{header, line, seconds};
+use super::statistics::Spread;
+use crate::ours::{self, Catalog, How};
+use crate::process;
+use crate::programs::{PYTHON, Programs};
+use crate::say;
+use anyhow::Context as _;
+use layersmith_testbed::index::{PackageIndex, Wheel};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// Milliseconds between a call and its answer.
+const LATENCY: &str = "150";
+/// All commercial regions.
+const REGIONS: usize = 34;
+/// How many times longer at most.
+const TARGET: f64 = 1.5;
+/// The small layer and the large one, in bytes.
+const SMALL: usize = 1_000_000;
+const LARGE: usize = 20_000_000;
+
+/// What Klayers does with a zip: for every region, one after the other, publish it and let everybody use it.
+const KLAYERS: &str = r#"
+import sys, boto3, botocore.config
+endpoint, path, name, runtime, *regions = sys.argv[1:]
+with open(path, "rb") as file:
+    content = file.read()
+retries = botocore.config.Config(retries={"max_attempts": 0})
+for region in regions:
+    client = boto3.client("lambda", region_name=region, endpoint_url=endpoint, config=retries)
+    published = client.publish_layer_version(
+        LayerName=name, Description="a layer", Content={"ZipFile": content}, CompatibleRuntimes=[runtime])
+    client.add_layer_version_permission(
+        LayerName=name, VersionNumber=published["Version"], StatementId="make_public",
+        Action="lambda:GetLayerVersion", Principal="*")
+"#;
+
+/// Seconds, by layer.
+#[derive(Debug, Serialize)]
+pub(crate) struct FanOut {
+    small: Published,
+    large: Published,
+}
+
+#[derive(Debug, Serialize)]
+struct Published {
+    /// Bytes of the zip.
+    zip: u64,
+    /// Ours, to one region.
+    one: Vec<f64>,
+    /// Ours, to all.
+    all: Vec<f64>,
+    /// As many plain uploads, all at once.
+    plain: Vec<f64>,
+    /// Klayers' way, to all; once, it takes long.
+    klayers: Vec<f64>,
+}
+
+/// A layer that is built, and everything it takes to publish it.
+struct Layer<'a> {
+    programs: &'a Programs,
+    folder: PathBuf,
+    zip: PathBuf,
+    one: Catalog,
+    all: Catalog,
+    // Kept alive: its address is in the policies.
+    _index: PackageIndex,
+}
+
+/// Measures by turns.
+pub(crate) async fn measure(
+    programs: &Programs,
+    scratch: &Path,
+    runs: usize,
+) -> anyhow::Result<FanOut> {
+    Ok(FanOut {
+        small: of_layer(programs, &scratch.join("small-layer"), SMALL, runs).await?,
+        large: of_layer(programs, &scratch.join("large-layer"), LARGE, runs).await?,
+    })
+}
+
+async fn of_layer(
+    programs: &Programs,
+    folder: &Path,
+    size: usize,
+    runs: usize,
+) -> anyhow::Result<Published> {
+    let layer = Layer::build(programs, folder, size).await?;
+    let zip = std::fs::metadata(&layer.zip)?.len();
+    say(&format!("publishing {:.1} MB", zip as f64 / 1e6));
+    let mut published = Published {
+        zip,
+        one: Vec::new(),
+        all: Vec::new(),
+        plain: Vec::new(),
+        klayers: Vec::new(),
+    };
+    for round in 0..runs {
+        published.one.push(layer.publish(&layer.one).await?);
+        published.all.push(layer.publish(&layer.all).await?);
+        published.plain.push(layer.upload().await?);
+        if round == 0 {
+            published.klayers.push(layer.klayers().await?);
+        }
+    }
+    std::fs::remove_dir_all(folder)?;
+    Ok(published)
+}
+
+impl<'a> Layer<'a> {
+    /// Builds a layer of about this many bytes that cannot be compressed.
+    async fn build(programs: &'a Programs, folder: &Path, size: usize) -> anyhow::Result<Self> {
+        let index = PackageIndex::start().await;
+        let wheel = Wheel::new("payload", "1.0").module("payload", "");
+        index.publish(wheel.file("payload_data/noise.bin", noise(1, size)));
+        let catalog = |name: &str, regions: &str| {
+            let catalog = Catalog::write(folder.join(name))?;
+            let policy = format!(
+                "python: [\"{PYTHON}\"]\narchitectures: [{}]\nregions: {regions}\nindex_url: {}\n",
+                ours::architecture(),
+                index.url()
+            );
+            catalog.put(".github/layersmith.yaml", &policy)?;
+            catalog.request("payload", &["payload"], "bytecode: false\n")?;
+            anyhow::Ok(catalog)
+        };
+        let (one, all) = (catalog("one", "[us-east-1]")?, catalog("all", "all")?);
+        let (data, zip) = (folder.join("data"), folder.join("layer.zip"));
+        ours::build(programs, &all, "payload", &data, &zip, How::default()).await?;
+        Ok(Self {
+            programs,
+            folder: folder.to_owned(),
+            zip,
+            one,
+            all,
+            _index: index,
+        })
+    }
+
+    /// `layersmith apply`, from its start to its end.
+    async fn publish(&self, catalog: &Catalog) -> anyhow::Result<f64> {
+        let (_endpoint, address) = self.endpoint().await?;
+        let store = tempfile::tempdir_in(&self.folder)?;
+        let store = store.path().join("store.sqlite");
+        let mut command = ours::command(self.programs, &self.folder.join("data"));
+        command
+            .arg("apply")
+            .arg(&catalog.folder)
+            .env("LAYERSMITH_STORE", format!("sqlite:{}", store.display()))
+            .env("LAYERSMITH_REGISTRY", "aws")
+            .env("LAYERSMITH_BWRAP", "off")
+            .env("AWS_ENDPOINT_URL", address)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "testing")
+            .env("AWS_SECRET_ACCESS_KEY", "testing")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        let finished = process::run(&mut command).await?;
+        Ok(finished.succeeded("layersmith apply")?.seconds)
+    }
+
+    /// The plainest client there can be, with the same bytes.
+    async fn upload(&self) -> anyhow::Result<f64> {
+        let (_endpoint, address) = self.endpoint().await?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["upload", "--to", &address, "--times", &REGIONS.to_string()])
+            .arg("--zip")
+            .arg(&self.zip);
+        let finished = process::run(&mut command).await?;
+        Ok(finished.succeeded("uploading")?.seconds)
+    }
+
+    async fn klayers(&self) -> anyhow::Result<f64> {
+        let (_endpoint, address) = self.endpoint().await?;
+        let mut command = self.programs.command(self.programs.venv.join("python"));
+        command
+            .args(["-c", KLAYERS, &address])
+            .arg(&self.zip)
+            .args(["payload", &format!("python{PYTHON}")])
+            .args((1..=REGIONS).map(|number| format!("xx-region-{number}")))
+            .env("AWS_ACCESS_KEY_ID", "testing")
+            .env("AWS_SECRET_ACCESS_KEY", "testing");
+        let finished = process::run(&mut command).await?;
+        Ok(finished.succeeded("Klayers' loop")?.seconds)
+    }
+
+    /// What answers, with nothing published; it ends when the process is dropped.
+    async fn endpoint(&self) -> anyhow::Result<(Child, String)> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut process = command
+            .args(["endpoint", "--latency", LATENCY, "--expect"])
+            .arg(&self.zip)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = process.stdout.take().context("its output is piped")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let address = lines.next_line().await?;
+        Ok((process, address.context("the endpoint does not start")?))
+    }
+}
+
+impl FanOut {
+    /// The table.
+    pub(super) fn tell(&self, text: &mut String) {
+        let title = format!("Publishing to {REGIONS} regions, each call {LATENCY} ms away");
+        let cells = [
+            "zip",
+            "one region",
+            "all regions",
+            "as many plain uploads",
+            "Klayers' loop",
+        ];
+        header(text, &title, &cells);
+        for published in [&self.small, &self.large] {
+            let against = |other: &[f64]| {
+                let ratio = Spread::ratio(&published.all, other);
+                let ratio = ratio.map(|ratio| format!(": {:.2} ×", ratio.median));
+                format!("{}{}", seconds(other), ratio.unwrap_or_default())
+            };
+            line(
+                text,
+                &[
+                    &format!("{:.1} MB", published.zip as f64 / 1e6),
+                    &seconds(&published.one),
+                    &seconds(&published.all),
+                    &against(&published.plain),
+                    &against(&published.klayers),
+                ],
+            );
+        }
+        text.push_str("\nRatios are to all regions by ours.\n");
+    }
+
+    /// Whether what is to be reached is.
+    pub(super) fn judge(&self) -> [Verdict; 2] {
+        [
+            at_most(
+                "1 MB to 34 regions, against one",
+                &self.small.one,
+                &self.small.all,
+            ),
+            at_most(
+                "20 MB to 34 regions, against as many plain uploads",
+                &self.large.plain,
+                &self.large.all,
+            ),
+        ]
+    }
+}
+
+fn at_most(what: &str, other: &[f64], ours: &[f64]) -> Verdict {
+    let ratio = Spread::ratio(other, ours);
+    Verdict {
+        what: format!("publishing {what}"),
+        target: format!("≤ {TARGET} ×"),
+        reached: ratio.map_or_else(String::new, |ratio| {
+            format!("{:.2} × ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max)
+        }),
+        met: ratio.map(|ratio| ratio.median <= TARGET),
+    }
+}

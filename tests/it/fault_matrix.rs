@@ -1,0 +1,240 @@
+//! The fault matrix: every call to AWS goes wrong in every way. However it goes, each zip is live once in each region, what
+//! is listed is live, and a region that failed is said to have failed while the others are done.
+
+use crate::aws::use_aws;
+use crate::command_line::{Desk, Said};
+use layersmith::model::Region;
+use layersmith_testbed::aws_proxy::{AwsCall, AwsFault, AwsProxy, Credentials};
+use layersmith_testbed::moto::Moto;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const LAYER: &str = "Layersmith-p313-demo";
+/// Seconds that one attempt of a call may take; AWS' own default is twenty.
+const TIMEOUT: &str = "5";
+/// What slow answers take; 30 seconds where the usual timeout is set.
+const SLOW: Duration = Duration::from_secs(8);
+
+/// One layer for one target, to every region of AWS, which is moto behind a proxy.
+struct Matrix {
+    moto: Moto,
+    proxy: AwsProxy,
+    desk: Desk,
+}
+
+impl Matrix {
+    async fn start() -> Self {
+        let moto = Moto::start().await;
+        // Its first answers take long, and here that would be one more fault.
+        for region in Region::commercial() {
+            moto.layer_versions(region.as_str(), LAYER).await;
+        }
+        let proxy = AwsProxy::start(&moto.endpoint()).await;
+        let mut desk = Desk::new().await;
+        use_aws(&mut desk.options, &proxy.endpoint());
+        desk.options.set("LAYERSMITH_AWS_TIMEOUT", TIMEOUT);
+        desk.write("layers/demo.yaml", "packages: [demo-app]\n");
+        let url = desk.index.url();
+        let policy = format!(
+            "python: [\"3.13\"]\narchitectures: [x86_64]\nregions: all\nindex_url: {url}\n"
+        );
+        desk.write(".github/layersmith.yaml", &policy);
+        Self { moto, proxy, desk }
+    }
+
+    fn apply(&self) -> Said {
+        self.desk.run(&["apply"])
+    }
+
+    /// Asserts that the layer is live once in every region but these, where it is not at all, shared with everybody, and
+    /// that the tables list exactly what is live.
+    async fn is_live_but_in(&self, missing: &[&str]) {
+        for region in Region::commercial() {
+            let region = region.as_str();
+            let versions = self.moto.layer_versions(region, LAYER).await;
+            let path = format!("layers/arns/p3.13/{region}.json");
+            let table = std::fs::read_to_string(self.desk.path(&path)).unwrap_or_default();
+            if missing.contains(&region) {
+                assert!(!table.contains(LAYER), "{region}: {table}");
+                continue;
+            }
+            assert_eq!(versions.len(), 1, "{region}: {versions:#?}");
+            assert!(table.contains(&versions[0].arn), "{region}: {table}");
+            let policy = self.moto.layer_policy(region, LAYER, 1).await;
+            let principal = policy.map(|policy| policy["Statement"][0]["Principal"].clone());
+            assert_eq!(principal, Some("*".into()), "{region}");
+        }
+    }
+}
+
+/// The regions that a command said have failed.
+fn failed(said: &Said) -> BTreeSet<&str> {
+    let lines = said.stdout.lines();
+    lines
+        .filter_map(|line| line.trim().strip_prefix("FAILED")?.trim().split(':').next())
+        .collect()
+}
+
+/// Every call, each in a region of its own, goes wrong once in every way.
+fn every_call_in_every_way() -> Vec<(AwsCall, AwsFault)> {
+    let before = [
+        AwsFault::Refuse(429, "TooManyRequestsException"),
+        AwsFault::Refuse(500, "ServiceException"),
+        AwsFault::Refuse(503, "ServiceUnavailableException"),
+        AwsFault::Reset,
+        AwsFault::Hang,
+        AwsFault::LoseAnswer,
+    ];
+    let after = [
+        AwsFault::RefuseAfterwards(500, "ServiceException"),
+        AwsFault::HangAfterwards,
+    ];
+    let mut all = Vec::new();
+    for call in [
+        AwsCall::List,
+        AwsCall::Publish,
+        AwsCall::Share,
+        AwsCall::Read,
+        AwsCall::ReadPolicy,
+    ] {
+        all.extend(before.map(|fault| (call, fault)));
+        // Reading has no effect that could come before the trouble.
+        if matches!(call, AwsCall::Publish | AwsCall::Share) {
+            all.extend(after.map(|fault| (call, fault)));
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_may_go_wrong_once_in_every_way() {
+    let matrix = Matrix::start().await;
+    let regions = Region::commercial();
+    let faults = every_call_in_every_way();
+    assert_eq!((faults.len(), regions.len()), (34, 34));
+    for (region, (call, fault)) in regions.iter().zip(&faults) {
+        matrix.proxy.fail_call(region.as_str(), *call, *fault, 1);
+    }
+    let said = matrix.apply();
+    assert_eq!(matrix.proxy.left(), Vec::<String>::new(), "{said:#?}");
+    assert_eq!(said.code, 0, "{said:#?}");
+    matrix.is_live_but_in(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_whose_call_always_fails_is_said_and_made_up_for() {
+    let matrix = Matrix::start().await;
+    let regions = Region::commercial();
+    let faults = every_call_in_every_way();
+    // Every other region is well.
+    let spoilt: Vec<(&str, AwsCall, AwsFault)> = regions
+        .iter()
+        .zip(&faults)
+        .step_by(2)
+        .map(|(region, (call, fault))| (region.as_str(), *call, *fault))
+        .collect();
+    for (region, call, fault) in &spoilt {
+        matrix.proxy.fail_call(region, *call, *fault, usize::MAX);
+    }
+    let said = matrix.apply();
+    assert_eq!(said.code, 1, "{said:#?}");
+    // A publish that is done although its answer says otherwise is found, and the region is well.
+    let is_done = |(_, call, fault): &&(&str, AwsCall, AwsFault)| {
+        let lost = matches!(
+            fault,
+            AwsFault::LoseAnswer | AwsFault::HangAfterwards | AwsFault::RefuseAfterwards(..)
+        );
+        *call == AwsCall::Publish && lost
+    };
+    let expected: BTreeSet<&str> = spoilt
+        .iter()
+        .filter(|spoilt| !is_done(spoilt))
+        .map(|(region, ..)| *region)
+        .collect();
+    assert_eq!(failed(&said), expected, "{said:#?}");
+    let missing: Vec<&str> = expected.into_iter().collect();
+    matrix.is_live_but_in(&missing).await;
+
+    matrix.proxy.repair();
+    let again = matrix.apply();
+    assert_eq!(again.code, 0, "{again:#?}");
+    matrix.is_live_but_in(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_region_and_a_slow_one_cost_the_others_nothing() {
+    let matrix = Matrix::start().await;
+    matrix.proxy.fail_region("me-south-1", AwsFault::Hang);
+    matrix.proxy.fail_region("sa-east-1", AwsFault::Slow(SLOW));
+    // Slow to publish, in time for it.
+    let slow = AwsFault::Slow(SLOW);
+    matrix
+        .proxy
+        .fail_call("us-west-1", AwsCall::Publish, slow, 1);
+    let said = matrix.apply();
+    assert_eq!(said.code, 1, "{said:#?}");
+    let dead = ["me-south-1", "sa-east-1"];
+    assert_eq!(failed(&said), BTreeSet::from(dead), "{said:#?}");
+    matrix.is_live_but_in(&dead).await;
+    assert_eq!(matrix.proxy.publications("us-west-1"), 1);
+
+    matrix.proxy.repair();
+    let again = matrix.apply();
+    assert_eq!(again.code, 0, "{again:#?}");
+    matrix.is_live_but_in(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_is_made_up_for() {
+    for ahead in [3_600, -3_600] {
+        let matrix = Matrix::start().await;
+        matrix.proxy.set_clock(ahead);
+        let said = matrix.apply();
+        assert_eq!(said.code, 0, "{ahead}: {said:#?}");
+        matrix.is_live_but_in(&[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_expire_are_renewed() {
+    let mut matrix = Matrix::start().await;
+    // They are renewed in good time before they expire, so each of these is for the moment.
+    let credentials = Credentials::start(1).await;
+    let options = &mut matrix.desk.options;
+    options.unset("AWS_ACCESS_KEY_ID");
+    options.unset("AWS_SECRET_ACCESS_KEY");
+    options.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials.url());
+    let said = matrix.apply();
+    assert_eq!(said.code, 0, "{said:#?}");
+    matrix.is_live_but_in(&[]).await;
+    assert!(credentials.given() > 1, "{}", credentials.given());
+    let used = matrix.proxy.keys();
+    assert!(
+        used.keys().filter(|key| key.starts_with("ASIA")).count() > 1,
+        "{used:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_are_refused_before_their_time_are_said_and_new_ones_make_up_for_it() {
+    let mut matrix = Matrix::start().await;
+    let credentials = Credentials::start(3_600).await;
+    let options = &mut matrix.desk.options;
+    options.unset("AWS_ACCESS_KEY_ID");
+    options.unset("AWS_SECRET_ACCESS_KEY");
+    options.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials.url());
+    matrix.proxy.expire_keys_after(100);
+    let said = matrix.apply();
+    assert_eq!(said.code, 1, "{said:#?}");
+    let missing = failed(&said);
+    assert!(!missing.is_empty(), "{said:#?}");
+    let told = "the credentials have expired (ExpiredTokenException: the words of AWS) (another try may help)";
+    assert!(said.stdout.contains(told), "{said:#?}");
+    let missing: Vec<&str> = missing.into_iter().collect();
+    matrix.is_live_but_in(&missing).await;
+
+    matrix.proxy.repair();
+    let again = matrix.apply();
+    assert_eq!(again.code, 0, "{again:#?}");
+    matrix.is_live_but_in(&[]).await;
+}

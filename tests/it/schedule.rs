@@ -1,0 +1,233 @@
+//! What time sets off in `serve`: upgrades, expiry and verification, once each, and what owners hear of it.
+
+use crate::resume::hook;
+use crate::world::{World, age_store};
+use layersmith_testbed::index::Wheel;
+use rusqlite::Connection;
+use std::time::{Duration, Instant};
+
+const REQUEST: (&str, &str) = (
+    "layers/demo.yaml",
+    "packages: [demo-app]\nowners: [octocat, hubot]\n",
+);
+
+fn core(version: &str) -> Wheel {
+    Wheel::new("demo-core", version)
+        .module("demo_core", &format!("VALUE = '{version}'\n"))
+        .license("MIT")
+}
+
+fn store(world: &World) -> std::path::PathBuf {
+    world.folder.path().join("data/store.sqlite")
+}
+
+/// Scheduled runs as `kind state`, oldest first.
+fn runs(world: &World) -> Vec<String> {
+    let store = Connection::open(store(world)).unwrap();
+    let mut query = store
+        .prepare("SELECT kind || ' ' || state FROM runs WHERE kind NOT IN ('plan', 'apply') ORDER BY sequence")
+        .unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    let mut runs: Vec<String> = rows.map(Result::unwrap).collect();
+    runs.sort();
+    runs
+}
+
+/// The bot is away for so many days, and does then what is due; `expected` is how many scheduled runs there are after it.
+async fn days_pass(world: &mut World, days: i64, expected: usize) {
+    world.kill_bot();
+    age_store(&store(world), days);
+    world.start_bot().await;
+    all_done(world, expected).await;
+}
+
+async fn all_done(world: &World, expected: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let runs = runs(world);
+        if runs.len() >= expected && runs.iter().all(|run| run.ends_with(" done")) {
+            assert_eq!(runs.len(), expected, "{runs:?}");
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{expected} runs are expected: {runs:?}\n{}",
+            world.log()
+        );
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    world.settled().await;
+}
+
+async fn merged() -> World {
+    let world = World::start_with("upgrade: monthly\nexpire_after_days: 60\n", |_, _| {}).await;
+    let number = world.pull_request(&[REQUEST]).await;
+    world.settled().await;
+    world.github.merge_pull_request(number).await;
+    world.settled().await;
+    world.conversation(number);
+    world
+}
+
+fn table(world: &World) -> String {
+    let path = "layers/arns/p3.13/us-east-1.csv";
+    let table = world.github.file_at("main", path).unwrap();
+    let line = |line: &str| line.split(',').take(3).collect::<Vec<_>>().join(" ");
+    table
+        .lines()
+        .skip(1)
+        .map(line)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_is_done_once_however_long_the_bot_was_away() {
+    let mut world = merged().await;
+    assert_eq!(runs(&world), [""; 0], "nothing is due right away");
+    world.index.publish(core("2.0.0"));
+    // A day: what has expired is deleted and what is published is read back; it is no time for an upgrade.
+    days_pass(&mut world, 1, 2).await;
+    assert_eq!(runs(&world), ["expire done", "verify done"]);
+    assert_eq!(table(&world), "demo 1.1.0 latest");
+
+    // Three months are one upgrade, not three.
+    days_pass(&mut world, 92, 5).await;
+    assert_eq!(table(&world), "demo 1.1.0 latest, demo 1.1.0 deprecated");
+    let log = world.github.log("main");
+    assert_eq!(log[0].message.lines().next(), Some("Layers: demo 1.1.0"));
+    assert!(log[0].message.contains("\nLayersmith-Run: upgrade-20"));
+    let applies = |world: &World| {
+        let store = Connection::open(store(world)).unwrap();
+        let sql = "SELECT count(*) FROM runs WHERE kind = 'apply'";
+        store
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(applies(&world), 1, "its own commit sets nothing off");
+
+    // Started again, it has nothing to do.
+    world.kill_bot();
+    world.start_bot().await;
+    world.settled().await;
+    assert_eq!(runs(&world).len(), 5);
+    let id = world.log();
+    let id = id
+        .split_whitespace()
+        .find(|word| word.starts_with("upgrade-20"))
+        .unwrap()
+        .trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let status = world.command(&["status", id]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    for step in ["read", "upgrade", "publish/demo/p3.13", "tables", "owners"] {
+        assert!(status.contains(&format!("done    {step}\n")), "{status}");
+    }
+
+    // What the upgrade superseded expires.
+    days_pass(&mut world, 61, 8).await;
+    days_pass(&mut world, 1, 10).await;
+    assert_eq!(table(&world), "demo 1.1.0 latest");
+    let messages: Vec<String> = world
+        .github
+        .log("main")
+        .into_iter()
+        .filter_map(|commit| commit.message.lines().next().map(str::to_owned))
+        .collect();
+    // The days that passed show in later dates as well.
+    assert!(
+        messages.contains(&"Layers: 8 versions expired".to_owned()),
+        "{messages:#?}"
+    );
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_hear_of_a_rebuild_that_failed_once_and_that_it_works_again() {
+    let mut world = merged().await;
+    world
+        .index
+        .publish(Wheel::new("demo-core", "9.0.0").file("../outside.py", "x"));
+    days_pass(&mut world, 31, 3).await;
+    let issues = world.github.issues();
+    assert_eq!(issues.len(), 1, "{issues:#?}");
+    insta::assert_snapshot!(format!("{}\n{}", issues[0].title, issues[0].body.as_ref().unwrap()), @"
+    demo could not be rebuilt
+    <!-- layersmith:rebuild:demo -->
+    @octocat @hubot: the scheduled rebuild of `demo` failed. What is published stays and goes on working; it gets no newer releases until this is mended.
+
+    `p3.12`, `p3.12-arm64`, `p3.13`, `p3.13-arm64`: `demo_core-9.0.0-py3-none-any.whl` cannot be used: it holds the name `../outside.py`, which leads out of its folder.
+
+    Change `layers/demo.yaml` in a pull request: it shows whether that helps. This issue closes when the layer can be rebuilt.
+    ");
+    assert_eq!(table(&world), "demo 1.1.0 latest", "what is live stays");
+
+    // It fails again: the same issue.
+    days_pass(&mut world, 31, 6).await;
+    assert_eq!(world.github.issues().len(), 1);
+    assert!(world.github.issues()[0].open);
+
+    world.index.publish(core("10.0.0"));
+    days_pass(&mut world, 31, 9).await;
+    let issues = world.github.issues();
+    assert_eq!((issues.len(), issues[0].open), (1, false));
+    let body = issues[0].body.clone().unwrap();
+    assert!(body.contains("It could be rebuilt again"), "{body}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_did_behind_the_bots_back_is_mended_by_the_day() {
+    let mut world = merged().await;
+    let registry = world.folder.path().join("data/registry/us-east-1");
+    let record = registry.join("Layersmith-p313-demo/1.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(
+        &record,
+        text.replace("\"deleted\": false", "\"deleted\": true"),
+    )
+    .unwrap();
+    days_pass(&mut world, 1, 2).await;
+    let path = "layers/arns/p3.13/us-east-1.csv";
+    let table = world.github.file_at("main", path).unwrap();
+    assert!(table.contains("Layersmith-p313-demo:2"), "{table}");
+    assert!(!table.contains("Layersmith-p313-demo:1"), "{table}");
+    let log = world.github.log("main");
+    assert_eq!(
+        log[0].message.lines().next(),
+        Some("Layers: 1 version not as recorded, mended")
+    );
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_that_is_killed_goes_on_from_its_journal() {
+    let mut world = merged().await;
+    world.index.publish(core("2.0.0"));
+    // The push waits: everything is published by then, and nothing of it is in the tables.
+    world.kill_bot();
+    age_store(&store(&world), 31);
+    let repository = hook(
+        &world,
+        "touch waiting\nwhile [ ! -e open ]; do sleep 0.02; done\nexit 1",
+    );
+    world.start_bot().await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !repository.join("waiting").exists() {
+        assert!(Instant::now() < deadline, "{}", world.log());
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    world.kill_bot();
+    std::fs::write(repository.join("open"), "").unwrap();
+    std::fs::remove_file(repository.join("hooks/pre-receive")).unwrap();
+    world.start_bot().await;
+    all_done(&world, 3).await;
+    assert_eq!(table(&world), "demo 1.1.0 latest, demo 1.1.0 deprecated");
+    let registry = world.folder.path().join("data/registry/us-east-1");
+    let versions = std::fs::read_dir(registry.join("Layersmith-p313-demo")).unwrap();
+    let versions = versions.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_str().is_some_and(|name| name.ends_with(".json"))
+    });
+    assert_eq!(versions.count(), 2, "each zip is published once");
+    world.finish().await;
+}
