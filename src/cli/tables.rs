@@ -87,7 +87,7 @@ pub(super) async fn run(
     Ok(Ended::Done)
 }
 
-/// As [`write`]; what went wrong is part of the answer.
+/// As [`write()`]; what went wrong is part of the answer.
 pub(super) async fn try_write(
     workshop: &Workshop,
     desired: &Desired,
