@@ -18,6 +18,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -86,9 +87,13 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+fn store_path(settings: &Settings) -> PathBuf {
     let StoreSetting::Sqlite(path) = settings.store();
-    SqliteStore::open(&path)
+    path
+}
+
+fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+    SqliteStore::open(&store_path(settings))
 }
 
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
@@ -110,7 +115,7 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
     Ok(Workshop {
-        store: Arc::new(open_store(settings)?),
+        store: Arc::new(SqliteStore::open_when_used(&store_path(settings))),
         registry: registry(settings).await?,
         resolver: resolver(settings),
         builder: Builder::new(builder_settings(settings, artifacts)),
@@ -131,7 +136,7 @@ async fn notifier(settings: &Settings) -> anyhow::Result<Notifier> {
         settings.notify_secret.as_ref(),
     )
     .await?;
-    Notifier::new(lazy_aws_config(settings), key)
+    Ok(Notifier::new(lazy_aws_config(settings), key))
 }
 
 /// Makes the SDK's configuration when it is needed: looking for credentials takes time where there are none.
@@ -276,6 +281,8 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
     if webhook_secrets.is_empty() {
         bail!("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET");
     }
+    // What cannot be opened is said now, not when the first delivery arrives.
+    open_store(settings)?;
     let bot = Bot {
         workshop: workshop(settings).await?,
         github: Arc::new(github),

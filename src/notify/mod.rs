@@ -30,7 +30,8 @@ pub struct NotifyError(String);
 pub struct Notifier {
     aws: Arc<dyn Fn() -> BoxFuture<'static, SdkConfig> + Send + Sync>,
     aws_config: Arc<OnceCell<SdkConfig>>,
-    http: reqwest::Client,
+    /// Made when the first message is posted: reading the machine's certificates takes longer than most commands.
+    http: Arc<OnceCell<reqwest::Client>>,
     signing_key: Option<SecretString>,
     time_limit: Duration,
     waiting: Arc<Notify>,
@@ -39,24 +40,21 @@ pub struct Notifier {
 impl Notifier {
     /// `aws` makes the SDK's configuration; it is called when the first message goes to a topic, and only once. With a
     /// signing key, what is posted to web servers is signed with it.
-    ///
-    /// # Errors
-    /// When the machine's certificates cannot be used.
     pub fn new<Config>(
         aws: impl Fn() -> Config + Send + Sync + 'static,
         signing_key: Option<SecretString>,
-    ) -> anyhow::Result<Self>
+    ) -> Self
     where
         Config: Future<Output = SdkConfig> + Send + 'static,
     {
-        Ok(Self {
+        Self {
             aws: Arc::new(move || aws().boxed()),
             aws_config: Arc::default(),
-            http: webhook::client(TIME_LIMIT)?,
+            http: Arc::default(),
             signing_key,
             time_limit: TIME_LIMIT,
             waiting: Arc::default(),
-        })
+        }
     }
 
     /// Makes one try.
@@ -71,8 +69,9 @@ impl Notifier {
                     sns::publish(config, arn, notification).await
                 }
                 Destination::Webhook(address) => {
-                    webhook::post(&self.http, address, self.signing_key.as_ref(), notification)
-                        .await
+                    let client = async { webhook::client(TIME_LIMIT) };
+                    let client = self.http.get_or_try_init(|| client).await?;
+                    webhook::post(client, address, self.signing_key.as_ref(), notification).await
                 }
             }
         };

@@ -39,7 +39,7 @@ fn message(address: &str) -> Notification {
 
 fn notifier(key: Option<&str>) -> Notifier {
     let aws = || async { SdkConfig::builder().build() };
-    Notifier::new(aws, key.map(SecretString::from)).unwrap()
+    Notifier::new(aws, key.map(SecretString::from))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

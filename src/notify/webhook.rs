@@ -9,13 +9,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
 /// A client that goes where it is sent and nowhere else: what answers with a redirection has not taken the message.
-pub(super) fn client(time_limit: Duration) -> anyhow::Result<Client> {
-    Ok(Client::builder()
+///
+/// # Errors
+/// When the machine's certificates cannot be used.
+pub(super) fn client(time_limit: Duration) -> Result<Client, NotifyError> {
+    Client::builder()
         .user_agent(concat!("layersmith/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(time_limit / 2)
         .timeout(time_limit)
         .redirect(Policy::none())
-        .build()?)
+        .build()
+        .map_err(|error| NotifyError(format!("HTTP cannot be set up: {error}")))
 }
 
 /// Any 2xx is taken for "received". The answer's body is not read, so its size does not matter.

@@ -51,7 +51,7 @@ impl World {
         let time = Arc::clone(&clock);
         let no_aws = || async { aws_config::SdkConfig::builder().build() };
         let workshop = Workshop {
-            notifier: crate::notify::Notifier::new(no_aws, None).unwrap(),
+            notifier: crate::notify::Notifier::new(no_aws, None),
             repository_page: None,
             store: Arc::new(SqliteStore::open_in_memory().unwrap()),
             registry: Arc::clone(&registry) as Arc<_>,

@@ -24,18 +24,39 @@ use crate::model::{
     Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
     Visibility,
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    connection: Arc<Mutex<Connection>>,
+    connection: Arc<Mutex<Link>>,
     turns: Turns,
+}
+
+/// The file, before and after somebody asked for something.
+#[derive(Debug)]
+enum Link {
+    Unopened(PathBuf),
+    Open(Connection),
+}
+
+impl Link {
+    fn connection(&mut self) -> Result<&mut Connection> {
+        if let Self::Unopened(path) = self {
+            let connection = connection::open(path)
+                .with_context(|| format!("cannot open the store {}", path.display()))?;
+            *self = Self::Open(connection);
+        }
+        match self {
+            Self::Open(connection) => Ok(connection),
+            Self::Unopened(path) => bail!("the store {} is not open", path.display()),
+        }
+    }
 }
 
 impl SqliteStore {
@@ -45,9 +66,17 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened, is not a store, or was written by a newer program.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = connection::open(path)
-            .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self::over(connection, Turns::beside(Some(path))))
+        let mut link = Link::Unopened(path.to_owned());
+        link.connection()?;
+        Ok(Self::over(link, Turns::beside(Some(path))))
+    }
+
+    /// As [`Self::open`], when it is first asked for something, which then fails if that does: a command that builds a
+    /// layer has no use for a store, and is over before one is open.
+    #[must_use]
+    pub fn open_when_used(path: &Path) -> Self {
+        let link = Link::Unopened(path.to_owned());
+        Self::over(link, Turns::beside(Some(path)))
     }
 
     /// A store that lasts as long as the value and its clones.
@@ -56,12 +85,12 @@ impl SqliteStore {
     /// When SQLite cannot set it up.
     pub fn open_in_memory() -> Result<Self> {
         let connection = connection::open_in_memory()?;
-        Ok(Self::over(connection, Turns::beside(None)))
+        Ok(Self::over(Link::Open(connection), Turns::beside(None)))
     }
 
-    fn over(connection: Connection, turns: Turns) -> Self {
+    fn over(link: Link, turns: Turns) -> Self {
         Self {
-            connection: Arc::new(Mutex::new(connection)),
+            connection: Arc::new(Mutex::new(link)),
             turns,
         }
     }
@@ -90,8 +119,8 @@ impl SqliteStore {
         let connection = Arc::clone(&self.connection);
         tokio::task::spawn_blocking(move || {
             // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction_with_behavior(behavior)?;
+            let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = link.connection()?.transaction_with_behavior(behavior)?;
             let answer = work(&transaction)?;
             transaction.commit()?;
             Ok(answer)
