@@ -14,7 +14,7 @@ use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer, WHEELS};
 use super::settings::{BuildProgress, BuilderSettings};
 use super::verify::VerifiedWheel;
-use crate::model::{Artifact, BuildReport, Bytecode, Lock, LockedPackage, WheelFile};
+use crate::model::{Artifact, BuildReport, Bytecode, ImportTest, Lock, LockedPackage, WheelFile};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -102,6 +102,21 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
+        let (artifact, _) = self.build_anew(lock, options, on_progress).await?;
+        Ok(artifact)
+    }
+
+    /// As [`Self::build`]; says too whether a build of the same on the same machine comes to the same: not when an
+    /// interpreter crashed or took too long, or the isolation did not work, for that may pass.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub(super) async fn build_anew(
+        &self,
+        lock: &Lock,
+        options: &BuildOptions<'_>,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<(Artifact, bool), BuildError> {
         Exclude::new(options.exclude)?;
         let (packages, runtimes) = options.packages_of(lock);
         for package in &packages {
@@ -122,6 +137,7 @@ impl Builder {
             .try_collect()
             .await?;
         on_progress(BuildProgress::Assembling);
+        let is_compiled = prepared.iter().all(Prepared::is_compiled_for_good);
         let (compiler, missing) = match layer::compiler(&prepared, options) {
             Ok(compiler) => (compiler, None),
             Err(reason) => (None, Some(reason)),
@@ -159,6 +175,14 @@ impl Builder {
         if made.bytecode.included != Bytecode::None {
             made.bytecode.compiler = compiler;
         }
+        let lasts = is_compiled
+            && match &tested.outcome {
+                ImportTest::Passed { .. } => true,
+                ImportTest::Skipped { .. } => {
+                    self.inner.importer.never_tests(options, preparer).await
+                }
+                ImportTest::Failed { .. } | ImportTest::NotRun => false,
+            };
         let findings = judge::findings(&assembled, size, options, &facts, &locked, tested.notes);
         let files = assembled.files.len() as u64;
         tracing::debug!(artifact = %digest, size, files, "built the layer {digest}");
@@ -186,7 +210,7 @@ impl Builder {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             documents::write(&inner.artifacts, &about)?;
-            Ok(about.artifact)
+            Ok((about.artifact, lasts))
         })
         .await
     }

@@ -9,7 +9,7 @@ use super::options::BuildOptions;
 use super::prepare::Preparer;
 use super::sandbox::{ImportTested, Sandbox, test_import};
 use super::settings::{BuildProgress, BuilderSettings};
-use crate::model::ImportTest;
+use crate::model::{ImportTest, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -117,6 +117,22 @@ impl Importer {
             preparer.wrote(size);
         }
         Ok(tested)
+    }
+
+    /// Whether this machine has no way to import such a layer: it cannot isolate, is of another kind, or lacks the
+    /// interpreter. What else keeps a layer from being tested may pass.
+    pub(crate) async fn never_tests(
+        &self,
+        options: &BuildOptions<'_>,
+        preparer: &Preparer,
+    ) -> bool {
+        let Target {
+            python,
+            architecture,
+        } = options.target;
+        self.isolation().is_none()
+            || architecture.machine() != std::env::consts::ARCH
+            || preparer.bytecode().interpreter(python).await.is_none()
     }
 
     /// The program that isolates, should there be one; whether it works is not tried.

@@ -50,6 +50,15 @@ impl Prepared {
             bytecode,
         }
     }
+
+    /// Whether compiling it again would come to the same.
+    pub(crate) fn is_compiled_for_good(&self) -> bool {
+        match &self.bytecode {
+            Some(Compiled::Ready(summary)) => summary.died == 0,
+            Some(Compiled::GaveUp) => false,
+            Some(Compiled::NoInterpreter) | None => true,
+        }
+    }
 }
 
 /// What came of compiling a wheel's modules.

@@ -2,22 +2,34 @@
 //! published is known to nobody else.
 
 use super::builder::{Builder, blocking};
+use super::cache::hash;
 use super::derived::DerivedCache;
 use super::documents::Document;
 use super::error::BuildError;
 use super::options::BuildOptions;
 use super::settings::BuildProgress;
-use crate::model::{Artifact, BUILDER_REVISION, Digest, ImportTest, Lock};
+use crate::model::{Artifact, BUILDER_REVISION, Digest, Lock};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+
+/// A build as it is remembered.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    artifact: Artifact,
+    /// The digests of its documents, in the order of [`Document::ALL`].
+    documents: Vec<Digest>,
+}
 
 impl Builder {
     /// The layer for a lock: the one that was built of it before, should all of it still be there and right, else a new
     /// one of [`Self::build`].
     ///
-    /// What is said of a layer depends on the day and on what this machine can isolate, compile and import, so a build is
-    /// remembered for the same day and the same of these. One whose packages could not be imported is not remembered.
+    /// What is said of a layer depends on the day, the program and what this machine can isolate, compile and import, so a
+    /// build is remembered for the same of these. One whose packages could not be imported is not remembered, nor is one
+    /// that lacks something which may be there the next time: see [`Builder::build_anew`].
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -36,16 +48,12 @@ impl Builder {
         if let Some(artifact) = known.await? {
             return Ok(artifact);
         }
-        let artifact = self.build(lock, options, on_progress).await?;
-        if matches!(
-            artifact.report.import_test,
-            ImportTest::Passed { .. } | ImportTest::Skipped { .. }
-        ) {
-            let (inner, note) = (Arc::clone(&self.inner), artifact.clone());
+        let (artifact, lasts) = self.build_anew(lock, options, on_progress).await?;
+        if lasts {
+            let (builder, built) = (self.clone(), artifact.clone());
             let kept = blocking(move || {
-                let note = serde_json::to_string(&note).map_err(io::Error::other);
-                note.and_then(|note| inner.preparer.derived().put(&key, &note, None))
-                    .map(|(_, size)| inner.preparer.wrote(size))
+                builder
+                    .remember(&key, built)
                     .map_err(BuildError::io("remembering a layer"))
             });
             kept.await?;
@@ -68,7 +76,8 @@ impl Builder {
         let interpreter = self.inner.preparer.bytecode().interpreter(target.python);
         let interpreter = interpreter.await.map(|found| (found.path, found.version));
         let machine = (interpreter, self.inner.importer.isolation());
-        let revision = BUILDER_REVISION.to_string();
+        // Another version of the program may judge the same bytes differently.
+        let revision = format!("{BUILDER_REVISION} {}", env!("CARGO_PKG_VERSION"));
         let text = serde_json::to_string(&(
             (target, packages, exclude, slim, exclude_runtime, bytecode),
             is_staged,
@@ -82,30 +91,56 @@ impl Builder {
         Ok(DerivedCache::key(&["layer", &revision, &text]))
     }
 
-    /// The layer that was built by a recipe, as long as its zip is whole and its documents are there.
+    /// Notes what was built by a recipe.
+    fn remember(&self, recipe: &Digest, artifact: Artifact) -> io::Result<()> {
+        let documents = Document::ALL.iter().map(|document| {
+            let path = self.artifacts().document_path(&artifact.digest, *document);
+            hash(&mut File::open(path)?)
+        });
+        let note = serde_json::to_string(&Remembered {
+            documents: documents.collect::<io::Result<_>>()?,
+            artifact,
+        });
+        let preparer = &self.inner.preparer;
+        let note = note.map_err(io::Error::other)?;
+        let (_, size) = preparer.derived().put(recipe, &note, None)?;
+        preparer.wrote(size);
+        Ok(())
+    }
+
+    /// The layer that was built by a recipe, as long as its zip and its documents are what they were.
     fn recall(&self, recipe: &Digest) -> io::Result<Option<Artifact>> {
         let Some(known) = self.inner.preparer.derived().get(recipe)? else {
             return Ok(None);
         };
-        let Ok(artifact) = serde_json::from_str::<Artifact>(&known.note) else {
+        let Ok(Remembered {
+            artifact,
+            documents,
+        }) = serde_json::from_str(&known.note)
+        else {
             return Ok(None);
         };
         let artifacts = self.artifacts();
-        let has_documents = Document::ALL.iter().all(|document| {
-            artifacts
-                .document_path(&artifact.digest, *document)
-                .is_file()
-        });
-        if !has_documents {
+        let paths = Document::ALL.map(|it| artifacts.document_path(&artifact.digest, it));
+        if documents.len() != paths.len() {
             return Ok(None);
         }
-        let mut zip = match File::open(artifacts.path_of(&artifact.digest)) {
-            Ok(zip) => zip,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        // An altered one is written over by the build that follows.
-        let is_whole = super::cache::hash(&mut zip)? == artifact.digest;
-        Ok(is_whole.then_some(artifact))
+        // What was altered is written over by the build that follows.
+        for (path, digest) in paths.iter().zip(&documents) {
+            if !is_whole(path, digest)? {
+                return Ok(None);
+            }
+        }
+        let zip = artifacts.path_of(&artifact.digest);
+        Ok(is_whole(&zip, &artifact.digest)?.then_some(artifact))
+    }
+}
+
+/// Whether a file is there and has this digest.
+fn is_whole(path: &Path, digest: &Digest) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(mut file) => Ok(hash(&mut file)? == *digest),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

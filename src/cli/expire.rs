@@ -1,7 +1,7 @@
 //! `layersmith expire`: deletes superseded versions whose time is over.
 
-use super::catalog::CatalogOptions;
-use super::{Backends, Ended, Failure, Output, deliver, tables};
+use super::catalog::{CatalogOptions, problems_as_text};
+use super::{Backends, Ended, Failure, Output, deliver, tables, told_as_text};
 use crate::github::render::count;
 use crate::pipeline::{commit_message, expire, tell_others};
 use crate::settings::Settings;
@@ -26,7 +26,7 @@ pub(super) async fn run(
     let message = commit_message(&[], &[], "command-line");
     let root = &catalog.root;
     let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;
-    tell_others(&workshop, &desired.policy).await?;
+    let told = tell_others(&workshop, &desired.policy).await;
     drop(turn);
     let mut text = match expired.deleted.len() {
         0 => "Nothing has expired.\n".to_owned(),
@@ -39,15 +39,18 @@ pub(super) async fn run(
         text.push_str(&format!("FAILED: {}: {}\n", failed.arn, failed.message));
     }
     text.push_str(&format!("{tables}\n"));
+    text.push_str(&told_as_text(&told));
+    text.push_str(&problems_as_text(&catalog.problems));
     let value = json!({
         "deleted": expired.deleted,
         "failed": expired.failed,
         "tables": tables,
+        "parameters": told.as_ref().ok(),
         "problems": catalog.problems,
     });
     output.answer(&value, &text)?;
     deliver(&workshop).await;
-    let failed = !expired.failed.is_empty() || tables.failed();
+    let failed = !expired.failed.is_empty() || tables.failed() || told.is_err();
     Ok(if failed {
         Ended::Incomplete
     } else {

@@ -17,9 +17,11 @@ mod status;
 mod tables;
 mod verify;
 
+use crate::github::render::parameters_as_text;
 use crate::gitrepo::CatalogRepository;
 use crate::model::RepositoryName;
-use crate::pipeline::{Bot, Workshop, deliver_notifications};
+use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
+use crate::plan::ParametersOutcome;
 use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -157,6 +159,14 @@ enum Ended {
 async fn deliver(workshop: &Workshop) {
     if let Err(failure) = deliver_notifications(workshop).await {
         tracing::warn!("messages wait for the next run: {failure}");
+    }
+}
+
+/// What came of telling others, as lines of text.
+fn told_as_text(told: &Result<ParametersOutcome, StepFailure>) -> String {
+    match told {
+        Ok(parameters) => parameters_as_text(parameters),
+        Err(failure) => format!("FAILED: parameters and notifications: {failure}\n"),
     }
 }
 

@@ -67,7 +67,9 @@ pub(super) async fn run(
     settings: Settings,
     options: &CatalogOptions,
 ) -> Result<Ended, Failure> {
-    let catalog = options.read()?;
+    let catalog = options.read_whole(
+        "tables takes a whole catalog: what one file does not name would be called retired",
+    )?;
     let Some(desired) = &catalog.desired else {
         return catalog.cannot_be_used(output);
     };
@@ -110,7 +112,7 @@ pub(super) async fn write(
     repository: Option<&CatalogRepository>,
     message: &str,
 ) -> anyhow::Result<TablesWritten> {
-    let files = render_tables(workshop, &desired.policy, &desired.layers).await?;
+    let files = render_tables(workshop, desired).await?;
     let folder = &desired.policy.tables.path;
     let Some(repository) = repository else {
         return write_files(root, folder, &files);

@@ -1,8 +1,8 @@
 //! `layersmith verify`: what is recorded as published, read back; with `--repair` also mended.
 
-use super::catalog::CatalogOptions;
+use super::catalog::{CatalogOptions, problems_as_text};
 use super::tables::TablesWritten;
-use super::{Backends, Ended, Failure, Output, deliver, tables};
+use super::{Backends, Ended, Failure, Output, deliver, tables, told_as_text};
 use crate::github::render::count;
 use crate::pipeline::verify::{Mended, Verified, observe, repair, still_wrong};
 use crate::pipeline::{commit_message, tell_others};
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let mut verified = observe(&workshop, desired).await?;
     let turn = workshop.store.turn_to_publish().await?;
     still_wrong(&workshop, &mut verified).await?;
-    let mut written = None;
+    let (mut written, mut told) = (None, None);
     if options.repair {
         repair(&workshop, desired, &mut verified).await?;
         let message = commit_message(&[], &[], "command-line");
@@ -50,29 +50,41 @@ pub(super) async fn run(
         let repository = repository.as_ref();
         let tables = tables::try_write(&workshop, desired, root, repository, &message).await;
         written = Some(tables);
-        tell_others(&workshop, &desired.policy).await?;
+        told = Some(tell_others(&workshop, &desired.policy).await);
     }
     drop(turn);
     let mut text = as_text(&verified);
     if let Some(written) = &written {
         text.push_str(&format!("{written}\n"));
+    }
+    if let Some(told) = &told {
+        text.push_str(&told_as_text(told));
     } else if !verified.is_clean() {
         text.push_str("`layersmith verify --repair` mends what can be mended.\n");
     }
+    text.push_str(&problems_as_text(&catalog.problems));
+    let parameters = told.as_ref().and_then(|told| told.as_ref().ok());
     let value = json!({
         "checked": verified.checked,
         "findings": verified.findings,
         "unverified": verified.unverified,
         "tables": written,
+        "parameters": parameters,
+        "problems": catalog.problems,
     });
     output.answer(&value, &text)?;
-    deliver(&workshop).await;
-    let failed = written.as_ref().is_some_and(TablesWritten::failed);
-    Ok(if verified.is_clean() && !failed {
-        Ended::Done
-    } else {
-        Ended::Incomplete
-    })
+    let failed = written.as_ref().is_some_and(TablesWritten::failed)
+        || told.as_ref().is_some_and(Result::is_err);
+    if options.repair {
+        deliver(&workshop).await;
+    }
+    Ok(
+        if verified.is_clean() && verified.unverified.is_empty() && !failed {
+            Ended::Done
+        } else {
+            Ended::Incomplete
+        },
+    )
 }
 
 fn as_text(verified: &Verified) -> String {
@@ -92,10 +104,14 @@ fn as_text(verified: &Verified) -> String {
     let checked = count(verified.checked, "version");
     let wrong = verified.findings.len();
     let mended = verified.findings.iter().filter(|it| it.is_mended()).count();
+    let rest = match verified.unverified.len() {
+        0 => String::new(),
+        regions => format!(" {} could not be asked.", count(regions, "region")),
+    };
     text.push_str(&match (wrong, mended) {
-        (0, _) => format!("{checked} read back: nothing is wrong.\n"),
-        (_, 0) => format!("{checked} read back: {wrong} wrong.\n"),
-        _ => format!("{checked} read back: {wrong} wrong, {mended} mended.\n"),
+        (0, _) => format!("{checked} read back: nothing is wrong.{rest}\n"),
+        (_, 0) => format!("{checked} read back: {wrong} wrong.{rest}\n"),
+        _ => format!("{checked} read back: {wrong} wrong, {mended} mended.{rest}\n"),
     });
     text
 }

@@ -215,7 +215,7 @@ pub(super) async fn commit_tables(
     desired: &Desired,
     message: &str,
 ) -> Result<TablesStep, StepFailure> {
-    let files = render_tables(&bot.workshop, &desired.policy, &desired.layers).await?;
+    let files = render_tables(&bot.workshop, desired).await?;
     let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
     let folder = desired.policy.tables.path.as_str();
     Ok(

@@ -78,10 +78,19 @@ pub(super) async fn write_notifications(
 /// # Errors
 /// When the store fails. A receiver that fails is an entry of the log.
 pub async fn deliver_notifications(workshop: &Workshop) -> Result<usize, StepFailure> {
-    let due = workshop
-        .store
-        .due_notifications(workshop.now(), ROUND)
-        .await?;
+    let now = workshop.now();
+    let mut taken = 0;
+    // What was tried is due later than now, so that every round finds others.
+    loop {
+        let due = workshop.store.due_notifications(now, ROUND).await?;
+        taken += deliver_round(workshop, &due).await?;
+        if due.len() < ROUND {
+            return Ok(taken);
+        }
+    }
+}
+
+async fn deliver_round(workshop: &Workshop, due: &[Notification]) -> Result<usize, StepFailure> {
     let work: Vec<_> = due
         .iter()
         .map(|notification| deliver(workshop, notification))

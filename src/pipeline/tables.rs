@@ -1,7 +1,7 @@
 //! The generated tables: rendered from the store, and the words they are committed with.
 
-use super::Workshop;
-use crate::model::{LayerArn, LayerName, LayerRequest, Policy, Target};
+use super::{Desired, Workshop};
+use crate::model::{LayerArn, LayerName, Target};
 use crate::plan::Outcome;
 use crate::tables::{TablesInput, render};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,14 @@ use std::fmt::Write as _;
 /// When the store cannot be read.
 pub async fn render_tables(
     workshop: &Workshop,
-    policy: &Policy,
-    layers: &BTreeMap<LayerName, LayerRequest>,
+    desired: &Desired,
 ) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let Desired {
+        policy,
+        layers,
+        held,
+        ..
+    } = desired;
     let mut versions = workshop.store.layer_versions().await?;
     // What the policy says that others may use is listed once they may.
     let hidden: BTreeSet<LayerArn> = workshop
@@ -31,6 +36,7 @@ pub async fn render_tables(
     Ok(render(&TablesInput {
         policy,
         layers,
+        held,
         versions: &versions,
         builds: &builds,
         repository_page: workshop.repository_page.as_deref(),

@@ -35,6 +35,11 @@ fn about(input: &TablesInput<'_>, layer: &LayerName) -> String {
         format!(" · New versions as a feed: {links}")
     });
     let Some(request) = input.layers.get(layer) else {
+        if input.held.contains(layer) {
+            return format!(
+                "The file that asks for this layer has a mistake: until that is mended, the layer stays as it is. [All layers](../README.md){feeds}\n"
+            );
+        }
         return format!(
             "Nobody asks for this layer any more: it gets no new versions, and those below expire. [All layers](../README.md){feeds}\n"
         );

@@ -44,6 +44,8 @@ pub struct TablesInput<'a> {
     pub policy: &'a Policy,
     /// The requests at the same commit, for their descriptions; a layer that is not in it is retired.
     pub layers: &'a BTreeMap<LayerName, LayerRequest>,
+    /// Layers whose request files are there and cannot be read: they stay as they are, and are not retired.
+    pub held: &'a BTreeSet<LayerName>,
     /// What is published, in any order.
     pub versions: &'a [LayerVersion],
     /// What is inside, in any order; a version without its build is listed without its contents.

@@ -111,6 +111,9 @@ fn layers(input: &TablesInput<'_>, rows: &[&Row<'_>], formats: &BTreeSet<TableFo
             let request = input.layers.get(layer);
             let description = match request {
                 Some(request) => markdown(request.description.as_deref().unwrap_or_default()),
+                None if input.held.contains(layer) => {
+                    "Stays as it is: the file that asks for it has a mistake.".to_owned()
+                }
                 None => "No longer built; what is left expires.".to_owned(),
             };
             vec![

@@ -39,6 +39,8 @@ struct Builder<'a> {
     slim: &'a [SlimKind],
     exclude: &'a [String],
     exclude_runtime: bool,
+    /// Whether it may be too large for a direct upload: what is left out to stay below that limit depends on it.
+    staged: bool,
 }
 
 #[derive(Serialize)]
@@ -115,6 +117,7 @@ pub(super) fn write<W: Write>(input: &Input<'_>, out: W) -> io::Result<()> {
             slim: &options.slim,
             exclude: &options.exclude,
             exclude_runtime: options.exclude_runtime,
+            staged: options.is_staged,
         },
         packages: input
             .packages

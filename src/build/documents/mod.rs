@@ -81,6 +81,8 @@ pub(crate) struct Choices {
     pub(crate) exclude_runtime: bool,
     /// Which bytecode was asked for.
     pub(crate) bytecode: Bytecode,
+    /// Whether it may be too large for a direct upload.
+    pub(crate) is_staged: bool,
 }
 
 impl Choices {
@@ -93,6 +95,7 @@ impl Choices {
             slim: options.slim.to_vec(),
             exclude_runtime: options.exclude_runtime,
             bytecode: options.bytecode,
+            is_staged: options.is_staged,
         }
     }
 }

@@ -73,6 +73,7 @@ fn layer() -> Documented {
             exclude: vec!["docs/**".to_owned()],
             slim: vec![SlimKind::Tests],
             exclude_runtime: false,
+            is_staged: false,
             bytecode: Bytecode::All,
         },
         locked,

@@ -1,10 +1,11 @@
 //! From a lock to a stored artifact, wheels served over HTTP.
 
 use super::wheel_maker::{TestWheel, lock};
+use crate::build::bytecode::here;
 use crate::build::{
     ArtifactDirectory, BuildError, BuildOptions, BuildProgress, Builder, BuilderSettings, Document,
 };
-use crate::model::{Digest, Lock, Timestamp};
+use crate::model::{Architecture, Digest, ImportTest, Lock, PythonVersion, Target, Timestamp};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -376,5 +377,63 @@ async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
         std::fs::remove_file(&path).unwrap();
         ask(today).await;
         assert!(path.is_file(), "{} is written again", path.display());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, b"cut off").unwrap();
+        ask(today).await;
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
+}
+
+/// Isolation that does not work may work the next time, one that is not there at all is a fact of the machine.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_next_time() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let wheel = TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")]);
+    let bench = Bench::start(std::slice::from_ref(&wheel)).await;
+    let lock = lock(std::slice::from_ref(&wheel), &bench.base);
+    let broken = bench.folder.path().join("bwrap");
+    std::fs::write(&broken, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let builder = |bwrap: &std::path::Path| {
+        Builder::new(BuilderSettings {
+            interpreters: here(),
+            bwrap: Some(bwrap.to_owned()),
+            ..BuilderSettings::new(bench.folder.path().join("cache"), bench.artifacts())
+        })
+    };
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => Architecture::Arm64,
+        _ => Architecture::X86_64,
+    };
+    let mut target = None;
+    for python in PythonVersion::ALL {
+        let known = builder(&broken)
+            .inner
+            .preparer
+            .bytecode()
+            .interpreter(python);
+        if known.await.is_some() {
+            target = Some(Target {
+                python,
+                architecture,
+            });
+        }
+    }
+    let target = target.expect("a CPython that Lambda has");
+    let ask = async |bwrap: &std::path::Path| {
+        let options = BuildOptions::plain(target, Timestamp::from_unix(0));
+        let builder = builder(bwrap);
+        let built = builder.recall_or_build(&lock, &options, &|_| {}).await;
+        let artifact = built.unwrap();
+        let tested = &artifact.report.import_test;
+        assert!(matches!(tested, ImportTest::Skipped { .. }), "{tested:?}");
+        let zip = bench.artifacts().path_of(&artifact.digest);
+        std::fs::metadata(zip).unwrap().ino()
+    };
+    let first = ask(&broken).await;
+    assert_ne!(ask(&broken).await, first, "it is built again");
+    let off = std::path::Path::new("off");
+    let without = ask(off).await;
+    assert_eq!(ask(off).await, without, "the very file");
 }

@@ -31,6 +31,7 @@ mod words;
 pub use build_text::build_as_text;
 pub use expiry::{EXPIRY_MARKER, IssueText, render_expiry};
 pub use outcome::{OutcomeView, TablesResult, render_outcome};
+pub use parameters::parameters_as_text;
 pub use plan::{PlanView, render_plan};
 pub use rebuild_issue::{REBUILD_MARK, rebuild_marker, render_not_rebuilt, render_rebuilt};
 pub use replies::{render_help, render_not_allowed, render_status, render_unknown_command};

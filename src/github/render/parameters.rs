@@ -45,8 +45,9 @@ pub(super) fn block(outcome: &ParametersOutcome) -> Option<Block> {
     })
 }
 
-/// The same for a terminal; lines with their ends.
-pub(super) fn text(outcome: &ParametersOutcome) -> String {
+/// What became of the parameters, for a terminal; lines with their ends, none where nothing was done and nothing is wrong.
+#[must_use]
+pub fn parameters_as_text(outcome: &ParametersOutcome) -> String {
     let mut text = sentence(outcome).map_or_else(String::new, |done| format!("{done}\n"));
     for failure in &outcome.failed {
         text.push_str(&format!(

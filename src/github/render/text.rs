@@ -8,7 +8,7 @@ use super::not_enabled;
 use super::outcome::{Balance, OutcomeView, headline, usability};
 use super::tally::Tally;
 use super::words::{alignment_words, count, size};
-use super::{parameters, problems};
+use super::{parameters_as_text, problems};
 use crate::model::{LayerArn, LayerName, Problem, Region, Target};
 use crate::plan::{Action, Entry, Outcome, Plan, Publication, Reason};
 
@@ -204,7 +204,7 @@ pub fn outcome_as_text(view: &OutcomeView<'_>) -> String {
     text.push_str(&not_enabled::as_text(view.plan, view.outcomes));
     let balance = Balance::of(view, &layers);
     text.push_str(&format!("{}.\n", headline(view, &balance)));
-    text.push_str(&parameters::text(view.parameters));
+    text.push_str(&parameters_as_text(view.parameters));
     text
 }
 

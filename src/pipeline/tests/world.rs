@@ -153,8 +153,7 @@ impl World {
     }
 
     pub(super) async fn commit(&mut self) {
-        let Desired { policy, layers, .. } = &self.desired;
-        let tables = render_tables(&self.workshop, policy, layers).await;
+        let tables = render_tables(&self.workshop, &self.desired).await;
         self.tables = tables.unwrap();
         self.written += 1;
     }

@@ -2,7 +2,7 @@
 //!
 //! An entry is a version that came out (with all its targets), a layer that was retired, or a version that goes away
 //! soon. Ids are made from layer, version, zip and date, never from places or times of rendering, so that an entry is
-//! the same one however often it is written. Deliberately absent: entries for what is deleted (it cannot be used any
+//! the same one however often it is written, until the first of its zips is deleted. Deliberately absent: entries for what is deleted (it cannot be used any
 //! more), and more entries than somebody who was away for a while wants to read.
 
 mod atom;

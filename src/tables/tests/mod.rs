@@ -13,7 +13,7 @@ use crate::model::{
     LayerState, LayerVersion, Location, Lock, Pin, Policy, Region, Requirement, SlotKey,
     TableFormat, Target, Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ACCOUNT: &str = "123456789012";
 
@@ -114,6 +114,7 @@ fn request(name: &str, description: Option<&str>, packages: &[&str]) -> LayerReq
 struct Catalog {
     policy: Policy,
     layers: BTreeMap<LayerName, LayerRequest>,
+    held: BTreeSet<LayerName>,
     versions: Vec<LayerVersion>,
     builds: Vec<BuildRecord>,
     repository_page: Option<&'static str>,
@@ -170,6 +171,7 @@ impl Catalog {
             layers: requests
                 .map(|request| (request.name.clone(), request))
                 .into(),
+            held: BTreeSet::new(),
             versions,
             builds,
             repository_page: None,
@@ -181,6 +183,7 @@ impl Catalog {
         let files = render(&TablesInput {
             policy: &self.policy,
             layers: &self.layers,
+            held: &self.held,
             versions: &self.versions,
             builds: &self.builds,
             repository_page: self.repository_page,

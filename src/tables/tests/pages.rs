@@ -182,3 +182,15 @@ fn regions_that_lag_behind_are_told_apart() {
     | 2026-10-01 | 2.3.3 | Python 3.13 on x86_64 | latest in 1, deprecated in 1 | 2027-10-01 | 2 | `ca93a5ed51b4cb35` |
     ");
 }
+
+#[test]
+fn a_layer_whose_request_file_has_a_mistake_is_not_called_retired() {
+    let mut catalog = Catalog::new();
+    catalog.held.insert("retired".parse().unwrap());
+    let files = catalog.render();
+    let page = &files["layers/arns/layers/retired.md"];
+    assert!(page.contains("has a mistake: until that is mended, the layer stays as it is."));
+    let overview = &files["layers/arns/README.md"];
+    assert!(overview.contains("| Stays as it is: the file that asks for it has a mistake. |"));
+    assert!(!page.contains("expire") && !overview.contains("No longer built"));
+}

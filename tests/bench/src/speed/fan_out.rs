@@ -9,7 +9,7 @@ use super::memory::noise;
 use super::report::{header, line, seconds};
 use super::statistics::Spread;
 use crate::ours::{self, Catalog, How};
-use crate::process;
+use crate::process::{self, Finished};
 use crate::programs::{PYTHON, Programs};
 use crate::say;
 use anyhow::Context as _;
@@ -29,6 +29,11 @@ const TARGET: f64 = 1.5;
 /// The small layer and the large one, in bytes.
 const SMALL: usize = 1_000_000;
 const LARGE: usize = 20_000_000;
+/// About the largest layer that is uploaded directly, in bytes; what the process may hold for it, above publishing the
+/// small one to one region.
+const LARGEST: usize = 50_000_000;
+const MEMORY_TARGET: f64 = 200.0;
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// What Klayers does with a zip: for every region, one after the other, publish it and let everybody use it.
 const KLAYERS: &str = r#"
@@ -51,6 +56,16 @@ for region in regions:
 pub(crate) struct FanOut {
     small: Published,
     large: Published,
+    memory: Held,
+}
+
+/// The most anonymous memory seen, in bytes.
+#[derive(Debug, Serialize)]
+struct Held {
+    /// The small layer, to one region.
+    idle: u64,
+    /// The largest layer, to all.
+    largest: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,9 +100,30 @@ pub(crate) async fn measure(
     runs: usize,
 ) -> anyhow::Result<FanOut> {
     Ok(FanOut {
+        memory: Held {
+            idle: held(programs, &scratch.join("small-held"), SMALL, |it| &it.one).await?,
+            largest: held(programs, &scratch.join("largest-held"), LARGEST, |it| {
+                &it.all
+            })
+            .await?,
+        },
         small: of_layer(programs, &scratch.join("small-layer"), SMALL, runs).await?,
         large: of_layer(programs, &scratch.join("large-layer"), LARGE, runs).await?,
     })
+}
+
+/// What publishing a layer of about this many bytes holds.
+async fn held(
+    programs: &Programs,
+    folder: &Path,
+    size: usize,
+    catalog: fn(&Layer<'_>) -> &Catalog,
+) -> anyhow::Result<u64> {
+    let layer = Layer::build(programs, folder, size).await?;
+    say(&format!("memory of publishing {:.0} MB", size as f64 / 1e6));
+    let finished = layer.apply(catalog(&layer), true).await?;
+    std::fs::remove_dir_all(folder)?;
+    Ok(finished.peak_anonymous)
 }
 
 async fn of_layer(
@@ -148,8 +184,12 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// `layersmith apply`, from its start to its end.
     async fn publish(&self, catalog: &Catalog) -> anyhow::Result<f64> {
+        Ok(self.apply(catalog, false).await?.seconds)
+    }
+
+    /// `layersmith apply`, from its start to its end.
+    async fn apply(&self, catalog: &Catalog, watched: bool) -> anyhow::Result<Finished> {
         let (_endpoint, address) = self.endpoint().await?;
         let store = tempfile::tempdir_in(&self.folder)?;
         let store = store.path().join("store.sqlite");
@@ -165,8 +205,8 @@ impl<'a> Layer<'a> {
             .env("AWS_ACCESS_KEY_ID", "testing")
             .env("AWS_SECRET_ACCESS_KEY", "testing")
             .env("AWS_EC2_METADATA_DISABLED", "true");
-        let finished = process::run(&mut command).await?;
-        Ok(finished.succeeded("layersmith apply")?.seconds)
+        let finished = process::run_watched(&mut command, watched).await?;
+        finished.succeeded("layersmith apply")
     }
 
     /// The plainest client there can be, with the same bytes.
@@ -241,12 +281,26 @@ impl FanOut {
                 ],
             );
         }
-        text.push_str("\nRatios are to all regions by ours.\n");
+        text.push_str(&format!(
+            "\nRatios are to all regions by ours. Publishing {:.0} MB to all regions holds {:.1} MiB of anonymous memory, publishing {:.0} MB to one {:.1} MiB.\n",
+            LARGEST as f64 / 1e6,
+            self.memory.largest as f64 / MIB,
+            SMALL as f64 / 1e6,
+            self.memory.idle as f64 / MIB,
+        ));
     }
 
     /// Whether what is to be reached is.
-    pub(super) fn judge(&self) -> [Verdict; 2] {
+    pub(super) fn judge(&self) -> [Verdict; 3] {
+        let above = self.memory.largest.saturating_sub(self.memory.idle) as f64 / MIB;
         [
+            Verdict {
+                what: "anonymous memory of publishing 50 MB to 34 regions, above 1 MB to one"
+                    .to_owned(),
+                target: format!("≤ {MEMORY_TARGET:.0} MiB"),
+                reached: format!("{above:.1} MiB"),
+                met: Some(above <= MEMORY_TARGET),
+            },
             at_most(
                 "1 MB to 34 regions, against one",
                 &self.small.one,
