@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) importer: Importer,
     artifacts: ArtifactDirectory,
     fetching: Semaphore,
+    /// A permit for each wheel that may be unpacked at once to look into it: each takes two threads, and some megabytes.
+    examining: Semaphore,
     /// A permit for each source distribution that may be built at once.
     pub(super) building: Semaphore,
     concurrency: usize,
@@ -73,6 +75,7 @@ impl Builder {
                 preparer,
                 artifacts: settings.artifacts,
                 fetching: Semaphore::new(concurrency),
+                examining: Semaphore::new(settings.compilers.max(1).div_ceil(2)),
                 building: Semaphore::new(SOURCE_BUILDS),
                 concurrency,
                 limits: FetchLimits {
@@ -226,6 +229,11 @@ impl Builder {
             // Two targets often share a wheel, and the second finds what the first found out.
             let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
             let found = self.find(package, on_progress).await?;
+            // The semaphore is never closed; should it be, wheels are looked into unbounded.
+            let _permit = match &found {
+                Found::Cached(_) => None,
+                Found::Fetched(_) => self.inner.examining.acquire().await.ok(),
+            };
             let (inner, own) = (Arc::clone(&self.inner), package.clone());
             blocking(move || match found {
                 Found::Cached(file) => inner.preparer.open(file, &own),

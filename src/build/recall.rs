@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A build as it is remembered.
 #[derive(Serialize, Deserialize)]

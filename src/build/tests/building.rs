@@ -408,11 +408,8 @@ async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_nex
     };
     let mut target = None;
     for python in PythonVersion::ALL {
-        let known = builder(&broken)
-            .inner
-            .preparer
-            .bytecode()
-            .interpreter(python);
+        let builder = builder(&broken);
+        let known = builder.inner.preparer.bytecode().interpreter(python);
         if known.await.is_some() {
             target = Some(Target {
                 python,

@@ -117,7 +117,7 @@ async fn held(
     programs: &Programs,
     folder: &Path,
     size: usize,
-    catalog: fn(&Layer<'_>) -> &Catalog,
+    catalog: for<'l> fn(&'l Layer<'_>) -> &'l Catalog,
 ) -> anyhow::Result<u64> {
     let layer = Layer::build(programs, folder, size).await?;
     say(&format!("memory of publishing {:.0} MB", size as f64 / 1e6));
