@@ -28,8 +28,8 @@ pub struct NotifyError(String);
 /// Delivers messages.
 #[derive(Clone)]
 pub struct Notifier {
-    aws: Arc<dyn Fn() -> BoxFuture<'static, SdkConfig> + Send + Sync>,
-    aws_config: Arc<OnceCell<SdkConfig>>,
+    aws: Arc<dyn Fn() -> BoxFuture<'static, Vec<SdkConfig>> + Send + Sync>,
+    aws_configs: Arc<OnceCell<Vec<SdkConfig>>>,
     http: reqwest::Client,
     signing_key: Option<SecretString>,
     time_limit: Duration,
@@ -37,8 +37,9 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// `aws` makes the SDK's configuration; it is called when the first message goes to a topic, and only once. With a
-    /// signing key, what is posted to web servers is signed with it.
+    /// `aws` makes the SDK's configurations, each for the partition of its region, the last one where there are several;
+    /// it is called when the first message goes to a topic, and only once. With a signing key, what is posted to web
+    /// servers is signed with it.
     ///
     /// # Errors
     /// When the machine's certificates cannot be used.
@@ -47,11 +48,11 @@ impl Notifier {
         signing_key: Option<SecretString>,
     ) -> anyhow::Result<Self>
     where
-        Config: Future<Output = SdkConfig> + Send + 'static,
+        Config: Future<Output = Vec<SdkConfig>> + Send + 'static,
     {
         Ok(Self {
             aws: Arc::new(move || aws().boxed()),
-            aws_config: Arc::default(),
+            aws_configs: Arc::default(),
             http: webhook::client(TIME_LIMIT)?,
             signing_key,
             time_limit: TIME_LIMIT,
@@ -67,8 +68,8 @@ impl Notifier {
         let sent = async {
             match &notification.destination {
                 Destination::Sns(arn) => {
-                    let config = self.aws_config.get_or_init(|| (self.aws)()).await;
-                    sns::publish(config, arn, notification).await
+                    let configs = self.aws_configs.get_or_init(|| (self.aws)()).await;
+                    sns::publish(configs, arn, notification).await
                 }
                 Destination::Webhook(address) => {
                     webhook::post(&self.http, address, self.signing_key.as_ref(), notification)
