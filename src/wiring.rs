@@ -70,12 +70,7 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
             })?)
         }
         RegistrySetting::Aws => {
-            let configs = aws_configs(
-                settings.aws_endpoint_url.as_deref(),
-                &settings.aws_region,
-                &settings.aws_roles,
-            )
-            .await;
+            let configs = lazy_aws_configs(settings)().await;
             let timeout = Duration::try_from_secs_f64(settings.aws_timeout)
                 .ok()
                 .filter(|timeout| !timeout.is_zero())
@@ -136,20 +131,30 @@ async fn notifier(settings: &Settings) -> anyhow::Result<Notifier> {
         settings.notify_secret.as_ref(),
     )
     .await?;
-    Ok(Notifier::new(lazy_aws_config(settings), key))
+    Ok(Notifier::new(lazy_aws_configs(settings), key))
 }
 
 /// Makes the SDK's configuration when it is needed: looking for credentials takes time where there are none.
 fn lazy_aws_config(
     settings: &Settings,
 ) -> impl Fn() -> BoxFuture<'static, SdkConfig> + Send + Sync + 'static {
-    let (endpoint, region) = (
-        settings.aws_endpoint_url.clone(),
-        settings.aws_region.clone(),
-    );
+    let (endpoint, region) = (&settings.aws_endpoint_url, &settings.aws_region);
+    let place = (endpoint.clone(), region.clone());
     move || {
-        let (endpoint, region) = (endpoint.clone(), region.clone());
+        let (endpoint, region) = place.clone();
         async move { aws_config(endpoint.as_deref(), region.as_str()).await }.boxed()
+    }
+}
+
+/// The same for every partition that there are credentials for.
+fn lazy_aws_configs(
+    settings: &Settings,
+) -> impl Fn() -> BoxFuture<'static, Vec<SdkConfig>> + Send + Sync + 'static {
+    let (endpoint, region) = (&settings.aws_endpoint_url, &settings.aws_region);
+    let all = (endpoint.clone(), region.clone(), settings.aws_roles.clone());
+    move || {
+        let (endpoint, region, roles) = all.clone();
+        async move { aws_configs(endpoint.as_deref(), &region, &roles).await }.boxed()
     }
 }
 

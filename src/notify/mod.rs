@@ -28,8 +28,8 @@ pub struct NotifyError(String);
 /// Delivers messages.
 #[derive(Clone)]
 pub struct Notifier {
-    aws: Arc<dyn Fn() -> BoxFuture<'static, SdkConfig> + Send + Sync>,
-    aws_config: Arc<OnceCell<SdkConfig>>,
+    aws: Arc<dyn Fn() -> BoxFuture<'static, Vec<SdkConfig>> + Send + Sync>,
+    aws_configs: Arc<OnceCell<Vec<SdkConfig>>>,
     /// Made when the first message is posted: reading the machine's certificates takes longer than most commands.
     http: Arc<OnceCell<reqwest::Client>>,
     signing_key: Option<SecretString>,
@@ -38,18 +38,19 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// `aws` makes the SDK's configuration; it is called when the first message goes to a topic, and only once. With a
-    /// signing key, what is posted to web servers is signed with it.
+    /// `aws` makes the SDK's configurations, each for the partition of its region, the last one where there are several;
+    /// it is called when the first message goes to a topic, and only once. With a signing key, what is posted to web
+    /// servers is signed with it.
     pub fn new<Config>(
         aws: impl Fn() -> Config + Send + Sync + 'static,
         signing_key: Option<SecretString>,
     ) -> Self
     where
-        Config: Future<Output = SdkConfig> + Send + 'static,
+        Config: Future<Output = Vec<SdkConfig>> + Send + 'static,
     {
         Self {
             aws: Arc::new(move || aws().boxed()),
-            aws_config: Arc::default(),
+            aws_configs: Arc::default(),
             http: Arc::default(),
             signing_key,
             time_limit: TIME_LIMIT,
@@ -65,8 +66,8 @@ impl Notifier {
         let sent = async {
             match &notification.destination {
                 Destination::Sns(arn) => {
-                    let config = self.aws_config.get_or_init(|| (self.aws)()).await;
-                    sns::publish(config, arn, notification).await
+                    let configs = self.aws_configs.get_or_init(|| (self.aws)()).await;
+                    sns::publish(configs, arn, notification).await
                 }
                 Destination::Webhook(address) => {
                     let client = async { webhook::client(TIME_LIMIT) };

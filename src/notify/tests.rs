@@ -3,6 +3,9 @@
 use super::webhook::signature;
 use super::*;
 use crate::model::Timestamp;
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
@@ -15,7 +18,7 @@ fn server(answer: &'static str) -> (String, JoinHandle<String>) {
         let (mut connection, _) = listener.accept().unwrap();
         let mut got = String::new();
         let mut buffer = [0; 4096];
-        while !got.ends_with('}') {
+        while !got.ends_with('}') && !got.contains("Action=Publish") {
             let read = connection.read(&mut buffer).unwrap();
             got.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
         }
@@ -38,7 +41,7 @@ fn message(address: &str) -> Notification {
 }
 
 fn notifier(key: Option<&str>) -> Notifier {
-    let aws = || async { SdkConfig::builder().build() };
+    let aws = || async { Vec::new() };
     Notifier::new(aws, key.map(SecretString::from))
 }
 
@@ -91,6 +94,35 @@ async fn a_server_that_says_nothing_costs_a_bounded_time_and_no_address() {
     drop(listener);
     let error = notifier(None).send(&message(&address)).await.unwrap_err();
     assert!(!error.to_string().contains("hidden"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_told_with_the_credentials_of_its_partition() {
+    let (address, thread) = server("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n");
+    let endpoint = address.trim_end_matches("/hook?key=hidden").to_owned();
+    let config = move |region: &str, key: &str| {
+        let credentials = Credentials::new(key, "secret", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(aws_config::Region::new(region.to_owned()))
+            .endpoint_url(&endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build()
+    };
+    let configs = vec![config("us-east-1", "OURS"), config("cn-north-1", "CHINA")];
+    let notifier = Notifier::new(move || std::future::ready(configs.clone()), None);
+    let to = |arn: &str| Notification {
+        destination: Destination::sns(arn).unwrap(),
+        ..message(&address)
+    };
+    let unknown = to("arn:aws-us-gov:sns:us-gov-west-1:123456789012:layers");
+    let refused = notifier.send(&unknown).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"there are no credentials for the partition aws-us-gov: name a role or a profile in LAYERSMITH_AWS_ROLES");
+    let chinese = to("arn:aws-cn:sns:cn-northwest-1:123456789012:layers");
+    notifier.send(&chinese).await.unwrap_err();
+    let got = thread.join().unwrap();
+    assert!(got.contains("Credential=CHINA/"), "{got}");
+    assert!(got.contains("/cn-northwest-1/sns/"), "{got}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::by_region::in_all_regions;
 use super::visibility::share_exactly;
 use super::{StepFailure, Workshop};
-use crate::model::{LayerArn, LayerVersion, Policy, SlotKey};
+use crate::model::{Digest, LayerArn, LayerVersion, Policy, SlotKey, ZIPPED_LIMIT};
 use crate::plan::Plan;
 use crate::registry::RegistryError;
 use std::collections::BTreeSet;
@@ -39,11 +39,12 @@ pub async fn settle_intents(
         })
         .collect();
     stale.retain(|intent| !stands.contains(&intent.key));
+    let staged = staged(workshop, policy).await?;
     let work = stale
         .iter()
         .map(|intent| (intent.key.region.clone(), intent))
         .collect();
-    let found = in_all_regions(work, |intent| came_to(workshop, policy, intent)).await;
+    let found = in_all_regions(work, |intent| came_to(workshop, policy, &staged, intent)).await;
     for (intent, found) in stale.iter().zip(found) {
         let key = &intent.key;
         match found {
@@ -67,16 +68,33 @@ pub async fn settle_intents(
     Ok(())
 }
 
-/// The version that an intent became, should it have become one.
+/// The zips that go through the policy's staging buckets.
+async fn staged(workshop: &Workshop, policy: &Policy) -> Result<BTreeSet<Digest>, StepFailure> {
+    if policy.staging.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let builds = workshop.store.builds().await?.into_iter();
+    let artifacts = builds.map(|build| build.artifact);
+    let large = artifacts.filter(|artifact| artifact.size > ZIPPED_LIMIT);
+    Ok(large.map(|artifact| artifact.digest).collect())
+}
+
+/// The version that an intent became, should it have become one. What it left in a staging bucket is taken away.
 async fn came_to(
     workshop: &Workshop,
     policy: &Policy,
+    staged: &BTreeSet<Digest>,
     intent: &LayerVersion,
 ) -> Result<Option<LayerArn>, RegistryError> {
     let (registry, key) = (&workshop.registry, &intent.key);
     let found = registry
         .find(&key.region, &key.published_name, &key.digest)
         .await?;
+    if let Some(staging) = &policy.staging
+        && staged.contains(&key.digest)
+    {
+        registry.unstage(&key.region, &key.digest, staging).await;
+    }
     let Some(found) = found else { return Ok(None) };
     let version = registry.read(&found.arn).await?;
     if version.and_then(|version| version.digest) != Some(key.digest) {

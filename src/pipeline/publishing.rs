@@ -10,11 +10,11 @@ use super::source_builds::restore;
 use super::{Desired, StepFailure, Workshop};
 use crate::build::BuildOptions;
 use crate::model::{
-    BuildRecord, LayerArn, LayerRequest, LayerState, Policy, Region, SlotKey, layer_description,
+    BuildRecord, LayerArn, LayerRequest, LayerState, Policy, Region, SlotKey, ZIPPED_LIMIT,
+    layer_description,
 };
 use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
-use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
-use backon::{ExponentialBuilder, Retryable};
+use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -23,9 +23,8 @@ use std::time::Duration;
 
 /// Regions worked on at once: all there are.
 const CONCURRENT_REGIONS: usize = 40;
-/// Looks at one region before it is reported as failed. A registry tries its calls several times itself, and all other
-/// regions and the tables wait for the slowest, so the second look is for a publish whose answer got lost.
-const TRIES: usize = 2;
+/// Before a region is tried once more, or what may be at work there is looked for; each later look doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What carrying out one entry of a plan came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,10 +237,7 @@ async fn in_region(
     {
         return Ok(arn);
     }
-    // One try is "look, then publish if it is not there": a publish that timed out after it took effect is found again.
-    let arn = (|| find_or_publish(workshop, publication, request, policy, region))
-        .retry(backoff())
-        .when(RegistryError::is_transient)
+    let arn = in_two_tries(workshop, publication, request, policy, region)
         .await
         .map_err(|error| match error {
             RegistryError::NotEnabled { .. } => RegionTrouble::NotEnabled,
@@ -258,12 +254,45 @@ async fn in_region(
     Ok(arn)
 }
 
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(TRIES - 1)
-        .with_jitter()
+/// One try is "look, then publish if it is not there": a publish whose answer got lost is found again. A registry tries
+/// its calls several times itself, and all other regions and the tables wait for the slowest, so there is no third.
+async fn in_two_tries(
+    workshop: &Workshop,
+    publication: &Publication,
+    request: &PublishRequest,
+    policy: &Policy,
+    region: &Region,
+) -> Result<LayerArn, RegistryError> {
+    let again = || find_or_publish(workshop, publication, request, policy, region);
+    match again().await {
+        Err(RegistryError::Unheard { at_work_for, .. }) => {
+            it_is_over(&*workshop.registry, request, region, at_work_for).await?;
+        }
+        Err(error) if error.is_transient() => tokio::time::sleep(FIRST_PAUSE).await,
+        done => return done,
+    }
+    again().await
+}
+
+/// Waits until a publish that nobody heard of has made its version, at most as long as it may be at work: published
+/// again before, it would make two.
+async fn it_is_over(
+    registry: &dyn Registry,
+    request: &PublishRequest,
+    region: &Region,
+    at_work_for: Duration,
+) -> Result<(), RegistryError> {
+    let (mut left, mut pause) = (at_work_for, FIRST_PAUSE);
+    while pause < left {
+        tokio::time::sleep(pause).await;
+        (left, pause) = (left - pause, 2 * pause);
+        let found = registry.find(region, &request.name, &request.digest);
+        if found.await?.is_some() {
+            return Ok(());
+        }
+    }
+    tokio::time::sleep(left).await;
+    Ok(())
 }
 
 async fn find_or_publish(
@@ -284,7 +313,14 @@ async fn find_or_publish(
         None => None,
     };
     let arn = match found {
-        Some(arn) => arn,
+        Some(arn) => {
+            if let Some(staging) = &request.staging
+                && request.size > ZIPPED_LIMIT
+            {
+                registry.unstage(region, &request.digest, staging).await;
+            }
+            arn
+        }
         None => {
             if let Some(alignment) = &publication.alignment {
                 advance(&**registry, region, request, alignment).await?;
@@ -293,18 +329,19 @@ async fn find_or_publish(
         }
     };
     // Neither waits for the other: each takes as long as the region is away.
-    let (shared, read) = tokio::join!(
-        registry.share(&arn, &policy.visibility),
-        read_back(workshop, &arn, request, region)
-    );
-    shared?;
+    let share = async {
+        registry.share(&arn, &policy.visibility).await?;
+        registry.is_shared(&arn, &policy.visibility).await
+    };
+    let (is_shared, read) = tokio::join!(share, read_back(workshop, &arn, request, region));
+    let is_shared = is_shared?;
     if read?.is_none() {
         return Err(RegistryError::Refused {
             region: region.clone(),
             message: format!("{arn} was published, but reading it back shows another zip"),
         });
     }
-    if !registry.is_shared(&arn, &policy.visibility).await? {
+    if !is_shared {
         return Err(RegistryError::Refused {
             region: region.clone(),
             message: format!(

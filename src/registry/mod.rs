@@ -10,6 +10,7 @@ use crate::model::{
 };
 use async_trait::async_trait;
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod aws;
 mod directory;
@@ -77,6 +78,16 @@ pub enum RegistryError {
         /// What went wrong on the way.
         message: String,
     },
+    /// A publish was sent and nobody heard what became of it: it may have happened, or happen yet. Worth another try when
+    /// it is over.
+    Unheard {
+        /// Where.
+        region: Region,
+        /// What went wrong on the way.
+        message: String,
+        /// How long from now it may still be at work.
+        at_work_for: Duration,
+    },
     /// The account has not enabled the region: nothing was done there, and that is as the account wants it.
     NotEnabled {
         /// Where.
@@ -97,6 +108,7 @@ impl RegistryError {
     pub fn region(&self) -> &Region {
         let (Self::Throttled { region, .. }
         | Self::Unreachable { region, .. }
+        | Self::Unheard { region, .. }
         | Self::NotEnabled { region }
         | Self::Refused { region, .. }) = self;
         region
@@ -107,7 +119,9 @@ impl RegistryError {
     pub fn reason(&self) -> String {
         match self {
             Self::Throttled { message, .. } => format!("AWS Lambda asks to slow down: {message}"),
-            Self::Unreachable { message, .. } => format!("no answer: {message}"),
+            Self::Unreachable { message, .. } | Self::Unheard { message, .. } => {
+                format!("no answer: {message}")
+            }
             Self::NotEnabled { .. } => "the account has not enabled the region".to_owned(),
             Self::Refused { message, .. } => format!("refused: {message}"),
         }
@@ -116,7 +130,10 @@ impl RegistryError {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Throttled { .. } | Self::Unreachable { .. } | Self::Unheard { .. }
+        )
     }
 }
 
@@ -206,6 +223,10 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
     /// # Errors
     /// See [`RegistryError`].
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError>;
+
+    /// Takes away what a publish that was broken off left of a zip in the staging bucket. That it cannot be taken away is
+    /// no failure, only said in the log. Nothing to do where zips are published without such a bucket.
+    async fn unstage(&self, _region: &Region, _digest: &Digest, _staging: &StagingBucket) {}
 
     /// Somebody wants everything tried again now: regions that were left alone because they did not answer are asked.
     fn ask_again(&self) {}

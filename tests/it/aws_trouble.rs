@@ -4,6 +4,7 @@ use crate::aws::use_aws;
 use crate::command_line::Desk;
 use layersmith_testbed::aws_proxy::{AwsFault, AwsProxy};
 use layersmith_testbed::moto::Moto;
+use std::time::Duration;
 
 const LAYER: &str = "Layersmith-p313-demo";
 
@@ -170,6 +171,46 @@ async fn a_role_is_assumed_and_other_partitions_are_published_to() {
         doctor.stdout.contains("36 regions of aws, aws-cn"),
         "{doctor:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_may_name_a_role() {
+    let moto = Moto::start().await;
+    let mut desk = desk_on_aws(&moto.endpoint()).await;
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app]\nregions: [us-east-1, cn-north-1]\n",
+    );
+    desk.write(
+        "aws-config",
+        "[profile keys]\naws_access_key_id = testing\naws_secret_access_key = testing\n
+[profile china]\nrole_arn = arn:aws-cn:iam::888888888888:role/layers\nsource_profile = keys\n",
+    );
+    desk.options.set("AWS_CONFIG_FILE", desk.path("aws-config"));
+    desk.options
+        .set("LAYERSMITH_AWS_ROLES", "aws-cn=profile:china");
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(
+        said.stdout
+            .contains("arn:aws-cn:lambda:cn-north-1:888888888888:layer:Layersmith-p313-demo:1"),
+        "{said:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_that_takes_effect_after_it_was_given_up_makes_no_second_one() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let mut desk = desk_on_aws(&proxy.endpoint()).await;
+    desk.options.set("LAYERSMITH_AWS_TIMEOUT", "2");
+    // A publish is waited for three times as long as a small call, and one call's time more for what it does.
+    let late = AwsFault::Late(Duration::from_secs(7));
+    proxy.fail_publishing("eu-west-1", late, 1);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(proxy.publications("eu-west-1"), 1);
+    assert_eq!(numbers(&moto).await, [vec![1], vec![1], vec![1]]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

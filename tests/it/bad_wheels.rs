@@ -12,7 +12,7 @@ fn request(packages: &str) -> String {
 }
 
 /// Bytes that no compression makes smaller (xorshift64*, by Marsaglia and Vigna).
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -1,10 +1,14 @@
-//! The fault matrix: every call to AWS goes wrong in every way. However it goes, each zip is live once in each region, what
-//! is listed is live, and a region that failed is said to have failed while the others are done.
+//! The fault matrix: each of the five calls to AWS Lambda that publishing consists of goes wrong in each of eight ways, six
+//! where it only reads. However it goes, each zip is live once in each region, what is listed is live, and a region that
+//! failed is said to have failed while the others are done. Beside it clocks, credentials, and bytes that are spoiled on
+//! their way through a bucket; the calls to SSM, SNS and STS go wrong elsewhere or not at all.
 
 use crate::aws::use_aws;
+use crate::bad_wheels::noise;
 use crate::command_line::{Desk, Said};
-use layersmith::model::Region;
+use layersmith::model::{Digest, Region};
 use layersmith_testbed::aws_proxy::{AwsCall, AwsFault, AwsProxy, Credentials};
+use layersmith_testbed::index::Wheel;
 use layersmith_testbed::moto::Moto;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -75,8 +79,8 @@ fn failed(said: &Said) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Every call, each in a region of its own, goes wrong once in every way.
-fn every_call_in_every_way() -> Vec<(AwsCall, AwsFault)> {
+/// The matrix: call by call, what goes wrong with it.
+fn every_call_with_every_fault() -> Vec<(AwsCall, AwsFault)> {
     let before = [
         AwsFault::Refuse(429, "TooManyRequestsException"),
         AwsFault::Refuse(500, "ServiceException"),
@@ -107,10 +111,11 @@ fn every_call_in_every_way() -> Vec<(AwsCall, AwsFault)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_may_go_wrong_once_in_every_way() {
+async fn each_call_of_a_publication_may_go_wrong_once() {
     let matrix = Matrix::start().await;
+    // Each in a region of its own.
     let regions = Region::commercial();
-    let faults = every_call_in_every_way();
+    let faults = every_call_with_every_fault();
     assert_eq!((faults.len(), regions.len()), (34, 34));
     for (region, (call, fault)) in regions.iter().zip(&faults) {
         matrix.proxy.fail_call(region.as_str(), *call, *fault, 1);
@@ -125,7 +130,7 @@ async fn every_call_may_go_wrong_once_in_every_way() {
 async fn a_region_whose_call_always_fails_is_said_and_made_up_for() {
     let matrix = Matrix::start().await;
     let regions = Region::commercial();
-    let faults = every_call_in_every_way();
+    let faults = every_call_with_every_fault();
     // Every other region is well.
     let spoilt: Vec<(&str, AwsCall, AwsFault)> = regions
         .iter()
@@ -162,7 +167,7 @@ async fn a_region_whose_call_always_fails_is_said_and_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_region_and_a_slow_one_cost_the_others_nothing() {
+async fn a_dead_region_and_a_slow_one_keep_no_other_from_being_published() {
     let matrix = Matrix::start().await;
     matrix.proxy.fail_region("me-south-1", AwsFault::Hang);
     matrix.proxy.fail_region("sa-east-1", AwsFault::Slow(SLOW));
@@ -176,7 +181,11 @@ async fn a_dead_region_and_a_slow_one_cost_the_others_nothing() {
     let dead = ["me-south-1", "sa-east-1"];
     assert_eq!(failed(&said), BTreeSet::from(dead), "{said:#?}");
     matrix.is_live_but_in(&dead).await;
-    assert_eq!(matrix.proxy.publications("us-west-1"), 1);
+    for region in Region::commercial() {
+        let expected = usize::from(!dead.contains(&region.as_str()));
+        let publications = matrix.proxy.publications(region.as_str());
+        assert_eq!(publications, expected, "{region}");
+    }
 
     matrix.proxy.repair();
     let again = matrix.apply();
@@ -237,4 +246,78 @@ async fn credentials_that_are_refused_before_their_time_are_said_and_new_ones_ma
     let again = matrix.apply();
     assert_eq!(again.code, 0, "{again:#?}");
     matrix.is_live_but_in(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spoiled_bytes_are_live_nowhere_and_a_crash_leaves_nothing_in_a_bucket() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let mut desk = Desk::new().await;
+    use_aws(&mut desk.options, &proxy.endpoint());
+    let wheel = Wheel::new("large", "1.0.0").module("large", "");
+    desk.index
+        .publish(wheel.file("large/noise.bin", noise(51 * 1024 * 1024)));
+    desk.write("layers/large.yaml", "packages: [large]\n");
+    let url = desk.index.url();
+    // The same zip for both architectures.
+    let policy = format!(
+        "python: [\"3.13\"]\narchitectures: [x86_64, arm64]\nregions: [eu-west-1, us-east-1]\nindex_url: {url}\nstaging: \"layers-{{account}}-{{region}}\"\n"
+    );
+    desk.write(".github/layersmith.yaml", &policy);
+    let buckets =
+        ["eu-west-1", "us-east-1"].map(|region| (region, format!("layers-123456789012-{region}")));
+    for (region, bucket) in &buckets {
+        moto.make_bucket(region, bucket).await;
+    }
+    let faults = [
+        AwsFault::Refuse(400, "BadDigest"),
+        // Amazon S3 does not see it; AWS Lambda tells what it got.
+        AwsFault::Spoil,
+    ];
+    for ((region, _), fault) in buckets.iter().zip(faults) {
+        proxy.fail_call(region, AwsCall::UploadPart, fault, 1);
+    }
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(proxy.is_through());
+    let zips = std::fs::read_dir(desk.data("artifacts")).unwrap();
+    let zips: Vec<_> = zips.map(|zip| zip.unwrap().path()).collect();
+    assert_eq!(zips.len(), 1, "{zips:?}");
+    let digest: Digest = zips[0]
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let layers = ["Layersmith-p313-arm64-large", "Layersmith-p313-large"];
+    for (region, bucket) in &buckets {
+        for layer in layers {
+            let versions = moto.layer_versions(region, layer).await;
+            assert_eq!(versions.len(), 1, "{region} {layer}: {versions:#?}");
+            let version = versions[0].version;
+            let told = moto.layer_digest(region, layer, version).await;
+            assert_eq!(told, digest.base64(), "{region} {layer}");
+        }
+        assert_eq!(moto.objects(region, bucket).await, Vec::<String>::new());
+    }
+
+    // The memory of a bot that broke off after publishing and before it took the zip away.
+    let key = format!("layersmith/{digest}.zip");
+    for (region, bucket) in &buckets {
+        moto.put_object(region, bucket, &key, b"any").await;
+        assert_eq!(moto.objects(region, bucket).await, [key.clone()]);
+    }
+    let memory = desk.data("other.sqlite");
+    let memory = format!("sqlite:{}", memory.display());
+    desk.options.set("LAYERSMITH_STORE", memory);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    for (region, bucket) in &buckets {
+        for layer in layers {
+            let versions = moto.layer_versions(region, layer).await;
+            assert_eq!(versions.len(), 1, "{region} {layer}: {versions:#?}");
+        }
+        assert_eq!(moto.objects(region, bucket).await, Vec::<String>::new());
+    }
 }

@@ -49,7 +49,7 @@ impl World {
         let clock = Arc::new(AtomicI64::new(START));
         let registry = Arc::new(MemoryRegistry::new(offered));
         let time = Arc::clone(&clock);
-        let no_aws = || async { aws_config::SdkConfig::builder().build() };
+        let no_aws = || async { Vec::new() };
         let workshop = Workshop {
             notifier: crate::notify::Notifier::new(no_aws, None),
             repository_page: None,

@@ -3,6 +3,7 @@
 //! The body says nothing of the region (the layer's name is in the address), so the same bytes go everywhere. They are
 //! sent in small pieces that point into the one buffer: an HTTP client may copy what it is handed.
 
+use super::in_use::InUse;
 use crate::model::{Digest, Hasher};
 use crate::registry::PublishRequest;
 use aws_runtime::auth::PayloadSigningOverride;
@@ -15,13 +16,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
@@ -53,14 +53,14 @@ type Key = (Digest, String, String);
 #[derive(Debug)]
 pub(super) struct Bodies {
     budget: Arc<Semaphore>,
-    made: Mutex<BTreeMap<Key, Weak<OnceCell<Encoded>>>>,
+    made: InUse<Key, OnceCell<Encoded>>,
 }
 
 impl Bodies {
     pub(super) fn new() -> Self {
         Self {
             budget: Arc::new(Semaphore::new(BUDGET)),
-            made: Mutex::default(),
+            made: InUse::default(),
         }
     }
 
@@ -70,18 +70,7 @@ impl Bodies {
     /// When the zip cannot be read, or is not the one that the request names.
     pub(super) async fn encoded(&self, request: &PublishRequest) -> io::Result<Shared> {
         let (head, tail) = around_the_zip(request);
-        let shared = {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.retain(|_, body| body.strong_count() > 0);
-            let place = made
-                .entry((request.digest, head.clone(), tail.clone()))
-                .or_default();
-            place.upgrade().unwrap_or_else(|| {
-                let new = Shared::default();
-                *place = Arc::downgrade(&new);
-                new
-            })
-        };
+        let shared = self.made.of((request.digest, head.clone(), tail.clone()));
         shared
             .get_or_try_init(|| async {
                 let size = usize::try_from(request.size).map_err(io::Error::other)?;

@@ -2,7 +2,7 @@
 
 use super::AwsRegistry;
 use super::errors::{is_conflict, is_not_found, odd_answer};
-use crate::model::{Digest, LayerArn, OfferedRegions, Region, Visibility};
+use crate::model::{Digest, LayerArn, OfferedRegions, Region, StagingBucket, Visibility};
 use crate::registry::policy::{Grantee, grantees};
 use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError};
 use async_trait::async_trait;
@@ -157,10 +157,18 @@ impl Registry for AwsRegistry {
         }
     }
 
+    async fn unstage(&self, region: &Region, digest: &Digest, staging: &StagingBucket) {
+        self.take_away(region, digest, staging).await;
+    }
+
     fn ask_again(&self) {
         let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         for place in regions.values() {
             place.gate.circuit.ask_again();
+        }
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        for gate in buckets.values() {
+            gate.circuit.ask_again();
         }
     }
 }

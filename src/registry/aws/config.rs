@@ -2,6 +2,7 @@
 
 use crate::model::{AwsIdentity, AwsIdentitySource, Region};
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -51,7 +52,13 @@ pub async fn aws_configs(
                 SharedCredentialsProvider::new(role.build().await)
             }
             AwsIdentitySource::Profile(name) => {
-                let profile = ProfileFileCredentialsProvider::builder().profile_name(name);
+                // A profile may name a role, which is assumed in a region.
+                let place = ProviderConfig::default()
+                    .with_region(Some(region))
+                    .with_http_client(http_client());
+                let profile = ProfileFileCredentialsProvider::builder()
+                    .configure(&place)
+                    .profile_name(name);
                 SharedCredentialsProvider::new(profile.build())
             }
         };

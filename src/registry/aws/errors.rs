@@ -104,6 +104,22 @@ pub(super) fn is_expired<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
     code_of(error).is_some_and(|code| EXPIRED.contains(&code))
 }
 
+/// Whether a call was sent, as far as anybody can tell, and no answer to it was heard.
+pub(super) fn is_unheard<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: Error + 'static,
+{
+    let is_on_the_way = matches!(
+        error,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_)
+    );
+    let never_left = |cause: &(dyn Error + 'static)| {
+        let error = cause.downcast_ref::<hyper_util::client::legacy::Error>();
+        cause.is::<LeftAlone>() || error.is_some_and(|error| error.is_connect())
+    };
+    is_on_the_way && !causes(error).any(never_left) && credentials_error(error).is_none()
+}
+
 fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error
         .as_service_error()

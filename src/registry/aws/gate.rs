@@ -1,4 +1,5 @@
-//! The one way to AWS Lambda in a region: below the SDK, so that no call and no retry goes past pace and circuit.
+//! The one way to AWS Lambda in a region, and the one to its staging bucket: below the SDK, so that no call and no retry
+//! goes past pace and circuit. Each has a circuit of its own: a region whose buckets are away still takes small layers.
 //!
 //! What waits here does not count as time that the region took: the limit for one attempt begins when it is sent.
 
@@ -21,18 +22,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes per second that an upload makes at least: 2 Mbit/s.
-pub(super) const SLOWEST_UPLOAD: u64 = 250_000;
+const SLOWEST_UPLOAD: u64 = 250_000;
 /// A publish may take that many times as long as a small call, upload aside: AWS unpacks the zip.
 const PUBLISHING: u32 = 3;
 /// Bytes of an answer of AWS Lambda that are read; a page of 50 versions has some 50,000.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
-/// The gate to one region.
+/// The gate to one service in one region.
 pub(super) struct Gate {
-    pub(super) pace: Pace,
+    /// Absent where calls need not wait for each other.
+    pace: Option<Pace>,
     pub(super) circuit: Circuit,
     timing: Timing,
     clock: Clock,
+    /// Bytes per second that the body of one request makes at least.
+    slowest: u64,
 }
 
 /// The region did not answer the calls before this one, which was not sent.
@@ -41,12 +45,23 @@ pub(super) struct Gate {
 pub(super) struct LeftAlone;
 
 impl Gate {
-    pub(super) fn new(timing: Timing, clock: Clock, line: Arc<Line>) -> Self {
+    /// The one to AWS Lambda.
+    pub(super) fn to_lambda(timing: Timing, clock: Clock, line: Arc<Line>) -> Self {
         Self {
-            pace: Pace::new(),
+            pace: Some(Pace::new()),
             circuit: Circuit::new(timing.call_timeout, timing.cool_down, line),
             timing,
             clock,
+            slowest: SLOWEST_UPLOAD,
+        }
+    }
+
+    /// The one to Amazon S3, which takes thousands of calls per second; so many parts are on their way at once.
+    pub(super) fn to_bucket(timing: Timing, clock: Clock, line: Arc<Line>, at_once: u64) -> Self {
+        Self {
+            pace: None,
+            slowest: SLOWEST_UPLOAD / at_once,
+            ..Self::to_lambda(timing, clock, line)
         }
     }
 
@@ -57,7 +72,8 @@ impl Gate {
 
     /// The longest that one attempt may take from when it is sent.
     fn limit(&self, request: &HttpRequest) -> Duration {
-        let bytes = request.body().content_length().unwrap_or_default();
+        let announced = || request.headers().get("content-length")?.parse().ok();
+        let bytes = request.body().content_length().or_else(announced);
         let is_publish = request.method() == "POST"
             && request
                 .uri()
@@ -65,7 +81,8 @@ impl Gate {
                 .next()
                 .is_some_and(|path| path.ends_with("/versions"));
         let factor = if is_publish { PUBLISHING } else { 1 };
-        self.timing.call_timeout * factor + Duration::from_secs(bytes / SLOWEST_UPLOAD)
+        let upload = Duration::from_secs(bytes.unwrap_or_default() / self.slowest);
+        self.timing.call_timeout * factor + upload
     }
 
     async fn pass(
@@ -77,7 +94,9 @@ impl Gate {
         if self.is_left_alone() {
             return Err(left_alone());
         }
-        self.pace.turn(&self.clock).await;
+        if let Some(pace) = &self.pace {
+            pace.turn(&self.clock).await;
+        }
         let began = (self.clock)();
         if !self.circuit.admits(began) {
             return Err(left_alone());
@@ -89,10 +108,10 @@ impl Gate {
         match &answer {
             Ok(answer) if answer.status().as_u16() < 500 => {
                 self.circuit.answered((self.clock)());
-                if asks_to_slow_down(answer) {
-                    self.pace.slow_down((self.clock)());
-                } else {
-                    self.pace.recover();
+                match &self.pace {
+                    Some(pace) if asks_to_slow_down(answer) => pace.slow_down((self.clock)()),
+                    Some(pace) => pace.recover(),
+                    None => {}
                 }
             }
             Ok(_) | Err(_) => self.circuit.failed(began, (self.clock)()),

@@ -14,6 +14,7 @@ mod describe_regions;
 mod enabled;
 mod errors;
 mod gate;
+mod in_use;
 mod listing;
 mod pace;
 mod parameters;
@@ -36,6 +37,7 @@ use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use body::Bodies;
 use circuit::Line;
 use gate::{Gate, Gated};
+use in_use::InUse;
 use partition::Partition;
 use parts::PartsInUse;
 use std::collections::BTreeMap;
@@ -80,11 +82,16 @@ impl Timing {
 pub struct AwsRegistry {
     partitions: BTreeMap<&'static str, Partition>,
     regions: Mutex<BTreeMap<Region, Place>>,
+    /// The ways to the staging buckets.
+    buckets: Mutex<BTreeMap<Region, Arc<Gate>>>,
     bodies: Bodies,
     parts: PartsInUse,
+    /// One at a time is at an object of a bucket.
+    turns: InUse<(String, String), tokio::sync::Mutex<()>>,
     timing: Timing,
     clock: Clock,
     line: Arc<Line>,
+    bucket_line: Arc<Line>,
 }
 
 /// What is there for one region.
@@ -114,11 +121,14 @@ impl AwsRegistry {
                 .map(|partition| (partition.home.partition(), partition))
                 .collect(),
             regions: Mutex::default(),
+            buckets: Mutex::default(),
             bodies: Bodies::new(),
             parts: PartsInUse::default(),
+            turns: InUse::default(),
             timing,
             clock,
             line: Arc::default(),
+            bucket_line: Arc::default(),
         }
     }
 
@@ -168,7 +178,7 @@ impl AwsRegistry {
     }
 
     fn new_place(&self, partition: &Partition, region: &Region) -> Place {
-        let gate = Arc::new(Gate::new(
+        let gate = Arc::new(Gate::to_lambda(
             self.timing,
             Arc::clone(&self.clock),
             Arc::clone(&self.line),

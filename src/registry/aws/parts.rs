@@ -3,38 +3,19 @@
 //! Source: Amazon S3 user guide, "Checking object integrity": the checksum of a multipart upload is that of its parts'
 //! checksums, with `-` and their number.
 
+use super::in_use::InUse;
 use crate::model::{Digest, Hasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
 /// Bytes of a part; Amazon S3 takes 5 MiB to 5 GiB, and 10,000 of them.
 pub(super) const PART: u64 = 8 * 1024 * 1024;
-/// The checksums of one zip's parts, found out by the first who needs them.
-pub(super) type Parts = Arc<OnceCell<Vec<Digest>>>;
-
-/// The parts' checksums of the zips that are being published.
-#[derive(Debug, Default)]
-pub(super) struct PartsInUse(Mutex<BTreeMap<Digest, Weak<OnceCell<Vec<Digest>>>>>);
-
-impl PartsInUse {
-    /// Those of the zip with this digest.
-    pub(super) fn of(&self, digest: &Digest) -> Parts {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, parts| parts.strong_count() > 0);
-        let place = known.entry(*digest).or_default();
-        place.upgrade().unwrap_or_else(|| {
-            let new = Parts::default();
-            *place = Arc::downgrade(&new);
-            new
-        })
-    }
-}
+/// The parts' checksums of the zips that are being published, by the zip's digest; found out by the first who needs them.
+pub(super) type PartsInUse = InUse<Digest, OnceCell<Vec<Digest>>>;
 
 /// SHA-256 of each part of a file that has this SHA-256 as a whole.
 pub(super) fn parts_of(zip: &Path, whole: &Digest) -> io::Result<Vec<Digest>> {

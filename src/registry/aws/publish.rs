@@ -1,16 +1,20 @@
 //! Publishing a layer version: sent once, and again only after AWS said that it did nothing.
 
 use super::body::SendShared;
-use super::errors::left_alone;
+use super::calls::parse_arn;
+use super::errors::{is_unheard, left_alone};
+use super::staging::Staging;
 use super::{AwsRegistry, CONNECT_TIMEOUT};
 use crate::model::{Architecture, Region, ZIPPED_LIMIT};
-use crate::registry::{PublishRequest, RegistryError};
+use crate::registry::{PublishRequest, Registry as _, RegistryError};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::publish_layer_version::PublishLayerVersionOutput;
 use aws_sdk_lambda::types::{self, LayerVersionContentInput};
 use backon::{ExponentialBuilder, Retryable as _};
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// Attempts of a publish that AWS asks to slow down.
 const PUBLISH_ATTEMPTS: usize = 6;
@@ -48,7 +52,7 @@ impl AwsRegistry {
         self.publish_patiently(region, request, &from).await
     }
 
-    /// Through a bucket of the region; what was put there goes again, however it ended.
+    /// Through a bucket of the region; what was put there goes again, however it ended, unless the next one is after it.
     async fn publish_staged(
         &self,
         region: &Region,
@@ -63,17 +67,47 @@ impl AwsRegistry {
                 ),
             });
         };
-        let staging = self.staging(region, request, pattern).await?;
+        let staging = self.staging(region, &request.digest, pattern).await?;
+        let turn = self.turns.of(staging.place()).lock_owned().await;
+        // The turn may have been long in coming.
+        if self.place(region)?.gate.is_left_alone() {
+            return Err(left_alone(region));
+        }
+        // What does not get there need not be taken away, and Amazon S3 may be what is away.
+        self.stage(&staging, request).await?;
         let from = From::Bucket {
             bucket: staging.bucket.clone(),
             key: staging.key.clone(),
         };
-        let published = match self.stage(&staging, &request.digest).await {
-            Ok(()) => self.publish_patiently(region, request, &from).await,
+        let published = match self.publish_patiently(region, request, &from).await {
+            Ok(output) => self.only_the_right(region, request, &staging, output).await,
             Err(error) => Err(error),
         };
-        staging.remove().await;
+        let somebody_waits = Arc::strong_count(OwnedMutexGuard::mutex(&turn)) > 1;
+        if published.is_err() || !somebody_waits {
+            staging.remove().await;
+        }
         published
+    }
+
+    /// What was published, should it be the zip that was asked for. Another one, of an object that was altered after it
+    /// was put there, is deleted before anybody may use it.
+    async fn only_the_right(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+        staging: &Staging,
+        output: PublishLayerVersionOutput,
+    ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        let told = output.content().and_then(|content| content.code_sha256());
+        if told.is_none_or(|told| told == request.digest.base64()) {
+            return Ok(output);
+        }
+        let arn = parse_arn(region, output.layer_version_arn())?;
+        self.delete(&arn).await?;
+        Err(staging.odd(&format!(
+            "it held another zip than the built layer, so {arn} was deleted again"
+        )))
     }
 
     /// A request that was throttled did nothing, so it is the one failure that is safe to send again.
@@ -140,7 +174,16 @@ impl AwsRegistry {
                     .await
             }
         };
-        answer.map_err(|error| self.explain(region, &error))
+        answer.map_err(|error| match self.explain(region, &error) {
+            RegistryError::Unreachable { region, message } if is_unheard(&error) => {
+                RegistryError::Unheard {
+                    region,
+                    message,
+                    at_work_for: self.timing.call_timeout,
+                }
+            }
+            explained => explained,
+        })
     }
 }
 

@@ -1,10 +1,13 @@
 //! Zips above the limit of a direct upload: put into a bucket of the region, published from there, and removed.
 //!
-//! The key is the zip's digest, so an upload that is there already is used, and what a crash left behind is found again.
+//! The key is the zip's digest, so an upload that is there already is used, and what a crash left behind is found again:
+//! by the publication that goes on with it, or by the adoption of what it made. One at a time is at an object, because
+//! whoever is done takes it away; the last one does, so several targets with the same zip upload it once.
+//!
 //! Parts are streamed from the file; Amazon S3 checks the SHA-256 of each, and the SHA-256 of those is checked here.
 
 use super::errors::explain;
-use super::gate::SLOWEST_UPLOAD;
+use super::gate::{Gate, Gated};
 use super::parts::{PART, checksum_of, parts_of};
 use super::{AwsRegistry, CALL_ATTEMPTS, CONNECT_TIMEOUT};
 use crate::model::{Digest, Region, StagingBucket};
@@ -12,22 +15,25 @@ use crate::registry::{PublishRequest, RegistryError};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::io::{self};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
 /// Parts of one zip that go to one region at once.
 const CONCURRENT_PARTS: usize = 2;
 
-/// Codes of answers that say that the bytes were spoiled on the way, and that nothing was kept.
-const SPOILED: [&str; 4] = [
+/// Codes of refusals that another try gets past, as it begins anew: the bytes were spoiled on the way and nothing was
+/// kept, or somebody else ended the upload.
+const PASSING: [&str; 5] = [
     "BadDigest",
     "InvalidDigest",
+    "NoSuchUpload",
     "RequestTimeout",
     "XAmzContentChecksumMismatch",
 ];
@@ -38,19 +44,25 @@ pub(super) struct Staging {
     region: Region,
     pub(super) bucket: String,
     pub(super) key: String,
-    zip: PathBuf,
+}
+
+/// What goes there.
+struct Upload<'a> {
+    zip: &'a Path,
     size: u64,
+    /// SHA-256 of each part.
+    parts: &'a [Digest],
 }
 
 impl AwsRegistry {
-    /// The place for a request's zip in a region.
+    /// The place for a zip in a region.
     ///
     /// # Errors
     /// When the account cannot be found out, or there are no credentials.
     pub(super) async fn staging(
         &self,
         region: &Region,
-        request: &PublishRequest,
+        digest: &Digest,
         pattern: &StagingBucket,
     ) -> Result<Staging, RegistryError> {
         let partition = self.partition(region)?;
@@ -59,10 +71,12 @@ impl AwsRegistry {
         } else {
             ""
         };
-        let time_for_a_part = Duration::from_secs(PART * CONCURRENT_PARTS as u64 / SLOWEST_UPLOAD);
         let config = aws_sdk_s3::config::Builder::from(&partition.config)
             .region(aws_config::Region::new(region.to_string()))
-            .http_client(partition.http_client.clone())
+            .http_client(Gated {
+                gate: self.gate_to_bucket(region),
+                client: partition.http_client.clone(),
+            })
             // Another endpoint than AWS' has no names for buckets.
             .force_path_style(partition.config.endpoint_url().is_some())
             .retry_config(
@@ -70,51 +84,92 @@ impl AwsRegistry {
                     .with_max_attempts(CALL_ATTEMPTS)
                     .with_initial_backoff(self.timing.first_pause),
             )
+            // The limit for one attempt is the gate's, which knows how much is sent.
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(self.timing.call_timeout + time_for_a_part)
                     .build(),
             )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Ok(Staging {
             client: Client::from_conf(config),
             region: region.clone(),
             bucket: pattern.bucket(account, region),
-            key: format!("layersmith/{}.zip", request.digest),
-            zip: request.zip.clone(),
-            size: request.size,
+            key: format!("layersmith/{digest}.zip"),
         })
+    }
+
+    fn gate_to_bucket(&self, region: &Region) -> Arc<Gate> {
+        let mut gates = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(region.clone()).or_insert_with(|| {
+            Arc::new(Gate::to_bucket(
+                self.timing,
+                Arc::clone(&self.clock),
+                Arc::clone(&self.bucket_line),
+                CONCURRENT_PARTS as u64,
+            ))
+        });
+        Arc::clone(gate)
     }
 
     /// Puts the zip into its place, unless it is there.
     pub(super) async fn stage(
         &self,
         staging: &Staging,
-        digest: &Digest,
+        request: &PublishRequest,
     ) -> Result<(), RegistryError> {
-        let parts = self.parts.of(digest);
-        let zip = staging.zip.clone();
+        let parts = self.parts.of(request.digest);
         let parts = parts
             .get_or_try_init(|| async {
-                let whole = *digest;
+                let (zip, whole) = (request.zip.clone(), request.digest);
                 tokio::task::spawn_blocking(move || parts_of(&zip, &whole))
                     .await
                     .map_err(io::Error::other)?
             })
             .await
-            .map_err(|error| staging.refused(format!("the built layer cannot be read: {error}")))?;
-        staging.put(parts).await
+            .map_err(|error| staging.unreadable(&error))?;
+        let upload = Upload {
+            zip: &request.zip,
+            size: request.size,
+            parts,
+        };
+        staging.put(&upload).await
+    }
+
+    /// Removes a zip and unfinished uploads of it from its place, unless somebody is there: whoever is takes it away.
+    pub(super) async fn take_away(
+        &self,
+        region: &Region,
+        digest: &Digest,
+        pattern: &StagingBucket,
+    ) {
+        let staging = match self.staging(region, digest, pattern).await {
+            Ok(staging) => staging,
+            Err(error) => {
+                tracing::warn!(%region, "a staged zip may stay in its bucket: {error}");
+                return;
+            }
+        };
+        if let Ok(_turn) = self.turns.of(staging.place()).try_lock() {
+            staging.abort_leftovers().await;
+            staging.remove().await;
+        }
     }
 }
 
 impl Staging {
-    async fn put(&self, parts: &[Digest]) -> Result<(), RegistryError> {
-        if self.is_there(parts).await? {
+    /// Bucket and key.
+    pub(super) fn place(&self) -> (String, String) {
+        (self.bucket.clone(), self.key.clone())
+    }
+
+    async fn put(&self, upload: &Upload<'_>) -> Result<(), RegistryError> {
+        if self.is_there(upload).await? {
             return Ok(());
         }
         self.abort_leftovers().await;
-        let upload = self
+        let begun = self
             .client
             .create_multipart_upload()
             .bucket(&self.bucket)
@@ -124,10 +179,10 @@ impl Staging {
             .send()
             .await
             .map_err(|error| self.explain(&error))?;
-        let Some(id) = upload.upload_id() else {
+        let Some(id) = begun.upload_id() else {
             return Err(self.odd("the upload has no id"));
         };
-        let done = self.upload(id, parts).await;
+        let done = self.upload(id, upload).await;
         if done.is_err() {
             self.abort(id).await;
         }
@@ -135,7 +190,7 @@ impl Staging {
     }
 
     /// Whether the object is there, with the right bytes.
-    async fn is_there(&self, parts: &[Digest]) -> Result<bool, RegistryError> {
+    async fn is_there(&self, upload: &Upload<'_>) -> Result<bool, RegistryError> {
         let head = self
             .client
             .head_object()
@@ -145,8 +200,8 @@ impl Staging {
             .send()
             .await;
         match head {
-            Ok(head) => Ok(head.content_length() == i64::try_from(self.size).ok()
-                && head.checksum_sha256() == Some(checksum_of(parts).as_str())),
+            Ok(head) => Ok(head.content_length() == i64::try_from(upload.size).ok()
+                && head.checksum_sha256() == Some(checksum_of(upload.parts).as_str())),
             // A missing object is 404, or 403 for those who may not list the bucket; the upload finds out what else is wrong.
             Err(error)
                 if error
@@ -159,11 +214,9 @@ impl Staging {
         }
     }
 
-    async fn upload(&self, id: &str, parts: &[Digest]) -> Result<(), RegistryError> {
-        let work: Vec<_> = parts
-            .iter()
-            .enumerate()
-            .map(|(index, digest)| self.upload_part(id, index, digest))
+    async fn upload(&self, id: &str, upload: &Upload<'_>) -> Result<(), RegistryError> {
+        let work: Vec<_> = (0..upload.parts.len())
+            .map(|index| self.upload_part(id, upload, index))
             .collect();
         let uploaded: Vec<CompletedPart> = stream::iter(work)
             .buffered(CONCURRENT_PARTS)
@@ -184,7 +237,8 @@ impl Staging {
             .await
             .map_err(|error| self.explain(&error))?;
         match completed.checksum_sha256() {
-            Some(checksum) if checksum != checksum_of(parts) => {
+            Some(checksum) if checksum != checksum_of(upload.parts) => {
+                self.remove().await;
                 Err(self.odd("the upload has another checksum than the built layer"))
             }
             // Where it is not told, each part was checked, and AWS Lambda tells the digest of what it unpacked.
@@ -195,17 +249,18 @@ impl Staging {
     async fn upload_part(
         &self,
         id: &str,
+        upload: &Upload<'_>,
         index: usize,
-        digest: &Digest,
     ) -> Result<CompletedPart, RegistryError> {
+        let digest = upload.parts[index].base64();
         let offset = index as u64 * PART;
         let body = ByteStream::read_from()
-            .path(&self.zip)
+            .path(upload.zip)
             .offset(offset)
-            .length(Length::Exact(PART.min(self.size - offset)))
+            .length(Length::Exact(PART.min(upload.size - offset)))
             .build()
             .await
-            .map_err(|error| self.refused(format!("the built layer cannot be read: {error}")))?;
+            .map_err(|error| self.unreadable(&error))?;
         let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
         let answer = self
             .client
@@ -214,21 +269,18 @@ impl Staging {
             .key(&self.key)
             .upload_id(id)
             .part_number(number)
-            .checksum_sha256(digest.base64())
+            .checksum_sha256(&digest)
             .body(body)
             .send()
             .await
             .map_err(|error| self.explain(&error))?;
-        if answer
-            .checksum_sha256()
-            .is_some_and(|told| told != digest.base64())
-        {
+        if answer.checksum_sha256().is_some_and(|told| told != digest) {
             return Err(self.odd("a part has another checksum than what was sent"));
         }
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(answer.e_tag)
-            .checksum_sha256(digest.base64())
+            .checksum_sha256(digest)
             .build())
     }
 
@@ -259,7 +311,9 @@ impl Staging {
             .upload_id(id)
             .send()
             .await;
-        if let Err(error) = answer {
+        if let Err(error) = answer
+            && error.as_service_error().and_then(|error| error.code()) != Some("NoSuchUpload")
+        {
             let error = self.explain(&error);
             tracing::warn!(region = %self.region, "an unfinished upload stays in the bucket `{}`: {error}", self.bucket);
         }
@@ -287,8 +341,12 @@ impl Staging {
         }
     }
 
-    /// What is sent was not what was asked for; worth another try.
-    fn odd(&self, what: &str) -> RegistryError {
+    fn unreadable(&self, error: &dyn std::error::Error) -> RegistryError {
+        self.refused(format!("the built layer cannot be read: {error}"))
+    }
+
+    /// What is there is not what was asked for; worth another try.
+    pub(super) fn odd(&self, what: &str) -> RegistryError {
         RegistryError::Unreachable {
             region: self.region.clone(),
             message: format!("the staging bucket `{}`: {what}", self.bucket),
@@ -317,7 +375,7 @@ impl Staging {
                 region,
                 message: about(message),
             },
-            RegistryError::Refused { region, message } if !SPOILED.contains(&code) => {
+            RegistryError::Refused { region, message } if !PASSING.contains(&code) => {
                 RegistryError::Refused {
                     region,
                     message: about(message),
@@ -328,7 +386,7 @@ impl Staging {
                 region,
                 message: about(message),
             },
-            other @ RegistryError::NotEnabled { .. } => other,
+            other @ (RegistryError::NotEnabled { .. } | RegistryError::Unheard { .. }) => other,
         }
     }
 }

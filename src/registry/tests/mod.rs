@@ -1,9 +1,9 @@
 //! Both registries held to the same conformance suite, and each to what only it does.
 
 mod aws;
-mod aws_account;
 mod aws_listing;
 mod aws_regions;
+mod aws_staging;
 mod conformance;
 mod directory;
 pub(crate) mod memory;

@@ -1,8 +1,9 @@
-//! A way to AWS (that is, to moto) with trouble on it: a region refuses, hangs, is slow or loses its answers, clocks go
-//! wrong, credentials expire.
+//! A way to AWS (that is, to moto) with trouble on it: a region refuses, hangs, is slow or loses its answers, bytes are
+//! spoiled, clocks go wrong, credentials expire.
 //!
 //! Which region a request is for stands in the credential scope of its signature, as AWS itself reads it.
 
+mod buckets;
 mod clock;
 mod credentials;
 mod rules;
@@ -41,8 +42,10 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     /// What `account:ListRegions` calls disabled.
     disabled: Mutex<Vec<String>>,
-    /// `eu-west-1 POST /2018-10-31/layers/…`, as they came.
-    requests: Mutex<Vec<String>>,
+    /// Region and call, as they came.
+    calls: Mutex<Vec<(String, AwsCall)>>,
+    /// Of how many parts an object was put together, by its path.
+    parts: Mutex<BTreeMap<String, usize>>,
     /// Seconds that AWS' clock is ahead of this machine's; with `None` nobody looks at clocks.
     clock: Mutex<Option<i64>>,
     /// Calls that each access key was used for, and for how many it is good.
@@ -58,7 +61,8 @@ impl AwsProxy {
             client: reqwest::Client::new(),
             rules: Mutex::default(),
             disabled: Mutex::default(),
-            requests: Mutex::default(),
+            calls: Mutex::default(),
+            parts: Mutex::default(),
             clock: Mutex::default(),
             keys: Mutex::default(),
             key_lasts: Mutex::default(),
@@ -145,10 +149,15 @@ impl AwsProxy {
 
     /// How many publications were asked for in a region.
     pub fn publications(&self, region: &str) -> usize {
-        let start = format!("{region} POST ");
-        locked(&self.shared.requests)
+        self.calls(region, AwsCall::Publish)
+    }
+
+    /// How many calls of one kind came for a region.
+    pub fn calls(&self, region: &str, call: AwsCall) -> usize {
+        let calls = locked(&self.shared.calls);
+        calls
             .iter()
-            .filter(|request| request.starts_with(&start) && request.ends_with("/versions"))
+            .filter(|(place, kind)| place == region && *kind == call)
             .count()
     }
 
@@ -170,8 +179,7 @@ impl Drop for AwsProxy {
 
 impl Shared {
     /// The fault for this request, should there be one; one that was counted is used up.
-    fn fault(&self, region: &str, method: &Method, path: &str) -> Option<AwsFault> {
-        let call = AwsCall::of(method, path);
+    fn fault(&self, region: &str, call: Option<AwsCall>) -> Option<AwsFault> {
         rules::take(&mut locked(&self.rules), region, call)
     }
 
@@ -198,11 +206,16 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let region = region_of(&headers);
-    let path = uri
-        .path_and_query()
-        .map_or_else(String::new, ToString::to_string);
-    locked(&shared.requests).push(format!("{region} {method} {path}"));
+    let (region, service) = (region_of(&headers), scope(&headers, 3));
+    let call = AwsCall::of(&service, &method, &uri);
+    if let Some(call) = call {
+        locked(&shared.calls).push((region.clone(), call));
+    }
+    let refusal = if service == "s3" {
+        buckets::refusal
+    } else {
+        refusal
+    };
     if let Some(refused) = shared.check_signature(&headers) {
         return refused;
     }
@@ -213,26 +226,47 @@ async fn pass_on(
     if disabled.contains(&region) {
         return refusal(403, "UnrecognizedClientException");
     }
-    let fault = shared.fault(&region, &method, uri.path());
-    match fault {
-        Some(AwsFault::Refuse(status, code)) => return refusal(status, code),
-        Some(AwsFault::Hang) => tokio::time::sleep(FOR_EVER).await,
-        Some(AwsFault::Slow(delay)) => tokio::time::sleep(delay).await,
-        Some(AwsFault::Reset) => {
-            scissors.cut();
-            return Response::new(Body::empty());
-        }
-        Some(AwsFault::RefuseAfterwards(..) | AwsFault::LoseAnswer | AwsFault::HangAfterwards)
-        | None => {}
+    let path = uri.path().to_owned();
+    if call == Some(AwsCall::CompleteUpload) {
+        locked(&shared.parts).insert(path.clone(), buckets::parts(&body));
     }
-    let passing = Passing {
+    let mut passing = Passing {
         method,
         uri,
         headers,
         body,
     };
+    let fault = shared.fault(&region, call);
+    match fault {
+        Some(AwsFault::Refuse(status, code)) => return refusal(status, code),
+        Some(AwsFault::Hang) => tokio::time::sleep(FOR_EVER).await,
+        Some(AwsFault::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(AwsFault::Late(delay)) => {
+            tokio::spawn(pass_on_late(passing, delay, Arc::clone(&shared)));
+            tokio::time::sleep(FOR_EVER).await;
+            return Response::new(Body::empty());
+        }
+        Some(AwsFault::Reset) => {
+            scissors.cut();
+            return Response::new(Body::empty());
+        }
+        Some(AwsFault::Spoil) => buckets::spoil(&mut passing),
+        Some(
+            AwsFault::RefuseAfterwards(..)
+            | AwsFault::LoseAnswer
+            | AwsFault::HangAfterwards
+            | AwsFault::OtherChecksum,
+        )
+        | None => {}
+    }
     let answer = passing.send(&shared.client, &shared.upstream).await;
     let mut answer = answer.expect("AWS answers");
+    if let (Some(AwsCall::HeadObject), Some(parts)) = (call, locked(&shared.parts).get(&path)) {
+        buckets::tell_parts(&mut answer, *parts);
+    }
+    if fault == Some(AwsFault::OtherChecksum) {
+        buckets::tell_another_checksum(&mut answer);
+    }
     if let Some(ahead) = *locked(&shared.clock) {
         answer.headers.insert(header::DATE, clock::date(ahead));
     }
@@ -251,7 +285,20 @@ async fn pass_on(
         }
         _ => Body::from(answer.body.clone()),
     };
-    answer.with_body(body)
+    let length = answer.headers.get(header::CONTENT_LENGTH).cloned();
+    let mut response = answer.with_body(body);
+    if let (Some(AwsCall::HeadObject), Some(length)) = (call, length) {
+        // Of the object, which the answer leaves out.
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    response
+}
+
+async fn pass_on_late(passing: Passing, delay: Duration, shared: Arc<Shared>) {
+    tokio::time::sleep(delay).await;
+    let answer = passing.send(&shared.client, &shared.upstream).await;
+    answer.expect("AWS answers");
 }
 
 /// The region of `…Credential=KEY/20261101/eu-west-1/lambda/aws4_request, …`

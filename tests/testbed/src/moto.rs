@@ -4,6 +4,8 @@
 //!
 //! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
 
+mod buckets;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -291,6 +293,14 @@ impl Moto {
         let path = format!("/2018-10-31/layers/{layer}/versions/{version}/policy");
         self.send(reqwest::Method::POST, region, &path, Some(&body))
             .await;
+    }
+
+    /// SHA-256 of a version's zip, in base64.
+    pub async fn layer_digest(&self, region: &str, layer: &str, version: u64) -> String {
+        let path = format!("/2018-10-31/layers/{layer}/versions/{version}");
+        let answer = self.get(region, &path).await;
+        let digest = answer["Content"]["CodeSha256"].as_str();
+        digest.unwrap_or_default().to_owned()
     }
 
     async fn send(&self, method: reqwest::Method, region: &str, path: &str, body: Option<&Value>) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, Uri};
+
+use super::buckets;
 
 /// What goes wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +19,19 @@ pub enum AwsFault {
     Hang,
     /// AWS sees the request that much later.
     Slow(Duration),
+    /// No answer, ever; AWS sees the request that much later, whether or not somebody still waits.
+    Late(Duration),
     /// AWS does it, and the connection breaks before the answer is through.
     LoseAnswer,
     /// AWS does it, and the answer never comes.
     HangAfterwards,
+    /// AWS gets another byte than was sent, and does not see it.
+    Spoil,
+    /// AWS does it, and tells another checksum.
+    OtherChecksum,
 }
 
-/// The calls that publishing consists of.
+/// The calls that publishing consists of, those for zips that go through a bucket included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsCall {
     /// `ListLayerVersions`
@@ -36,6 +44,14 @@ pub enum AwsCall {
     Read,
     /// `GetLayerVersionPolicy`
     ReadPolicy,
+    /// `HeadObject`
+    HeadObject,
+    /// `UploadPart`
+    UploadPart,
+    /// `CompleteMultipartUpload`
+    CompleteUpload,
+    /// `DeleteObject`
+    DeleteObject,
 }
 
 /// Which requests a fault is for, and how many of them.
@@ -48,8 +64,11 @@ pub(super) struct Rule {
 }
 
 impl AwsCall {
-    pub(super) fn of(method: &Method, path: &str) -> Option<Self> {
-        match (method.as_str(), path.rsplit('/').next()?) {
+    pub(super) fn of(service: &str, method: &Method, uri: &Uri) -> Option<Self> {
+        if service == "s3" {
+            return buckets::call(method, uri.query().unwrap_or_default());
+        }
+        match (method.as_str(), uri.path().rsplit('/').next()?) {
             ("GET", "versions") => Some(Self::List),
             ("POST", "versions") => Some(Self::Publish),
             ("POST", "policy") => Some(Self::Share),
