@@ -4,9 +4,10 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
-use super::aligning::advance;
+use super::aligning::{advance, tidy};
 use super::building::{names, options};
 use super::source_builds::restore;
+use super::visibility::share_exactly;
 use super::{Desired, StepFailure, Workshop};
 use crate::build::BuildOptions;
 use crate::model::{
@@ -229,9 +230,10 @@ async fn in_region(
         digest: build.artifact.digest,
         published_name: publication.published_name.clone(),
     };
+    let begun_at = workshop.now();
     let row = workshop
         .store
-        .begin_publish(&key, &build.version, workshop.now())
+        .begin_publish(&key, &build.version, begun_at)
         .await?;
     if row.state == LayerState::Live
         && let Some(arn) = row.arn
@@ -239,17 +241,28 @@ async fn in_region(
         return Ok(arn);
     }
     // One try is "look, then publish if it is not there": a publish that timed out after it took effect is found again.
+    let mut is_first_try = true;
     let arn = (|| find_or_publish(workshop, publication, request, policy, region))
         .retry(backoff())
         .when(RegistryError::is_transient)
-        .await
-        .map_err(|error| match error {
-            RegistryError::NotEnabled { .. } => RegionTrouble::NotEnabled,
-            error => RegionTrouble::Failed(StepFailure {
+        .notify(|_, _| is_first_try = false)
+        .await;
+    let arn = match arn {
+        Ok(arn) => arn,
+        Err(RegistryError::NotEnabled { .. }) => {
+            // An intent from before, or a first try, may have published something while the region was enabled.
+            if is_first_try && row.created_at == begun_at {
+                workshop.store.drop_intent(&key).await?;
+            }
+            return Err(RegionTrouble::NotEnabled);
+        }
+        Err(error) => {
+            return Err(RegionTrouble::Failed(StepFailure {
                 message: error.reason(),
                 transient: error.is_transient(),
-            }),
-        })?;
+            }));
+        }
+    };
     let expires_at = workshop.now().plus_days(policy.expire_after_days);
     workshop
         .store
@@ -283,6 +296,7 @@ async fn find_or_publish(
             .map(|version| version.arn),
         None => None,
     };
+    let is_new = found.is_none();
     let arn = match found {
         Some(arn) => arn,
         None => {
@@ -292,24 +306,23 @@ async fn find_or_publish(
             registry.publish(region, request).await?.arn
         }
     };
+    if publication.alignment.is_some() {
+        tidy(&**registry, region, &request.name).await;
+    }
+    let share = async {
+        // Nobody may use what is new. What was there before may be for others than the policy names now.
+        if is_new {
+            registry.share(&arn, &policy.visibility).await?;
+        }
+        share_exactly(workshop, &arn, &policy.visibility).await
+    };
     // Neither waits for the other: each takes as long as the region is away.
-    let (shared, read) = tokio::join!(
-        registry.share(&arn, &policy.visibility),
-        read_back(workshop, &arn, request, region)
-    );
+    let (shared, read) = tokio::join!(share, read_back(workshop, &arn, request, region));
     shared?;
     if read?.is_none() {
         return Err(RegistryError::Refused {
             region: region.clone(),
             message: format!("{arn} was published, but reading it back shows another zip"),
-        });
-    }
-    if !registry.is_shared(&arn, &policy.visibility).await? {
-        return Err(RegistryError::Refused {
-            region: region.clone(),
-            message: format!(
-                "{arn} was published, but its permissions read back are not those asked for"
-            ),
         });
     }
     Ok(arn)
