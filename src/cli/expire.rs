@@ -1,7 +1,7 @@
 //! `layersmith expire`: deletes superseded versions whose time is over.
 
 use super::catalog::{CatalogOptions, problems_as_text};
-use super::{Backends, Ended, Failure, Output, deliver, tables, told_as_text};
+use super::{Backends, Ended, Failure, Output, deliver, not_enabled, tables, told_as_text};
 use crate::github::render::count;
 use crate::pipeline::{commit_message, expire, tell_others};
 use crate::settings::Settings;
@@ -38,12 +38,14 @@ pub(super) async fn run(
     for failed in &expired.failed {
         text.push_str(&format!("FAILED: {}: {}\n", failed.arn, failed.message));
     }
+    text.push_str(&not_enabled(&expired.not_enabled));
     text.push_str(&format!("{tables}\n"));
     text.push_str(&told_as_text(&told));
     text.push_str(&problems_as_text(&catalog.problems));
     let value = json!({
         "deleted": expired.deleted,
         "failed": expired.failed,
+        "not_enabled": expired.not_enabled,
         "tables": tables,
         "parameters": told.as_ref().ok(),
         "problems": catalog.problems,

@@ -17,9 +17,9 @@ mod status;
 mod tables;
 mod verify;
 
-use crate::github::render::parameters_as_text;
+use crate::github::render::{count, parameters_as_text};
 use crate::gitrepo::CatalogRepository;
-use crate::model::RepositoryName;
+use crate::model::{Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
 use crate::settings::Settings;
@@ -28,6 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
 pub use output::Output;
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// The bot together with what its server needs.
@@ -185,6 +186,19 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
         );
     }
     error
+}
+
+/// A line about regions that the account has not enabled, with its end; empty when there are none.
+fn not_enabled(regions: &BTreeSet<Region>) -> String {
+    if regions.is_empty() {
+        return String::new();
+    }
+    let number = count(regions.len(), "region");
+    let names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+    format!(
+        "{number} not enabled in the account, left out: {}\n",
+        names.join(", ")
+    )
 }
 
 /// Reads the command line and carries out the command.

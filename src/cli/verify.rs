@@ -2,7 +2,7 @@
 
 use super::catalog::{CatalogOptions, problems_as_text};
 use super::tables::TablesWritten;
-use super::{Backends, Ended, Failure, Output, deliver, tables, told_as_text};
+use super::{Backends, Ended, Failure, Output, deliver, not_enabled, tables, told_as_text};
 use crate::github::render::count;
 use crate::pipeline::verify::{Mended, Verified, observe, repair, still_wrong};
 use crate::pipeline::{commit_message, tell_others};
@@ -41,11 +41,13 @@ pub(super) async fn run(
     let workshop = (backends.workshop)(settings).await?;
     let mut verified = observe(&workshop, desired).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    still_wrong(&workshop, &mut verified).await?;
+    // The folder is as it was.
+    let policy = &desired.policy;
+    still_wrong(&workshop, &mut verified, policy, policy).await?;
     let (mut written, mut told) = (None, None);
     if options.repair {
         repair(&workshop, desired, &mut verified).await?;
-        let message = commit_message(&[], &[], "command-line");
+        let message = commit_message(&verified.backfilled, &[], "command-line");
         let root = &catalog.root;
         let repository = repository.as_ref();
         let tables = tables::try_write(&workshop, desired, root, repository, &message).await;
@@ -68,6 +70,8 @@ pub(super) async fn run(
         "checked": verified.checked,
         "findings": verified.findings,
         "unverified": verified.unverified,
+        "not_enabled": verified.not_enabled,
+        "backfilled": verified.backfilled,
         "tables": written,
         "parameters": parameters,
         "problems": catalog.problems,
@@ -95,6 +99,19 @@ fn as_text(verified: &Verified) -> String {
             text.push_str(&format!("  {}\n", finding.mended));
         }
     }
+    for outcome in &verified.backfilled {
+        for arn in &outcome.published {
+            text.push_str(&format!("{arn}\n  was missing, is published\n"));
+        }
+        for failed in &outcome.failed {
+            let (layer, target) = (&outcome.layer, outcome.target);
+            text.push_str(&format!(
+                "NOT PUBLISHED: {layer} {target} in {}: {}\n",
+                failed.region, failed.message
+            ));
+        }
+    }
+    text.push_str(&not_enabled(&verified.not_enabled));
     for region in &verified.unverified {
         text.push_str(&format!(
             "NOT VERIFIED: {}: {}\n",
@@ -109,7 +126,10 @@ fn as_text(verified: &Verified) -> String {
         regions => format!(" {} could not be asked.", count(regions, "region")),
     };
     text.push_str(&match (wrong, mended) {
-        (0, _) => format!("{checked} read back: nothing is wrong.{rest}\n"),
+        (0, _) if verified.backfilled.is_empty() => {
+            format!("{checked} read back: nothing is wrong.{rest}\n")
+        }
+        (0, _) => format!("{checked} read back: nothing else is wrong.{rest}\n"),
         (_, 0) => format!("{checked} read back: {wrong} wrong.{rest}\n"),
         _ => format!("{checked} read back: {wrong} wrong, {mended} mended.{rest}\n"),
     });

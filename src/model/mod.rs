@@ -37,7 +37,9 @@ pub use digest::{Digest, Hasher};
 pub use layer_request::{BUILDER_REVISION, Bytecode, LayerRequest, Requirement, Schedule};
 pub use layer_version::{LayerState, LayerVersion, SlotKey};
 pub use lock::{Lock, LockedPackage, WheelFile, normalize_package_name};
-pub use name::{LayerName, LayerPrefix, layer_description, published_layer_name};
+pub use name::{
+    LayerName, LayerPrefix, is_published_under, layer_description, published_layer_name,
+};
 pub use notification::{Destination, News, NewsKind, Notification};
 pub use offered::OfferedRegions;
 pub use parameter_path::ParameterPath;

@@ -103,6 +103,18 @@ pub fn published_layer_name(prefix: &LayerPrefix, target: Target, name: &LayerNa
     format!("{prefix}-{}-{name}", target.layer_name_part())
 }
 
+/// Whether a name is one that a catalog with this prefix publishes under, whatever Python versions it knows. The prefix of
+/// another catalog may begin with this one: `acme-prod-p313-demo` is none of `acme`'s.
+#[must_use]
+pub fn is_published_under(prefix: &LayerPrefix, name: &str) -> bool {
+    let rest = name.strip_prefix(prefix.as_str());
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix("-p")) else {
+        return false;
+    };
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    after.len() < rest.len() && after.starts_with('-')
+}
+
 /// The description of a published layer version: `{name} {version} | sha256:{first 16 of the zip's digest}`.
 ///
 /// The digest in it is how an interrupted publish is found again, so it is never cut off: the version is
@@ -118,6 +130,23 @@ pub fn layer_description(name: &LayerName, version: &str, digest: &Digest) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_catalog_knows_its_names_from_those_of_a_longer_prefix() {
+        let acme: LayerPrefix = "acme".parse().unwrap();
+        for own in ["acme-p313-demo", "acme-p39-demo", "acme-p314-arm64-demo"] {
+            assert!(is_published_under(&acme, own), "{own}");
+        }
+        for other in [
+            "acme-prod-p313-demo",
+            "acme-p-demo",
+            "acme-p313",
+            "acme",
+            "ac-p313-demo",
+        ] {
+            assert!(!is_published_under(&acme, other), "{other}");
+        }
+    }
 
     #[test]
     fn layer_names_are_strict() {

@@ -32,8 +32,34 @@ impl ArnFailure {
     }
 }
 
-/// Does `work` for every item. After the first one that a region does not answer, the rest of that region is not tried:
-/// each of them would wait as long.
+/// Why the rest of a region is not tried.
+enum Hopeless {
+    Silent(String),
+    NotEnabled,
+}
+
+impl Hopeless {
+    fn of(error: &RegistryError) -> Option<Self> {
+        match error {
+            RegistryError::Unreachable { message, .. } => Some(Self::Silent(message.clone())),
+            RegistryError::NotEnabled { .. } => Some(Self::NotEnabled),
+            RegistryError::Throttled { .. } | RegistryError::Refused { .. } => None,
+        }
+    }
+
+    fn error(&self, region: Region) -> RegistryError {
+        match self {
+            Self::Silent(message) => {
+                let message = message.clone();
+                RegistryError::Unreachable { region, message }
+            }
+            Self::NotEnabled => RegistryError::NotEnabled { region },
+        }
+    }
+}
+
+/// Does `work` for every item. After the first one that a region does not answer, or answers that the account has not
+/// enabled it, the rest of that region is not tried: each of them would wait as long, or hear the same.
 pub(super) async fn in_all_regions<T, R, F>(
     items: Vec<(Region, T)>,
     work: impl Fn(T) -> F,
@@ -48,18 +74,17 @@ where
     }
     let work = &work;
     let regions = regions.into_iter().map(|(region, items)| async move {
-        let silent: OnceLock<String> = OnceLock::new();
-        let (region, silent) = (&region, &silent);
+        let hopeless: OnceLock<Hopeless> = OnceLock::new();
+        let (region, hopeless) = (&region, &hopeless);
         let results: Vec<(usize, Result<R, RegistryError>)> = stream::iter(items)
             .map(|(place, item)| async move {
-                if let Some(message) = silent.get() {
-                    let (region, message) = (region.clone(), message.clone());
-                    return (place, Err(RegistryError::Unreachable { region, message }));
+                if let Some(hopeless) = hopeless.get() {
+                    return (place, Err(hopeless.error(region.clone())));
                 }
                 let result = work(item).await;
-                if let Err(RegistryError::Unreachable { message, .. }) = &result {
+                if let Some(found) = result.as_ref().err().and_then(Hopeless::of) {
                     // Whoever was first has said it.
-                    silent.set(message.clone()).ok();
+                    hopeless.set(found).ok();
                 }
                 (place, result)
             })

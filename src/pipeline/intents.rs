@@ -11,7 +11,8 @@ use crate::plan::Plan;
 use crate::registry::RegistryError;
 use std::collections::BTreeSet;
 
-/// Settles every intent that the plan does not stand behind. Those in regions that do not answer are left as they are.
+/// Settles every intent that the plan does not stand behind. Those in regions that do not answer, or that the account has
+/// not enabled, are left as they are.
 ///
 /// The caller has the turn to publish, and has carried the plan out.
 ///
@@ -48,6 +49,7 @@ pub async fn settle_intents(
     for (intent, found) in stale.iter().zip(found) {
         let key = &intent.key;
         match found {
+            Err(RegistryError::NotEnabled { .. }) => continue,
             Err(error) => {
                 tracing::warn!(layer = %key.layer, region = %key.region, "what became of an unfinished publication is not known: {error}");
                 continue;

@@ -5,8 +5,10 @@
 
 use super::by_region::{ArnFailure, in_all_regions};
 use super::{Desired, StepFailure, Workshop};
-use crate::model::{LayerArn, LayerName, LayerVersion};
+use crate::model::{LayerArn, LayerName, LayerVersion, Region};
+use crate::registry::RegistryError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Versions deleted before that is written down.
 const BATCH: usize = 500;
@@ -18,6 +20,9 @@ pub struct Expired {
     pub deleted: Vec<LayerArn>,
     /// What could not be deleted; it is tried again the next time.
     pub failed: Vec<ArnFailure>,
+    /// Regions with something to delete that the account has not enabled: it waits there, which is no failure.
+    #[serde(default)]
+    pub not_enabled: BTreeSet<Region>,
 }
 
 /// Takes the expiry date from deprecated versions that a request keeps, and gives one, counted from now, to those that it
@@ -74,6 +79,9 @@ pub async fn expire(workshop: &Workshop, desired: &Desired) -> Result<Expired, S
         for (arn, result) in batch.iter().zip(results) {
             match result {
                 Ok(()) => gone.push(arn.clone()),
+                Err(RegistryError::NotEnabled { region }) => {
+                    expired.not_enabled.insert(region);
+                }
                 Err(error) => {
                     tracing::warn!(%arn, reason = %error, "{arn} has expired and cannot be deleted: {error}");
                     expired.failed.push(ArnFailure::new(arn.clone(), &error));
@@ -82,6 +90,9 @@ pub async fn expire(workshop: &Workshop, desired: &Desired) -> Result<Expired, S
         }
         workshop.store.mark_deleted(&gone).await?;
         expired.deleted.extend(gone);
+    }
+    for region in &expired.not_enabled {
+        tracing::info!(%region, "the account has not enabled {region}: what has expired there waits");
     }
     Ok(expired)
 }

@@ -68,6 +68,10 @@ pub(super) async fn put_parameters(
                 outcome.written += written;
                 outcome.removed += removed;
             }
+            // What was published there stays as it is, and that is as the account wants it.
+            Err(RegistryError::NotEnabled { .. }) => {
+                tracing::info!(%region, "the account has not enabled {region}: its parameters stay as they are");
+            }
             Err(error) => {
                 let reason = error.reason();
                 tracing::warn!(%region, "the parameters in {region} are not up to date: {reason}");

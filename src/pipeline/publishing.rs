@@ -4,9 +4,10 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
-use super::aligning::advance;
+use super::aligning::{advance, tidy};
 use super::building::{names, options};
 use super::source_builds::restore;
+use super::visibility::share_exactly;
 use super::{Desired, StepFailure, Workshop};
 use crate::build::BuildOptions;
 use crate::model::{
@@ -228,24 +229,41 @@ async fn in_region(
         digest: build.artifact.digest,
         published_name: publication.published_name.clone(),
     };
+    let begun_at = workshop.now();
     let row = workshop
         .store
-        .begin_publish(&key, &build.version, workshop.now())
+        .begin_publish(&key, &build.version, begun_at)
         .await?;
     if row.state == LayerState::Live
         && let Some(arn) = row.arn
     {
         return Ok(arn);
     }
-    let arn = in_two_tries(workshop, publication, request, policy, region)
-        .await
-        .map_err(|error| match error {
-            RegistryError::NotEnabled { .. } => RegionTrouble::NotEnabled,
-            error => RegionTrouble::Failed(StepFailure {
+    let mut is_first_try = true;
+    let tries = in_two_tries(
+        workshop,
+        publication,
+        request,
+        policy,
+        region,
+        &mut is_first_try,
+    );
+    let arn = match tries.await {
+        Ok(arn) => arn,
+        Err(RegistryError::NotEnabled { .. }) => {
+            // An intent from before, or a first try, may have published something while the region was enabled.
+            if is_first_try && row.created_at == begun_at {
+                workshop.store.drop_intent(&key).await?;
+            }
+            return Err(RegionTrouble::NotEnabled);
+        }
+        Err(error) => {
+            return Err(RegionTrouble::Failed(StepFailure {
                 message: error.reason(),
                 transient: error.is_transient(),
-            }),
-        })?;
+            }));
+        }
+    };
     let expires_at = workshop.now().plus_days(policy.expire_after_days);
     workshop
         .store
@@ -262,6 +280,7 @@ async fn in_two_tries(
     request: &PublishRequest,
     policy: &Policy,
     region: &Region,
+    is_first: &mut bool,
 ) -> Result<LayerArn, RegistryError> {
     let again = || find_or_publish(workshop, publication, request, policy, region);
     match again().await {
@@ -271,6 +290,7 @@ async fn in_two_tries(
         Err(error) if error.is_transient() => tokio::time::sleep(FIRST_PAUSE).await,
         done => return done,
     }
+    *is_first = false;
     again().await
 }
 
@@ -312,6 +332,7 @@ async fn find_or_publish(
             .map(|version| version.arn),
         None => None,
     };
+    let is_new = found.is_none();
     let arn = match found {
         Some(arn) => {
             if let Some(staging) = &request.staging
@@ -328,25 +349,23 @@ async fn find_or_publish(
             registry.publish(region, request).await?.arn
         }
     };
-    // Neither waits for the other: each takes as long as the region is away.
+    if publication.alignment.is_some() {
+        tidy(&**registry, region, &request.name).await;
+    }
     let share = async {
-        registry.share(&arn, &policy.visibility).await?;
-        registry.is_shared(&arn, &policy.visibility).await
+        // Nobody may use what is new. What was there before may be for others than the policy names now.
+        if is_new {
+            registry.share(&arn, &policy.visibility).await?;
+        }
+        share_exactly(workshop, &arn, &policy.visibility).await
     };
-    let (is_shared, read) = tokio::join!(share, read_back(workshop, &arn, request, region));
-    let is_shared = is_shared?;
+    // Neither waits for the other: each takes as long as the region is away.
+    let (shared, read) = tokio::join!(share, read_back(workshop, &arn, request, region));
+    shared?;
     if read?.is_none() {
         return Err(RegistryError::Refused {
             region: region.clone(),
             message: format!("{arn} was published, but reading it back shows another zip"),
-        });
-    }
-    if !is_shared {
-        return Err(RegistryError::Refused {
-            region: region.clone(),
-            message: format!(
-                "{arn} was published, but its permissions read back are not those asked for"
-            ),
         });
     }
     Ok(arn)

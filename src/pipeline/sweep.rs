@@ -1,11 +1,11 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
+use super::StepFailure;
 use super::expiry::is_news;
 use super::intake::{Intake, last_plan, made_by};
 use super::tables::run_trailer;
-use super::{Carried, Shared, StepFailure};
-use crate::model::{Region, Run, RunKind, RunState, StepRecord, StepState};
-use crate::plan::{ParametersOutcome, Plan};
+use super::undone::{left_lost, left_out, may_work_by_now};
+use crate::model::{Run, RunKind, RunState, StepRecord};
 
 /// Closed pull requests that a sweep looks at, those that changed last.
 const SWEPT_CLOSED: usize = 50;
@@ -18,8 +18,8 @@ const LONGEST_PAUSE: i64 = 86_400;
 
 impl Intake {
     /// Looks at GitHub for open pull requests whose head nobody planned or whose plan failed, closed ones that are still
-    /// being planned or were merged unnoticed, and a default branch that nobody applied; and at the last apply for what
-    /// is worth another try.
+    /// being planned or were merged unnoticed, and a default branch that nobody applied; at the last apply for what is
+    /// worth another try; and at the last reading back for what it left lost.
     ///
     /// # Errors
     /// When GitHub or the store cannot be read.
@@ -56,7 +56,9 @@ impl Intake {
             .rfind(|run| matches!(run.kind, RunKind::Apply | RunKind::Upgrade));
         match last {
             Some(last)
-                if self.is_worth_another_try(last).await? || self.is_warning_due(last).await? =>
+                if self.is_worth_another_try(last).await?
+                    || self.is_warning_due(last).await?
+                    || self.is_loss_left(last, &applies).await? =>
             {
                 // What an upgrade left undone is what an apply finds missing.
                 let of_apply = last.kind == RunKind::Apply;
@@ -149,6 +151,19 @@ impl Intake {
         Ok(is_news(&versions, run.created_at, now))
     }
 
+    /// Whether what was read back since the last apply left a loss. `runs` are the last ones, oldest first.
+    async fn is_loss_left(&self, last: &Run, runs: &[Run]) -> Result<bool, StepFailure> {
+        let verify = runs.iter().rfind(|run| run.kind == RunKind::Verify);
+        let Some(verify) = verify.filter(|run| run.state != RunState::Open) else {
+            return Ok(false);
+        };
+        if last.state == RunState::Open {
+            return Ok(false);
+        }
+        let steps = self.bot.workshop.store.steps(&verify.id).await?;
+        Ok(left_lost(&steps).is_some_and(|left_at| left_at >= last.created_at))
+    }
+
     /// Whether an apply that ended left something undone that may work by now, and its pause is over.
     async fn is_worth_another_try(&self, run: &Run) -> Result<bool, StepFailure> {
         if run.state == RunState::Open || !self.pause_is_over(run) {
@@ -184,88 +199,9 @@ fn pause_after(attempt: u32) -> i64 {
         .min(LONGEST_PAUSE)
 }
 
-/// The regions that an apply left out because the account had not enabled them.
-fn left_out(steps: &[StepRecord]) -> Vec<Region> {
-    let of_step = |step: &StepRecord| {
-        if step.name == "plan" {
-            let plan: Option<Plan> = serde_json::from_value(step.output.clone()).ok();
-            return plan.map(|plan| plan.not_enabled);
-        }
-        match serde_json::from_value(step.output.clone()) {
-            Ok(Carried::Published(outcome)) => Some(outcome.not_enabled),
-            _ => None,
-        }
-    };
-    steps.iter().filter_map(of_step).flatten().collect()
-}
-
-/// Whether a step left something undone for a reason that may have passed.
-fn may_work_by_now(step: &StepRecord) -> bool {
-    if step.name == "tables" {
-        return step.state == StepState::Failed;
-    }
-    if step.name == "parameters" {
-        let outcome: Option<ParametersOutcome> = serde_json::from_value(step.output.clone()).ok();
-        return outcome.is_some_and(|it| it.failed.iter().any(|failure| failure.transient));
-    }
-    if step.name == "plan" {
-        let plan: Option<Plan> = serde_json::from_value(step.output.clone()).ok();
-        return plan.is_some_and(|plan| plan.blocked().any(|(_, failure)| failure.transient));
-    }
-    if step.name == "permissions" {
-        let shared: Option<Shared> = serde_json::from_value(step.output.clone()).ok();
-        return shared.is_some_and(|shared| shared.failed.iter().any(|it| it.transient));
-    }
-    match serde_json::from_value(step.output.clone()) {
-        Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Digest, Timestamp};
-    use crate::plan::{Outcome, RegionFailure};
-
-    fn published(failed: &[bool]) -> Carried {
-        let failed = failed.iter().map(|&transient| RegionFailure {
-            region: "eu-west-1".parse().unwrap(),
-            message: "no answer".to_owned(),
-            transient,
-        });
-        Carried::Published(Outcome {
-            layer: "demo".parse().unwrap(),
-            target: "p3.13".parse().unwrap(),
-            version: "1.0".to_owned(),
-            digest: Digest::of(b"zip"),
-            published: Vec::new(),
-            already: Vec::new(),
-            failed: failed.collect(),
-            not_enabled: Vec::new(),
-        })
-    }
-
-    fn check(name: &str, state: StepState, output: &impl serde::Serialize) -> bool {
-        may_work_by_now(&StepRecord {
-            run: "apply-1".to_owned(),
-            name: name.to_owned(),
-            state,
-            output: serde_json::to_value(output).unwrap(),
-            finished_at: Timestamp::from_unix(0),
-        })
-    }
-
-    #[test]
-    fn only_what_may_have_passed_is_tried_again() {
-        let publish = "publish/demo/p3.13";
-        assert!(check(publish, StepState::Done, &published(&[false, true])));
-        assert!(!check(publish, StepState::Done, &published(&[false])));
-        assert!(!check(publish, StepState::Done, &published(&[])));
-        assert!(check("tables", StepState::Failed, &"the hook says no"));
-        assert!(!check("tables", StepState::Done, &"unchanged"));
-        assert!(!check("check", StepState::Done, &()));
-    }
 
     #[test]
     fn pauses_double_up_to_a_day() {

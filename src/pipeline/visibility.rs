@@ -2,9 +2,13 @@
 
 use super::by_region::{ArnFailure, in_all_regions};
 use super::{StepFailure, Workshop};
-use crate::model::{LayerArn, Policy, Visibility};
+use crate::model::{LayerArn, Policy, Region, Visibility};
 use crate::registry::RegistryError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Versions whose permissions are brought to what they should be before that is written down.
+const BATCH: usize = 500;
 
 /// What changing permissions came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,10 +17,14 @@ pub struct Shared {
     pub changed: usize,
     /// What could not be changed; the tables do not list it until it is.
     pub failed: Vec<ArnFailure>,
+    /// Regions with something to change that the account has not enabled: it waits there, which is no failure.
+    #[serde(default)]
+    pub not_enabled: BTreeSet<Region>,
 }
 
 /// Gives and takes back permissions of every live and still usable version that is not known to be for exactly those
-/// whom the policy names; reads them back before that is written down.
+/// whom the policy names; reads them back before that is written down. What was written down is not asked about again, so
+/// that a long change which was cut short goes on where it was.
 ///
 /// The caller has the turn to publish.
 ///
@@ -28,22 +36,30 @@ pub async fn settle_visibility(
 ) -> Result<Shared, StepFailure> {
     let rows = workshop.store.shared_otherwise(&policy.visibility).await?;
     let arns: Vec<LayerArn> = rows.into_iter().filter_map(|(row, _)| row.arn).collect();
-    let work = arns.iter().map(|arn| (arn.region.clone(), arn)).collect();
-    let results =
-        in_all_regions(work, |arn| share_exactly(workshop, arn, &policy.visibility)).await;
     let mut shared = Shared::default();
-    for (arn, result) in arns.into_iter().zip(results) {
-        match result {
-            Ok(()) => {
-                let store = &workshop.store;
-                store.record_visibility(&arn, &policy.visibility).await?;
-                shared.changed += 1;
-            }
-            Err(error) => {
-                tracing::warn!(%arn, reason = %error, "who may use {arn} cannot be changed: {error}");
-                shared.failed.push(ArnFailure::new(arn, &error));
+    for batch in arns.chunks(BATCH) {
+        let work = batch.iter().map(|arn| (arn.region.clone(), arn)).collect();
+        let results =
+            in_all_regions(work, |arn| share_exactly(workshop, arn, &policy.visibility)).await;
+        for (arn, result) in batch.iter().zip(results) {
+            match result {
+                Ok(()) => {
+                    let store = &workshop.store;
+                    store.record_visibility(arn, &policy.visibility).await?;
+                    shared.changed += 1;
+                }
+                Err(RegistryError::NotEnabled { region }) => {
+                    shared.not_enabled.insert(region);
+                }
+                Err(error) => {
+                    tracing::warn!(%arn, reason = %error, "who may use {arn} cannot be changed: {error}");
+                    shared.failed.push(ArnFailure::new(arn.clone(), &error));
+                }
             }
         }
+    }
+    for region in &shared.not_enabled {
+        tracing::info!(%region, "the account has not enabled {region}: who may use what is there waits");
     }
     Ok(shared)
 }

@@ -116,6 +116,29 @@ async fn a_region_that_the_account_has_not_enabled_is_no_failure_and_is_filled_l
         "{again:#?}"
     );
     assert!(!again.stdout.contains("not enabled"), "{again:#?}");
+
+    // Not enabled any more, it is neither wrong nor a failure.
+    proxy.disable_regions(&["af-south-1"]);
+    let said = desk.run(&["verify", "--repair"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(said.stdout.starts_with(told), "{said:#?}");
+    assert!(!said.stdout.contains("NOT"), "{said:#?}");
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app ==1.0.0]\nregions: [us-east-1, af-south-1]\n",
+    );
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    desk.remove("layers/demo.yaml");
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    desk.days_pass(366);
+    let said = desk.run(&["expire"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(
+        said.stdout.starts_with("Deleted 2 versions:\n"),
+        "{said:#?}"
+    );
+    assert!(said.stdout.contains(told), "{said:#?}");
+    assert!(!said.stdout.contains("FAILED"), "{said:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,6 +159,10 @@ async fn a_region_that_says_itself_that_it_is_not_enabled_is_no_failure() {
             .contains("1 region not enabled in the account, left out: af-south-1\n"),
         "{said:#?}"
     );
+    let store = rusqlite::Connection::open(desk.data("store.sqlite")).unwrap();
+    let sql = "SELECT count(*) FROM layer_versions WHERE state = 'intent'";
+    let intents: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(intents, 0, "nothing waits there to be looked for");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

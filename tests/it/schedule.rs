@@ -1,9 +1,13 @@
 //! What time sets off in `serve`: upgrades, expiry and verification, once each, and what owners hear of it.
 
 use crate::resume::hook;
-use crate::world::{World, age_store};
+use crate::world::{World, age_store, normalize};
+use layersmith::store::{SqliteStore, Store as _};
+use layersmith_testbed::github::DeliveryMode;
 use layersmith_testbed::index::Wheel;
 use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const REQUEST: (&str, &str) = (
@@ -17,7 +21,7 @@ fn core(version: &str) -> Wheel {
         .license("MIT")
 }
 
-fn store(world: &World) -> std::path::PathBuf {
+fn store(world: &World) -> PathBuf {
     world.folder.path().join("data/store.sqlite")
 }
 
@@ -79,6 +83,18 @@ fn table(world: &World) -> String {
         .map(line)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What the registry has of the layer for Python 3.13 in the first region.
+fn registry(world: &World) -> PathBuf {
+    let path = "data/registry/us-east-1/Layersmith-p313-demo";
+    world.folder.path().join(path)
+}
+
+fn change(record: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(record, value.to_string()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,5 +245,112 @@ async fn an_upgrade_that_is_killed_goes_on_from_its_journal() {
         name.to_str().is_some_and(|name| name.ends_with(".json"))
     });
     assert_eq!(versions.count(), 2, "each zip is published once");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_took_long_is_mended_by_the_policy_that_holds_by_then() {
+    let mut world = merged().await;
+    let record = registry(&world).join("1.json");
+    change(&record, |value| value["allowed"] = json!([]));
+    world.kill_bot();
+    age_store(&store(&world), 1);
+    // Somebody else publishes: what was found waits for its turn.
+    let other = SqliteStore::open(&store(&world)).unwrap();
+    let turn = other.turn_to_publish().await.unwrap();
+    world.start_bot().await;
+    let looked = |world: &World| {
+        let store = Connection::open(store(world)).unwrap();
+        let sql = "SELECT count(*) FROM steps WHERE name = 'observe'";
+        let steps: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
+        steps == 1
+    };
+    world.until("the look is over", looked).await;
+    world.kill_bot();
+    world.github.set_delivery_mode(DeliveryMode::Lost);
+    let path = ".github/layersmith.yaml";
+    let mut policy = world.github.file_at("main", path).unwrap();
+    policy.push_str("visibility: private\n");
+    world
+        .github
+        .push("main", [(path, policy)], "platform")
+        .await;
+    world.github.set_delivery_mode(DeliveryMode::Automatic);
+    drop(turn);
+    world.options.set("LAYERSMITH_SWEEP_INTERVAL", "1");
+    world.start_bot().await;
+    all_done(&world, 2).await;
+    let records = ["p312", "p313"].map(|target| {
+        let layer = format!("data/registry/us-east-1/Layersmith-{target}-demo");
+        world.folder.path().join(layer).join("1.json")
+    });
+    let is_private = |_: &World| {
+        records.iter().all(|record| {
+            let value: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+            value["allowed"] == json!([])
+        })
+    };
+    world.until("the new policy is applied", is_private).await;
+    world.settled().await;
+    let log = world.log();
+    assert!(!log.contains("shared as the policy says"), "{log}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_that_could_not_be_mended_is_found_by_the_sweep() {
+    let mut world = merged().await;
+    let registry = registry(&world);
+    change(&registry.join("1.json"), |value| {
+        value["deleted"] = json!(true);
+    });
+    // What is in the way of the next version is out of the way after the verification.
+    std::fs::create_dir(registry.join("2.zip")).unwrap();
+    days_pass(&mut world, 1, 2).await;
+    assert!(world.log().contains("NOT mended"), "{}", world.log());
+    std::fs::remove_dir(registry.join("2.zip")).unwrap();
+    world.kill_bot();
+    world.options.set("LAYERSMITH_SWEEP_INTERVAL", "1");
+    world.start_bot().await;
+    let is_listed = |world: &World| {
+        let path = "layers/arns/p3.13/us-east-1.csv";
+        let table = world.github.file_at("main", path);
+        table.is_some_and(|table| table.contains("Layersmith-p313-demo:2"))
+    };
+    world.until("it is published anew", is_listed).await;
+    world.settled().await;
+    assert_eq!(runs(&world), ["expire done", "verify done"]);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_away_soon_is_one_issue_until_it_is_gone() {
+    let mut world = merged().await;
+    world.index.publish(core("2.0.0"));
+    days_pass(&mut world, 31, 3).await;
+    assert_eq!(table(&world), "demo 1.1.0 latest, demo 1.1.0 deprecated");
+    assert!(world.github.issues().is_empty(), "it goes in 60 days");
+
+    days_pass(&mut world, 31, 6).await;
+    let issues = world.github.issues();
+    assert_eq!((issues.len(), issues[0].open), (1, true), "{issues:#?}");
+    let body = issues[0].body.clone().unwrap();
+    let title = normalize(&issues[0].title);
+    assert_eq!(title, "demo 1.1.0 goes away on DATE");
+    assert!(body.starts_with("<!-- layersmith:expiry:0 -->\n"), "{body}");
+    assert!(body.contains(" | `demo` | `1.1.0` | "), "{body}");
+
+    // A day later it is the same issue, with the date as the store has it then.
+    days_pass(&mut world, 1, 8).await;
+    let issues = world.github.issues();
+    assert_eq!((issues.len(), issues[0].open), (1, true), "{issues:#?}");
+    let now = issues[0].body.clone().unwrap();
+    assert_ne!(now, body);
+    assert_eq!(normalize(&now), normalize(&body));
+
+    days_pass(&mut world, 30, 11).await;
+    assert_eq!(table(&world), "demo 1.1.0 latest");
+    let issues = world.github.issues();
+    assert_eq!((issues.len(), issues[0].open), (1, false), "{issues:#?}");
     world.finish().await;
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 /// A plan with new releases in it, and what could not be rebuilt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct UpgradePlan {
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) not_rebuilt: Vec<NotRebuilt>,
 }
 
@@ -133,21 +133,30 @@ async fn plan_upgrade(
     })
 }
 
+/// `then` is what the branch asked for before the look.
 async fn verify_and_repair(
     bot: &Bot,
     run: &Run,
     journal: &Journal<'_>,
-    desired: &Desired,
+    then: &Desired,
 ) -> Result<(), StepFailure> {
     let workshop = &bot.workshop;
     let seen: Verified = journal
-        .step("observe", verify::observe(workshop, desired))
+        .step("observe", verify::observe(workshop, then))
         .await?;
     let _turn = workshop.store.turn_to_publish().await?;
+    // Looking takes long, and a run that was killed may go on much later: mended is by what the branch asks for now,
+    // which for that reason is in no journal.
+    let now = read(bot).await?;
+    let Some(desired) = &now.desired else {
+        tracing::warn!(run = %run.id, "the policy at {} cannot be read: nothing is mended", now.commit);
+        return Ok(());
+    };
     let verified: Verified = journal
         .step("repair", async {
             let mut verified = seen;
-            verify::still_wrong(workshop, &mut verified).await?;
+            let (then, now) = (&then.policy, &desired.policy);
+            verify::still_wrong(workshop, &mut verified, then, now).await?;
             verify::repair(workshop, desired, &mut verified).await?;
             Ok(verified)
         })
@@ -162,7 +171,7 @@ async fn verify_and_repair(
         )
     });
     let message = match gone.count() {
-        0 => commit_message(&[], &[], &run.id),
+        0 => commit_message(&verified.backfilled, &[], &run.id),
         changed => plain_message(
             &format!(
                 "Layers: {} not as recorded, mended",

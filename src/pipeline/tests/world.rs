@@ -104,6 +104,11 @@ impl World {
         *self.releases.get_mut(&name.parse().unwrap()).unwrap() += 1;
     }
 
+    /// The newest release of what the layer is made of is taken back.
+    pub(super) fn take_back(&mut self, name: &str) {
+        *self.releases.get_mut(&name.parse().unwrap()).unwrap() -= 1;
+    }
+
     /// What an upgrade does, resolving and building aside: those of the releases are there at once.
     pub(super) async fn upgrade(&mut self) -> Plan {
         self.apply_with(true).await

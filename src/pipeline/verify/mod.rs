@@ -9,10 +9,11 @@ mod repair;
 pub use observe::{observe, still_wrong};
 pub use repair::repair;
 
-use super::ArnFailure;
 use crate::model::{Digest, LayerArn, LayerName, Region, Target};
-use crate::plan::RegionFailure;
+use crate::plan::{Outcome, RegionFailure};
+use crate::registry::RegistryError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What is wrong with one layer version.
@@ -81,6 +82,9 @@ pub struct Finding {
     pub arn: LayerArn,
     /// What is wrong.
     pub wrong: Wrong,
+    /// Whether it is recorded as the latest of its layer, target and region.
+    #[serde(default)]
+    pub is_live: bool,
     /// What became of it.
     pub mended: Mended,
 }
@@ -90,6 +94,7 @@ impl Finding {
         Self {
             arn,
             wrong,
+            is_live: false,
             mended: Mended::No,
         }
     }
@@ -98,6 +103,11 @@ impl Finding {
     #[must_use]
     pub fn is_mended(&self) -> bool {
         !matches!(self.mended, Mended::No | Mended::Failed(_))
+    }
+
+    /// Whether what is recorded is not there.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.wrong, Wrong::Missing | Wrong::OtherDigest { .. })
     }
 }
 
@@ -110,6 +120,12 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// Regions that could not be read, or not to their end: nothing is known of the rest of them.
     pub unverified: Vec<RegionFailure>,
+    /// Regions that were not read because the account has not enabled them, which is no failure.
+    #[serde(default)]
+    pub not_enabled: BTreeSet<Region>,
+    /// What an earlier repair that was cut short, or whatever else, left out: published where it was missing.
+    #[serde(default)]
+    pub backfilled: Vec<Outcome>,
 }
 
 impl Verified {
@@ -117,17 +133,25 @@ impl Verified {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.iter().all(Finding::is_mended)
+            && self.backfilled.iter().all(|it| it.failed.is_empty())
     }
 
-    fn unverified(&mut self, region: &Region, failure: &ArnFailure) {
-        if self.unverified.iter().any(|known| known.region == *region) {
-            return;
+    /// Notes that a region could not be read; the first reason counts.
+    fn not_read(&mut self, error: &RegistryError) {
+        let region = error.region().clone();
+        if matches!(error, RegistryError::NotEnabled { .. }) {
+            self.not_enabled.insert(region);
+        } else if !self.unverified.iter().any(|known| known.region == region) {
+            self.unverified.push(RegionFailure {
+                region,
+                message: error.reason(),
+                transient: error.is_transient(),
+            });
         }
-        self.unverified.push(RegionFailure {
-            region: region.clone(),
-            message: failure.message.clone(),
-            transient: failure.transient,
-        });
+    }
+
+    fn is_read(&self, region: &Region) -> bool {
+        !self.not_enabled.contains(region) && !self.unverified.iter().any(|it| it.region == *region)
     }
 }
 

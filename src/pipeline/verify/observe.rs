@@ -2,11 +2,11 @@
 
 use super::{Finding, Known, Verified, Wrong};
 use crate::model::{
-    BuildRecord, Digest, LayerArn, LayerState, LayerVersion, Region, Visibility, layer_description,
-    published_layer_name,
+    BuildRecord, Digest, LayerArn, LayerPrefix, LayerState, LayerVersion, Policy, Region,
+    Visibility, is_published_under, layer_description, published_layer_name,
 };
 use crate::pipeline::aligning::THROW_AWAY;
-use crate::pipeline::by_region::{ArnFailure, in_all_regions};
+use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::{Desired, StepFailure, Workshop};
 use crate::registry::{PublishedVersion, RegistryError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,19 +28,34 @@ pub async fn observe(workshop: &Workshop, desired: &Desired) -> Result<Verified,
 }
 
 /// Drops what was found about versions that were recorded, superseded or deleted since: it may have been true in between
-/// only. The caller has the turn to publish.
+/// only. So may be who should use a version, when the policy then, which the look went by, and the policy now differ on
+/// that. What is left over from aligning is left alone while an intent may have to count on from it.
+///
+/// The caller has the turn to publish.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn still_wrong(workshop: &Workshop, verified: &mut Verified) -> Result<(), StepFailure> {
+pub async fn still_wrong(
+    workshop: &Workshop,
+    verified: &mut Verified,
+    then: &Policy,
+    now: &Policy,
+) -> Result<(), StepFailure> {
+    let intents = workshop.store.intents().await?;
     let recorded: BTreeSet<LayerArn> = usable(workshop)
         .await?
         .into_iter()
         .filter_map(|row| row.arn)
         .collect();
-    verified.findings.retain(|finding| {
-        let unknown = matches!(finding.wrong, Wrong::Unknown { .. } | Wrong::ThrowAway);
-        recorded.contains(&finding.arn) != unknown
+    verified.findings.retain(|finding| match finding.wrong {
+        Wrong::Unknown { .. } => !recorded.contains(&finding.arn),
+        Wrong::ThrowAway => !intents.iter().any(|it| {
+            it.key.region == finding.arn.region && it.key.published_name == finding.arn.layer
+        }),
+        Wrong::Missing | Wrong::OtherDigest { .. } => recorded.contains(&finding.arn),
+        Wrong::NotShared | Wrong::SharedOtherwise => {
+            recorded.contains(&finding.arn) && then.visibility == now.visibility
+        }
     });
     Ok(())
 }
@@ -58,28 +73,29 @@ async fn read_back(
     verified: &mut Verified,
 ) {
     let visibility = &desired.policy.visibility;
-    let rows: Vec<(&LayerArn, Digest)> = rows
+    let rows: Vec<(&LayerArn, &LayerVersion)> = rows
         .iter()
-        .filter_map(|row| Some((row.arn.as_ref()?, row.key.digest)))
+        .filter_map(|row| Some((row.arn.as_ref()?, row)))
         .collect();
     let work = rows
         .iter()
-        .map(|row| (row.0.region.clone(), *row))
+        .map(|(arn, row)| (arn.region.clone(), (*arn, row.key.digest)))
         .collect();
     let results = in_all_regions(work, |(arn, digest)| {
         check(workshop, arn, digest, visibility)
     })
     .await;
-    for ((arn, _), result) in rows.into_iter().zip(results) {
+    for ((arn, row), result) in rows.into_iter().zip(results) {
         match result {
             Ok(None) => verified.checked += 1,
             Ok(Some(wrong)) => {
                 verified.checked += 1;
-                verified.findings.push(Finding::new(arn.clone(), wrong));
+                verified.findings.push(Finding {
+                    is_live: row.state == LayerState::Live,
+                    ..Finding::new(arn.clone(), wrong)
+                });
             }
-            Err(error) => {
-                verified.unverified(&arn.region, &ArnFailure::new(arn.clone(), &error));
-            }
+            Err(error) => verified.not_read(&error),
         }
     }
 }
@@ -136,14 +152,13 @@ async fn list(
         let names = names.entry(row.key.region.clone()).or_default();
         names.insert(&row.key.published_name);
     }
-    names.retain(|region, _| !verified.unverified.iter().any(|it| it.region == *region));
+    names.retain(|region, _| verified.is_read(region));
     let recorded: BTreeSet<&LayerArn> = rows.iter().filter_map(|row| row.arn.as_ref()).collect();
-    let prefix = format!("{}-p", policy.prefix);
     let work = names
         .into_iter()
         .map(|(region, names)| (region.clone(), (region, names)))
         .collect();
-    let (recorded, prefix) = (&recorded, &prefix);
+    let (recorded, prefix) = (&recorded, &policy.prefix);
     let results = in_all_regions(work, |(region, names)| async move {
         unknown_in(workshop, &region, prefix, names, recorded).await
     })
@@ -155,14 +170,7 @@ async fn list(
                     .into_iter()
                     .map(|version| finding(desired, builds, version)),
             ),
-            Err(error) => {
-                let region = error.region().clone();
-                verified.unverified.push(crate::plan::RegionFailure {
-                    message: error.reason(),
-                    transient: error.is_transient(),
-                    region,
-                });
-            }
+            Err(error) => verified.not_read(&error),
         }
     }
     Ok(())
@@ -172,13 +180,14 @@ async fn list(
 async fn unknown_in(
     workshop: &Workshop,
     region: &Region,
-    prefix: &str,
+    prefix: &LayerPrefix,
     names: BTreeSet<&str>,
     recorded: &BTreeSet<&LayerArn>,
 ) -> Result<Vec<PublishedVersion>, RegistryError> {
     let registry = &workshop.registry;
     let mut names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-    names.extend(registry.layers(region, prefix).await?);
+    let there = registry.layers(region, prefix.as_str()).await?.into_iter();
+    names.extend(there.filter(|name| is_published_under(prefix, name)));
     let work = names.iter().map(|name| (region.clone(), name)).collect();
     let listed = in_all_regions(work, |name| registry.versions(region, name)).await;
     let mut unknown = Vec::new();

@@ -1,8 +1,9 @@
 //! Mending what was found.
 //!
-//! A live version that is gone leaves the tables first and is published anew then, by the same road as any publication;
-//! after a crash in between, the next apply finds it missing. A version that nobody recorded is adopted when its zip and
-//! description are those of a known build, and left alone otherwise: somebody else may need it.
+//! A live version that is gone leaves the tables first and is published anew then, by the same road as any publication.
+//! After a crash in between, whoever comes next finds it missing where it is live elsewhere: the same run taken up again,
+//! the next repair, and an apply, which the sweep starts after a run that left a loss. A version that nobody recorded is
+//! adopted when its zip and description are those of a known build, and left alone otherwise: somebody else may need it.
 
 use super::{Finding, Known, Mended, Verified, Wrong};
 use crate::model::{
@@ -12,12 +13,15 @@ use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::publishing::publish;
 use crate::pipeline::visibility::share_exactly;
 use crate::pipeline::{Desired, StepFailure, Workshop};
-use crate::plan::{Publication, Reason};
+use crate::plan::{Outcome, Publication, Reason, plan, wanted};
 use crate::registry::RegistryError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Mends every finding as far as it can be mended, and notes what became of it. The caller has the turn to publish and
-/// has dropped what is [no longer wrong](super::still_wrong).
+/// Where something was to be published.
+type Tried = BTreeSet<(LayerName, Target, Region)>;
+
+/// Mends every finding as far as it can be mended, and notes what became of it; then publishes what is missing beside
+/// that. The caller has the turn to publish and has dropped what is [no longer wrong](super::still_wrong).
 ///
 /// # Errors
 /// When the store fails, or a zip cannot be read for a reason that may pass.
@@ -41,7 +45,7 @@ pub async fn repair(
         .collect();
     let lost: Vec<LayerArn> = findings
         .iter_mut()
-        .filter(|finding| matches!(finding.wrong, Wrong::Missing | Wrong::OtherDigest { .. }))
+        .filter(|finding| finding.is_lost())
         .map(|finding| {
             finding.mended = Mended::Forgotten;
             finding.arn.clone()
@@ -52,7 +56,9 @@ pub async fn repair(
         .iter()
         .filter_map(|arn| rows.get(arn))
         .filter(|row| row.state == LayerState::Live);
+    let mut tried = Tried::new();
     for (publication, arns) in publications(workshop, desired, &builds, live).await? {
+        tried.extend(slots(&publication));
         let outcome = publish(workshop, &publication, desired).await?;
         for (region, lost) in publication.regions.iter().zip(arns) {
             let Some(finding) = findings.iter_mut().find(|finding| finding.arn == lost) else {
@@ -67,7 +73,48 @@ pub async fn repair(
             };
         }
     }
+    verified.backfilled = backfill(workshop, desired, verified, &tried).await?;
     Ok(())
+}
+
+fn slots(publication: &Publication) -> impl Iterator<Item = (LayerName, Target, Region)> {
+    let build = &publication.build;
+    let slot = move |region: &Region| (build.layer.clone(), build.target, region.clone());
+    publication.regions.iter().map(slot)
+}
+
+/// Publishes what is live in some regions and missing in others that it is wanted in, as an apply would. Regions that were
+/// not read, and what was tried just now, are left to the next one.
+async fn backfill(
+    workshop: &Workshop,
+    desired: &Desired,
+    verified: &Verified,
+    tried: &Tried,
+) -> Result<Vec<Outcome>, StepFailure> {
+    let store = &workshop.store;
+    let (builds, versions) = (store.builds().await?, store.layer_versions().await?);
+    let offered = workshop.registry.regions().await?;
+    let wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
+    let plan = plan(&wanted, &builds, &versions, &desired.held);
+    let mut outcomes = Vec::new();
+    let missing = plan.publications().map(|(_, publication)| publication);
+    for publication in missing.filter(|it| it.reason == Reason::Backfill) {
+        let regions: Vec<Region> = slots(publication)
+            .filter(|slot| verified.is_read(&slot.2) && !tried.contains(slot))
+            .map(|(_, _, region)| region)
+            .collect();
+        if regions.is_empty() {
+            continue;
+        }
+        let publication = Publication {
+            regions,
+            // What is not wanted any more is retired by an apply, which says so.
+            leaves: Vec::new(),
+            ..publication.clone()
+        };
+        outcomes.push(publish(workshop, &publication, desired).await?);
+    }
+    Ok(outcomes)
 }
 
 /// What lost live versions are published anew as, with the ARN that was lost in each of its regions. Those that are not

@@ -28,6 +28,7 @@ struct Layer {
 struct State {
     layers: BTreeMap<(Region, String), Layer>,
     silent: BTreeSet<Region>,
+    disabled: BTreeSet<Region>,
     deleted: Vec<LayerArn>,
     parameters: BTreeMap<(Region, String), String>,
     changes: u64,
@@ -52,6 +53,11 @@ impl MemoryRegistry {
     /// From now on these regions do not answer, and all others do.
     pub(crate) fn silence(&self, regions: &[Region]) {
         self.state().silent = regions.iter().cloned().collect();
+    }
+
+    /// From now on the account has these regions not enabled, which shows when they are asked.
+    pub(crate) fn disable(&self, regions: &[Region]) {
+        self.state().disabled = regions.iter().cloned().collect();
     }
 
     /// How often something was published, shared or deleted.
@@ -84,9 +90,13 @@ impl MemoryRegistry {
         self.state.lock().unwrap()
     }
 
-    /// The state, unless the region does not answer.
+    /// The state, unless the region does not answer, or is not enabled.
     fn asked(&self, region: &Region) -> Result<MutexGuard<'_, State>, RegistryError> {
         let state = self.state();
+        if state.disabled.contains(region) {
+            let region = region.clone();
+            return Err(RegistryError::NotEnabled { region });
+        }
         if state.silent.contains(region) {
             return Err(RegistryError::Unreachable {
                 region: region.clone(),

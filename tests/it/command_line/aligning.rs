@@ -125,6 +125,33 @@ async fn what_a_crash_left_of_aligning_is_deleted_and_never_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aligning_that_was_cut_short_goes_on_from_the_number_it_had_come_to() {
+    let desk = at_version_four("align_versions: true\n").await;
+    policy(&desk, "[eu-west-1, us-east-1]", "align_versions: true\n");
+    // Killed when it had come to the number 2.
+    let folder = desk.data("registry/us-east-1/Layersmith-p313-core");
+    std::fs::create_dir_all(&folder).unwrap();
+    let from = desk.data("registry/eu-west-1/Layersmith-p313-core");
+    for number in [1, 2] {
+        let record = std::fs::read_to_string(from.join("4.json")).unwrap();
+        let mut record: Value = serde_json::from_str(&record).unwrap();
+        record["description"] = json!("Layersmith: made to get to a version number, to be deleted");
+        record["deleted"] = json!(number == 1);
+        std::fs::write(folder.join(format!("{number}.json")), record.to_string()).unwrap();
+    }
+    std::fs::copy(from.join("4.zip"), folder.join("2.zip")).unwrap();
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let numbers: Vec<u64> = there(&desk, "us-east-1").iter().map(|it| it.0).collect();
+    assert_eq!(numbers, [4]);
+    assert!(
+        desk.tables()
+            .iter()
+            .all(|(_, text)| !String::from_utf8_lossy(text).contains("to be deleted"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_it_numbers_differ_and_the_page_says_so() {
     let desk = at_version_four("").await;
     policy(&desk, "[eu-west-1, us-east-1]", "");

@@ -212,3 +212,49 @@ async fn upgrade_apply_and_repair_at_once_publish_each_zip_once() {
     assert_eq!(published("native").len(), 3, "{:?}", published("native"));
     assert_eq!(desk.run(&["verify"]).code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_repair_forgot_before_it_was_cut_short_is_published_by_the_next() {
+    let desk = two_versions("").await;
+    change(&desk, "eu-west-1", 2, |value| {
+        value["deleted"] = json!(true)
+    });
+    // As if it had been killed right after it took the lost version off the tables.
+    let store = rusqlite::Connection::open(desk.data("store.sqlite")).unwrap();
+    let sql =
+        "UPDATE layer_versions SET state = 'deleted' WHERE state = 'live' AND region = 'eu-west-1'";
+    assert_eq!(store.execute(sql, []).unwrap(), 1);
+    let said = desk.run(&["verify", "--repair"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let told: Vec<&str> = said.stdout.lines().take(3).collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-demo:3
+      was missing, is published
+    3 versions read back: nothing else is wrong.
+    ");
+    let table = String::from_utf8(desk.tables()["p3.13/eu-west-1.csv"].clone()).unwrap();
+    assert!(table.contains("Layersmith-p313-demo:3"), "{table}");
+    assert_eq!(desk.run(&["verify"]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_of_a_catalog_whose_prefix_is_longer_are_nobodys_business() {
+    let desk = two_versions("").await;
+    let ours = desk.data("registry/us-east-1/Layersmith-p313-demo");
+    let theirs = desk.data("registry/us-east-1/Layersmith-prod-p313-demo");
+    std::fs::create_dir(&theirs).unwrap();
+    for file in ["1.json", "1.zip"] {
+        std::fs::copy(ours.join(file), theirs.join(file)).unwrap();
+    }
+    let said = desk.run(&["verify"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    // One of the catalog's own that nobody recorded is found there.
+    let unknown = desk.data("registry/us-east-1/Layersmith-p312-demo");
+    std::fs::rename(&theirs, &unknown).unwrap();
+    let said = desk.run(&["verify"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(
+        said.stdout
+            .contains("Layersmith-p312-demo:1\n  unknown to us")
+    );
+}

@@ -1,0 +1,221 @@
+//! Losses, permissions that changed meanwhile, and regions that the account has not enabled.
+
+use super::world::World;
+use crate::model::{LayerState, LayerVersion, Policy, Region, Visibility};
+use crate::pipeline::verify::{Mended, Verified, Wrong, observe, repair, still_wrong};
+use crate::pipeline::{expire, settle_visibility};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+fn regions(names: &[&str]) -> Vec<Region> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// One layer for one target, live in two regions.
+async fn two_regions() -> World {
+    let policy = Policy {
+        python: vec!["3.13".parse().unwrap()],
+        architectures: vec!["x86_64".parse().unwrap()],
+        ..Policy::default()
+    };
+    let mut world = World::new(policy, regions(&["eu-west-1", "us-east-1"]));
+    world.request("demo", "packages: [demo]\n");
+    world.apply().await;
+    world
+}
+
+async fn live(world: &World) -> Vec<LayerVersion> {
+    let mut rows = world.workshop.store.layer_versions().await.unwrap();
+    rows.retain(|row| row.state == LayerState::Live);
+    rows
+}
+
+async fn live_regions(world: &World) -> Vec<String> {
+    let live = live(world).await;
+    live.iter().map(|row| row.key.region.to_string()).collect()
+}
+
+async fn look_and_repair(world: &World) -> Verified {
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    mend(world, &mut verified).await;
+    verified
+}
+
+async fn mend(world: &World, verified: &mut Verified) {
+    let (workshop, policy) = (&world.workshop, &world.desired.policy);
+    still_wrong(workshop, verified, policy, policy)
+        .await
+        .unwrap();
+    repair(workshop, &world.desired, verified).await.unwrap();
+}
+
+fn backfilled(verified: &Verified) -> Vec<String> {
+    let published = verified.backfilled.iter().flat_map(|it| &it.published);
+    published.map(|arn| arn.region.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_repair_that_was_cut_short_is_made_good_by_the_next() {
+    let world = two_regions().await;
+    let lost = live(&world).await[0].arn.clone().unwrap();
+    world.workshop.registry.delete(&lost).await.unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::Missing);
+    assert!(verified.findings[0].is_live);
+    // It was killed after it forgot what was lost, and is taken up again with what it saw.
+    let store = &world.workshop.store;
+    store
+        .mark_deleted(std::slice::from_ref(&lost))
+        .await
+        .unwrap();
+    mend(&world, &mut verified).await;
+    assert_eq!(verified.findings, []);
+    assert_eq!(backfilled(&verified), ["eu-west-1"]);
+    assert_eq!(live_regions(&world).await, ["eu-west-1", "us-east-1"]);
+    assert_eq!(look_and_repair(&world).await.backfilled, []);
+}
+
+#[tokio::test]
+async fn a_loss_in_a_region_that_did_not_take_it_is_made_good_by_the_next_repair() {
+    let world = two_regions().await;
+    let lost = live(&world).await[0].arn.clone().unwrap();
+    world.workshop.registry.delete(&lost).await.unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    world.registry.silence(&regions(&["eu-west-1"]));
+    mend(&world, &mut verified).await;
+    assert!(matches!(verified.findings[0].mended, Mended::Failed(_)));
+    assert_eq!(verified.backfilled, [], "it was tried once");
+    let verified = look_and_repair(&world).await;
+    assert_eq!(
+        verified.backfilled,
+        [],
+        "a region that is not read is left alone"
+    );
+    world.registry.silence(&[]);
+    let verified = look_and_repair(&world).await;
+    assert_eq!(backfilled(&verified), ["eu-west-1"]);
+    assert_eq!(live_regions(&world).await, ["eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn who_may_use_a_version_is_not_mended_by_a_policy_of_before() {
+    let mut world = two_regions().await;
+    let arn = live(&world).await[0].arn.clone().unwrap();
+    let registry = &world.workshop.registry;
+    registry
+        .set_visibility(&arn, &Visibility::Private)
+        .await
+        .unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    let then = world.desired.policy.clone();
+    world.desired.policy.visibility = Visibility::Private;
+    world.apply().await;
+    let now = &world.desired.policy;
+    still_wrong(&world.workshop, &mut verified, &then, now)
+        .await
+        .unwrap();
+    assert_eq!(verified.findings, []);
+}
+
+#[tokio::test]
+async fn a_version_that_comes_back_is_for_those_whom_the_policy_names_now() {
+    let mut world = two_regions().await;
+    world.release("demo");
+    world.upgrade().await;
+    world.take_back("demo");
+    world.desired.policy.visibility = Visibility::Private;
+    // Fails on any region that refuses.
+    world.upgrade().await;
+    let live = live(&world).await;
+    assert_eq!(live.len(), 2);
+    let there = world.registry.all(&Visibility::Private);
+    for row in live {
+        assert_eq!(row.version, "1.0");
+        assert!(there[&row.arn.unwrap()].1);
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_enabled_any_more_is_no_failure() {
+    let mut world = two_regions().await;
+    let store = Arc::clone(&world.workshop.store);
+    world.release("demo");
+    world.upgrade().await;
+    let disabled = regions(&["eu-west-1"]);
+    world.registry.disable(&disabled);
+    let disabled = disabled.into_iter().collect();
+
+    world.desired.policy.visibility = Visibility::Private;
+    let policy = &world.desired.policy;
+    let shared = settle_visibility(&world.workshop, policy).await.unwrap();
+    assert_eq!((shared.changed, shared.failed), (2, vec![]));
+    assert_eq!(shared.not_enabled, disabled);
+
+    world.set_day(400);
+    let expired = expire(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!((expired.deleted.len(), expired.failed), (1, vec![]));
+    assert_eq!(expired.not_enabled, disabled);
+
+    let verified = look_and_repair(&world).await;
+    assert_eq!((verified.findings, verified.unverified), (vec![], vec![]));
+    assert_eq!(verified.not_enabled, disabled);
+
+    // What is published next leaves no intent behind there, and an intent from before stays.
+    world.release("demo");
+    world.upgrade().await;
+    assert_eq!(store.intents().await.unwrap(), []);
+    let elsewhere = live(&world).await;
+    let newest = elsewhere.iter().find(|row| row.version == "3.0");
+    let mut earlier = newest.unwrap().key.clone();
+    earlier.region = "eu-west-1".parse().unwrap();
+    store
+        .begin_publish(&earlier, "3.0", world.workshop.now())
+        .await
+        .unwrap();
+    world.set_day(401);
+    world.upgrade().await;
+    assert_eq!(store.intents().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_change_of_permissions_goes_on_where_it_was_cut_short() {
+    let mut world = World::new(Policy::default(), Region::commercial());
+    for name in ["one", "two", "three"] {
+        world.request(name, &format!("packages: [{name}]\n"));
+    }
+    world.apply().await;
+    world.desired.policy.visibility = Visibility::Private;
+    let (workshop, policy) = (&world.workshop, &world.desired.policy);
+    let otherwise = async || {
+        let store = &workshop.store;
+        store
+            .shared_otherwise(&policy.visibility)
+            .await
+            .unwrap()
+            .len()
+    };
+    let all = otherwise().await;
+    assert!(all > 600, "{all}");
+    let before = world.registry.changes();
+    {
+        let mut settling = pin!(settle_visibility(workshop, policy));
+        poll_fn(|context| {
+            let polled = settling.as_mut().poll(context);
+            assert!(polled.is_pending(), "it was to be cut short");
+            match world.registry.changes() - before {
+                changed if changed > 500 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+    }
+    let left = otherwise().await;
+    assert!(left <= all - 500, "{left} of {all} are asked again");
+    let shared = settle_visibility(workshop, policy).await.unwrap();
+    assert_eq!((shared.changed, shared.failed), (left, vec![]));
+    let there = world.registry.all(&policy.visibility);
+    assert!(there.values().all(|(_, exactly)| *exactly));
+}
