@@ -9,6 +9,7 @@ use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
 use super::tables::run_trailer;
 use super::telling::tell;
+use super::undone::{STEP, undone};
 use super::{
     Bot, Carried, Desired, SourceBuilds, StepFailure, carry_out, commit_message, read_tree,
     render_tables, settle_expiries, settle_intents, settle_visibility,
@@ -137,6 +138,9 @@ pub(super) async fn publish_all(
     if let Some(failure) = failure {
         return Err(failure);
     }
+    journal
+        .step(STEP, async { Ok(undone(plan, &outcomes)) })
+        .await?;
     let workshop = &bot.workshop;
     journal
         .step("permissions", settle_visibility(workshop, &desired.policy))
@@ -259,13 +263,11 @@ async fn finish(
     parameters: &ParametersOutcome,
 ) -> Result<(), StepFailure> {
     let planned = last_read_of_pull_request(bot, run).await?;
-    let asked = planned.as_ref().map(|read| &read.changed);
+    let nothing = BTreeSet::new();
+    let asked = planned.as_ref().map_or(&nothing, |read| &read.changed);
+    let live = bot.workshop.store.layer_versions_of(asked).await?;
     let mut outcomes = outcomes.to_vec();
-    outcomes.extend(outcomes_of_kept(
-        plan,
-        asked.unwrap_or(&BTreeSet::new()),
-        &bot.workshop.store.layer_versions().await?,
-    ));
+    outcomes.extend(outcomes_of_kept(plan, asked, &live));
     outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
     let default_policy = Policy::default();
     let policy = read

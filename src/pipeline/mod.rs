@@ -30,6 +30,7 @@ mod tables;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod upgrade;
 pub mod verify;
 mod visibility;
