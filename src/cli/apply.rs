@@ -36,7 +36,15 @@ pub(super) async fn run(
     let repository = options.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    let made = plan::make(output, &workshop, desired, look, SourceBuilds::Permitted).await?;
+    let made = plan::make(
+        output,
+        &workshop,
+        desired,
+        None,
+        look,
+        SourceBuilds::Permitted,
+    )
+    .await?;
     let plan = made.plan;
     let mut done = carry_out_all(output, &workshop, desired, &plan).await;
     settle(&workshop, desired, &plan, &mut done).await;

@@ -2,7 +2,7 @@
 
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
-use crate::model::{BuildRecord, Level};
+use crate::model::{BuildRecord, LayerName, Level};
 use crate::pipeline::{
     Desired, NotRebuilt, SourceBuilds, Workshop, build_wanted, keep_known, settle, upgrade_wanted,
 };
@@ -10,6 +10,7 @@ use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
 use futures::future::join_all;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -57,9 +58,14 @@ pub(super) async fn run(
     } else {
         Look::ForMissing
     };
-    let made = make(output, &workshop, desired, look, SourceBuilds::AfterMerge).await?;
-    let mut plan = made.plan;
-    if options.path.is_file() {
+    let of_one_file = options.path.is_file();
+    let layers: BTreeSet<LayerName> = desired.layers.keys().cloned().collect();
+    let layers = of_one_file.then_some(&layers);
+    let sources = SourceBuilds::AfterMerge;
+    let mut plan = make(output, &workshop, desired, layers, look, sources)
+        .await?
+        .plan;
+    if of_one_file {
         // Of one file nothing can be said about layers that other files ask for: they are not retired by being left out.
         plan.entries.retain(|entry| entry.request.is_some());
     }
@@ -68,18 +74,23 @@ pub(super) async fn run(
     Ok(ended(&catalog.problems, &plan))
 }
 
-/// Resolves and builds what is not known yet, and compares with what is live.
+/// Resolves and builds what is not known yet, and compares with what is live; of these layers only, where some are given.
 pub(super) async fn make(
     output: &Output,
     workshop: &Workshop,
     desired: &Desired,
+    layers: Option<&BTreeSet<LayerName>>,
     look: Look,
     sources: SourceBuilds,
 ) -> Result<Made, Failure> {
-    let (versions, builds) = (
-        workshop.store.layer_versions().await?,
-        workshop.store.builds().await?,
-    );
+    let store = &workshop.store;
+    let (versions, builds) = match layers {
+        Some(layers) => (
+            store.layer_versions_of(layers).await?,
+            store.builds_of(layers).await?,
+        ),
+        None => (store.layer_versions().await?, store.builds().await?),
+    };
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
     let not_rebuilt = build(output, workshop, desired, &mut wanted, look, sources).await;

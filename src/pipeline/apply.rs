@@ -3,6 +3,7 @@
 //! Whatever commit set a run off, it carries out what the default branch asks for now: an older state is never
 //! brought back by a run that was late or repeated.
 
+use super::elsewhere::{STEP, undone};
 use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
@@ -137,6 +138,9 @@ pub(super) async fn publish_all(
     if let Some(failure) = failure {
         return Err(failure);
     }
+    journal
+        .step(STEP, async { Ok(undone(plan, &outcomes)) })
+        .await?;
     let workshop = &bot.workshop;
     journal
         .step("permissions", settle_visibility(workshop, &desired.policy))
@@ -259,13 +263,11 @@ async fn finish(
     parameters: &ParametersOutcome,
 ) -> Result<(), StepFailure> {
     let planned = last_read_of_pull_request(bot, run).await?;
-    let asked = planned.as_ref().map(|read| &read.changed);
+    let nothing = BTreeSet::new();
+    let asked = planned.as_ref().map_or(&nothing, |read| &read.changed);
+    let live = bot.workshop.store.layer_versions_of(asked).await?;
     let mut outcomes = outcomes.to_vec();
-    outcomes.extend(outcomes_of_kept(
-        plan,
-        asked.unwrap_or(&BTreeSet::new()),
-        &bot.workshop.store.layer_versions().await?,
-    ));
+    outcomes.extend(outcomes_of_kept(plan, asked, &live));
     outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
     let default_policy = Policy::default();
     let policy = read

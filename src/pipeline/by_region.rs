@@ -41,7 +41,9 @@ enum Hopeless {
 impl Hopeless {
     fn of(error: &RegistryError) -> Option<Self> {
         match error {
-            RegistryError::Unreachable { message, .. } => Some(Self::Silent(message.clone())),
+            RegistryError::Unreachable { message, .. } | RegistryError::Unheard { message, .. } => {
+                Some(Self::Silent(message.clone()))
+            }
             RegistryError::NotEnabled { .. } => Some(Self::NotEnabled),
             RegistryError::Throttled { .. } | RegistryError::Refused { .. } => None,
         }

@@ -18,6 +18,17 @@ pub struct Desired {
     pub held: BTreeSet<LayerName>,
 }
 
+impl Desired {
+    /// The valid requests among those of some layers.
+    #[must_use]
+    pub fn requests_of(&self, layers: &BTreeSet<LayerName>) -> BTreeMap<LayerName, LayerRequest> {
+        layers
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.layers.get(name)?.clone())))
+            .collect()
+    }
+}
+
 /// Whether a file of the repository has a say in the desired state, or looks as if it should have.
 #[must_use]
 pub fn retained(path: &str) -> bool {

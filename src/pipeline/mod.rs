@@ -10,6 +10,7 @@ mod building;
 mod by_region;
 mod commands;
 mod desired;
+mod elsewhere;
 pub mod engine;
 mod expiry;
 mod failure;

@@ -5,7 +5,7 @@
 //! receiver that is down is no business of publishing: nobody waits for it.
 
 use super::{StepFailure, Workshop};
-use crate::model::{Destination, Notification, Policy, Timestamp};
+use crate::model::{Destination, LayerName, Notification, Policy, Timestamp};
 use crate::tables::{AnnouncementsInput, announcements};
 use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
@@ -38,12 +38,12 @@ pub(super) async fn write_notifications(
     let told: Vec<u64> = news.iter().map(|news| news.sequence).collect();
     let mut notifications = Vec::new();
     if !policy.notify.is_empty() {
-        let mut versions = Vec::new();
-        let layers: BTreeSet<_> = news.iter().map(|news| &news.version.key.layer).collect();
-        for layer in layers {
-            versions.extend(store.layer_versions_of(layer).await?);
-        }
-        let builds = store.builds().await?;
+        let layers: BTreeSet<LayerName> = news
+            .iter()
+            .map(|news| news.version.key.layer.clone())
+            .collect();
+        let versions = store.layer_versions_of(&layers).await?;
+        let builds = store.builds_of(&layers).await?;
         let messages = announcements(&AnnouncementsInput {
             news: &news,
             versions: &versions,

@@ -3,12 +3,13 @@
 //! Nothing is published and nothing that publishing reads is written; built zips and fetched wheels are kept under
 //! their verified digests only. The policy is the base branch's.
 
+use super::elsewhere::undone_elsewhere;
 use super::journal::Journal;
 use super::{Bot, Desired, SourceBuilds, StepFailure, building, read_policy, read_tree, retained};
 use crate::github::render::{self, PlanView, Progress, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
-use crate::plan::{Action, BuildState, Plan, THROW_AWAY_LIMIT, Wanted, plan, wanted};
+use crate::plan::{BuildState, Plan, THROW_AWAY_LIMIT, Wanted, plan, wanted};
 use crate::request::{self, SourceFile};
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,7 @@ pub(super) async fn files_at(
         .collect())
 }
 
+/// The plan of the layers that a pull request touches, which reads nothing of the others: there may be thousands.
 struct Planned {
     plan: Plan,
     waiting_elsewhere: usize,
@@ -240,28 +242,20 @@ async fn make_plan(
         });
     };
     let store = &bot.workshop.store;
-    let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
+    let changed = &read.changed;
+    let (versions, builds) = (
+        store.layer_versions_of(changed).await?,
+        store.builds_of(changed).await?,
+    );
     let offered = bot.workshop.registry.regions().await?;
-    let everything = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    let over_limit = read.changed.len() > desired.policy.limits.layers_per_pull_request;
-
-    let (mut ours, others): (Vec<Wanted>, Vec<Wanted>) = everything
-        .into_iter()
-        .partition(|wanted| read.changed.contains(&wanted.layer));
-    if !over_limit {
-        build_missing(bot, journal, desired, &mut ours, SourceBuilds::AfterMerge).await?;
+    let requests = desired.requests_of(changed);
+    let mut wanted = wanted(&requests, &desired.policy, &offered, &builds);
+    if changed.len() <= desired.policy.limits.layers_per_pull_request {
+        build_missing(bot, journal, desired, &mut wanted, SourceBuilds::AfterMerge).await?;
     }
-    let (our_versions, other_versions): (Vec<_>, Vec<_>) = versions
-        .into_iter()
-        .partition(|version| read.changed.contains(&version.key.layer));
-    let elsewhere = plan(&others, &builds, &other_versions, &desired.held);
     Ok(Planned {
-        plan: plan(&ours, &builds, &our_versions, &desired.held),
-        waiting_elsewhere: elsewhere
-            .entries
-            .iter()
-            .filter(|entry| !matches!(entry.action, Action::Keep { .. }))
-            .count(),
+        plan: plan(&wanted, &builds, &versions, &desired.held),
+        waiting_elsewhere: undone_elsewhere(bot, desired, changed, &offered).await?,
     })
 }
 

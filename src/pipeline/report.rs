@@ -1,28 +1,29 @@
 //! What people are told of layers that needed nothing.
 
-use crate::model::{LayerName, LayerState, LayerVersion};
+use crate::model::{LayerName, LayerState, LayerVersion, Target};
 use crate::plan::{Action, Outcome, Plan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is live of the layers that somebody asked about and that needed nothing: the ARNs are what they came for.
+/// `versions` are at least theirs.
 #[must_use]
 pub(super) fn outcomes_of_kept(
     plan: &Plan,
     asked: &BTreeSet<LayerName>,
     versions: &[LayerVersion],
 ) -> Vec<Outcome> {
+    let mut live: BTreeMap<(&LayerName, Target), Vec<&LayerVersion>> = BTreeMap::new();
+    for version in versions {
+        if version.state == LayerState::Live {
+            let slot = (&version.key.layer, version.key.target);
+            live.entry(slot).or_default().push(version);
+        }
+    }
     let kept = plan.entries.iter().filter(|entry| {
         matches!(entry.action, Action::Keep { .. }) && asked.contains(&entry.layer)
     });
     kept.filter_map(|entry| {
-        let live: Vec<&LayerVersion> = versions
-            .iter()
-            .filter(|version| {
-                version.state == LayerState::Live
-                    && version.key.layer == entry.layer
-                    && version.key.target == entry.target
-            })
-            .collect();
+        let live = live.get(&(&entry.layer, entry.target))?;
         let first = live.first()?;
         Some(Outcome {
             layer: entry.layer.clone(),

@@ -1,7 +1,7 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
 use super::StepFailure;
-use super::expiry::is_news;
+use super::expiry::{is_news, versions_with_leaving};
 use super::intake::{Intake, last_plan, made_by};
 use super::tables::run_trailer;
 use super::undone::{left_lost, left_out, may_work_by_now};
@@ -147,7 +147,7 @@ impl Intake {
         if run.state == RunState::Open || run.created_at.date() == now.date() {
             return Ok(false);
         }
-        let versions = workshop.store.layer_versions().await?;
+        let versions = versions_with_leaving(workshop).await?;
         Ok(is_news(&versions, run.created_at, now))
     }
 

@@ -13,7 +13,9 @@ mod tests;
 mod verdict;
 mod wanted;
 
-use crate::model::{BuildRecord, LayerName, LayerState, LayerVersion, Location, Region, Target};
+use crate::model::{
+    BuildRecord, Digest, LayerName, LayerState, LayerVersion, Location, Region, Target,
+};
 pub use crate::model::{PinChange, pin_changes};
 pub use align::{Alignment, THROW_AWAY_LIMIT};
 use live::{main_version, most_common, regions_of};
@@ -146,6 +148,9 @@ impl Plan {
     }
 }
 
+/// Builds by the zip that came of them.
+type Builds<'a> = BTreeMap<(&'a LayerName, Target, Digest), &'a BuildRecord>;
+
 /// Compares what should be live with what is.
 ///
 /// `versions` and `builds` are the store's. Live versions that nothing wants are retired, except those of the layers in
@@ -166,6 +171,10 @@ pub fn plan(
             live.entry(slot).or_default().push(version);
         }
     }
+    let builds: Builds<'_> = builds
+        .iter()
+        .map(|build| ((&build.layer, build.target, build.artifact.digest), build))
+        .collect();
     let mut entries: Vec<Entry> = wanted
         .iter()
         .map(|wanted| {
@@ -181,7 +190,7 @@ pub fn plan(
                     BuildState::FromSource(packages) => packages.clone(),
                     _ => Vec::new(),
                 },
-                action: action_for(wanted, &live, &all, builds),
+                action: action_for(wanted, &live, &all, &builds),
             }
         })
         .collect();
@@ -212,7 +221,7 @@ fn action_for(
     wanted: &Wanted,
     live: &[&LayerVersion],
     all: &[&LayerVersion],
-    builds: &[BuildRecord],
+    builds: &Builds<'_>,
 ) -> Action {
     let build = match &wanted.build {
         BuildState::Unknown | BuildState::FromSource(_) => return Action::Build,
@@ -274,14 +283,8 @@ fn action_for(
         Reason::Changed
     };
     let previous_pins = previous.and_then(|version| {
-        builds
-            .iter()
-            .find(|b| {
-                b.layer == wanted.layer
-                    && b.target == wanted.target
-                    && b.artifact.digest == version.key.digest
-            })
-            .map(|build| build.artifact.pins.as_slice())
+        let zip = (&wanted.layer, wanted.target, version.key.digest);
+        builds.get(&zip).map(|build| build.artifact.pins.as_slice())
     });
     Action::Publish(Box::new(Publication {
         alignment: align::alignment(wanted, &regions, &already, live, all),

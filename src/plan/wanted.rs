@@ -77,7 +77,8 @@ pub struct BuildFailure {
 /// What should be live: every layer × target that the requests ask for, builds filled in where one with the same
 /// fingerprint exists. Sorted by layer, then target.
 ///
-/// `offered` are the regions that the registry has.
+/// `offered` are the regions that the registry has. `builds` are oldest first: of several with one fingerprint, which
+/// upgrades make, the newest is wanted.
 #[must_use]
 pub fn wanted(
     layers: &BTreeMap<LayerName, LayerRequest>,
@@ -88,6 +89,7 @@ pub fn wanted(
     let by_fingerprint: BTreeMap<(&LayerName, Target, Digest), &BuildRecord> = builds
         .iter()
         .map(|build| ((&build.layer, build.target, build.fingerprint), build))
+        // The later one takes the place of the earlier.
         .collect();
     let mut wanted = Vec::new();
     for (name, request) in layers {

@@ -4,7 +4,7 @@
 //! slash at the end, and with two at the start: so do Klayers' published links, and people change only their host.
 
 use super::AppState;
-use crate::model::{BuildRecord, LayerState, LayerVersion, Region, Target};
+use crate::model::{BuildRecord, Digest, LayerName, LayerState, LayerVersion, Region, Target};
 use crate::tables::{ApiLayer, api_history, api_latest, api_latest_csv, api_latest_html};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn routes() -> Router<AppState> {
     let mut router = Router::new();
@@ -95,7 +95,13 @@ async fn history(
     let (Ok(target), Ok(region)) = (target.parse::<Target>(), region.parse::<Region>()) else {
         return Ok(Json(Vec::<ApiLayer>::new()).into_response());
     };
-    let (versions, builds) = (versions(&state).await?, state.store.builds().await?);
+    // Names of layers have no capital letters, and Klayers' clients may write some.
+    let Ok(layer) = package.to_ascii_lowercase().parse::<LayerName>() else {
+        return Ok(Json(Vec::<ApiLayer>::new()).into_response());
+    };
+    let layers = BTreeSet::from([layer]);
+    let versions = state.store.layer_versions_of(&layers).await?;
+    let builds = state.store.builds_of(&layers).await?;
     Ok(Json(api_history(&versions, &builds, &package, target, &region)).into_response())
 }
 
@@ -107,13 +113,14 @@ async fn builds(
         return Ok(Json(Vec::<ApiBuild>::new()).into_response());
     };
     let (all, versions) = (state.store.builds().await?, versions(&state).await?);
+    let live: BTreeSet<(&LayerName, Digest)> = versions
+        .iter()
+        .filter(|version| version.state == LayerState::Live && version.key.target == target)
+        .map(|version| (&version.key.layer, version.key.digest))
+        .collect();
     // The time of a build has whole seconds: of two in one second, the one that is live is the later one.
     let age = |build: &BuildRecord| {
-        let is_live = versions.iter().any(|version| {
-            version.state == LayerState::Live
-                && (&version.key.layer, version.key.target) == (&build.layer, target)
-                && version.key.digest == build.artifact.digest
-        });
+        let is_live = live.contains(&(&build.layer, build.artifact.digest));
         (build.built_at, is_live)
     };
     let mut latest: BTreeMap<&str, &BuildRecord> = BTreeMap::new();

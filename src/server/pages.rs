@@ -107,16 +107,16 @@ pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String
     let Ok(name) = name.parse::<LayerName>() else {
         return not_found().await;
     };
-    let mut versions = match live(&state).await {
-        Ok(versions) => versions,
-        Err(response) => return response,
+    let layers = BTreeSet::from([name.clone()]);
+    let versions = match state.store.layer_versions_of(&layers).await {
+        Ok(versions) => only_live(versions),
+        Err(error) => return not_now(&error),
     };
-    versions.retain(|version| version.key.layer == name);
     if versions.is_empty() {
         return not_found().await;
     }
     let targets: BTreeSet<Target> = versions.iter().map(|version| version.key.target).collect();
-    let builds = match state.store.builds().await {
+    let builds = match state.store.builds_of(&layers).await {
         Ok(builds) => builds,
         Err(error) => return not_now(&error),
     };
@@ -149,12 +149,14 @@ pub(super) async fn not_found() -> Response {
 
 async fn live(state: &AppState) -> Result<Vec<LayerVersion>, Response> {
     match state.store.layer_versions().await {
-        Ok(mut versions) => {
-            versions.retain(|version| version.state == LayerState::Live && version.arn.is_some());
-            Ok(versions)
-        }
+        Ok(versions) => Ok(only_live(versions)),
         Err(error) => Err(not_now(&error)),
     }
+}
+
+fn only_live(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {
+    versions.retain(|version| version.state == LayerState::Live && version.arn.is_some());
+    versions
 }
 
 /// What is said when the store does not answer.

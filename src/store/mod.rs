@@ -8,6 +8,7 @@ use crate::model::{
     Notification, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp, Visibility,
 };
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 #[cfg(test)]
 mod conformance;
@@ -83,16 +84,19 @@ pub trait Store: Send + Sync + 'static {
     /// A run's journal, in the order the steps were first written.
     async fn steps(&self, run: &str) -> Result<Vec<StepRecord>>;
 
+    /// One step of a run's journal.
+    async fn step(&self, run: &str, name: &str) -> Result<Option<StepRecord>>;
+
     /// What was said on a pull request.
     async fn conversation(&self, pull_request: u64) -> Result<Option<Conversation>>;
 
     /// Remembers what was said on a pull request.
     async fn put_conversation(&self, conversation: &Conversation) -> Result<()>;
 
-    /// Remembers a build, in place of an earlier one with the same layer, target and fingerprint.
+    /// Remembers a build, in place of an earlier one of the same zip with the same layer, target and fingerprint.
     async fn put_build(&self, build: &BuildRecord) -> Result<()>;
 
-    /// The build with this fingerprint.
+    /// The newest build with this fingerprint.
     async fn build(
         &self,
         layer: &LayerName,
@@ -100,14 +104,18 @@ pub trait Store: Send + Sync + 'static {
         fingerprint: &Digest,
     ) -> Result<Option<BuildRecord>>;
 
-    /// Every build whose zip is, or may be, published: the latest one for each layer, target and digest.
+    /// Every build whose zip is, or may be, published, oldest first: one for each layer, target, fingerprint and digest.
+    /// What was published and has been deleted everywhere since is left out.
     async fn builds(&self) -> Result<Vec<BuildRecord>>;
+
+    /// Those of some layers, those of each layer oldest first.
+    async fn builds_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<BuildRecord>>;
 
     /// Every layer version that is not deleted, intents included, in the order of [`SlotKey`], then by age.
     async fn layer_versions(&self) -> Result<Vec<LayerVersion>>;
 
-    /// Those of one layer.
-    async fn layer_versions_of(&self, layer: &LayerName) -> Result<Vec<LayerVersion>>;
+    /// Those of some layers, in the same order.
+    async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>>;
 
     /// Waits until nobody else who shares this store publishes. What is to be published is decided within the turn:
     /// two that decide side by side would both find it missing.

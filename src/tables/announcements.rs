@@ -4,8 +4,8 @@
 
 use super::Builds;
 use super::ids::uuid_of;
-use super::releases::releases;
-use super::rows::{Row, usable};
+use super::releases::{Release, releases};
+use super::rows::{Row, by, usable};
 use crate::model::{
     BuildRecord, Digest, LayerName, LayerState, LayerVersion, News, NewsKind, PinChange, Region,
     Target, pin_changes,
@@ -111,10 +111,15 @@ pub fn announcements(input: &AnnouncementsInput<'_>) -> Vec<Announcement> {
                 .push(version);
         }
     }
+    let rows: Vec<&Row<'_>> = rows.iter().collect();
+    let releases: BTreeMap<&LayerName, Vec<Release<'_, '_>>> = by(&rows, |row| row.layer)
+        .into_iter()
+        .map(|(layer, rows)| (layer, releases(&rows)))
+        .collect();
     groups
         .into_iter()
         .map(|((layer, kind, version), versions)| {
-            let rows: Vec<&Row<'_>> = rows.iter().filter(|row| row.layer == layer).collect();
+            let releases = releases.get(layer).map(Vec::as_slice).unwrap_or_default();
             let kind = match kind {
                 NewsKind::Published => "published",
                 NewsKind::Deprecated => "retired",
@@ -140,7 +145,7 @@ pub fn announcements(input: &AnnouncementsInput<'_>) -> Vec<Announcement> {
                 layer: layer.as_str(),
                 version,
                 page,
-                targets: targets(&versions, &rows, &builds),
+                targets: targets(&versions, releases, &builds),
                 omitted: Vec::new(),
             };
             Announcement {
@@ -166,7 +171,7 @@ fn subject(message: &Message<'_>) -> String {
 
 fn targets<'a>(
     versions: &[&'a LayerVersion],
-    rows: &[&Row<'a>],
+    releases: &[Release<'_, 'a>],
     builds: &Builds<'a>,
 ) -> Vec<TargetPart<'a>> {
     let mut zips: BTreeMap<(Target, &'a Digest), Vec<&'a LayerVersion>> = BTreeMap::new();
@@ -175,7 +180,6 @@ fn targets<'a>(
             .or_default()
             .push(version);
     }
-    let releases = releases(rows);
     let known = || releases.iter().flat_map(|release| &release.zips);
     zips.into_iter()
         .map(|((target, digest), versions)| {

@@ -29,6 +29,7 @@ pub use api::{
     ApiLayer, ApiVersion, api_history, api_latest, api_latest_csv, api_latest_html, latest_json,
 };
 pub use expiry::{Leaving, leaving};
+pub use releases::WARNING_DAYS;
 
 use crate::model::{
     BuildRecord, Digest, LayerName, LayerRequest, LayerVersion, Policy, TableFormat, Target,

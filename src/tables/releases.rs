@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Targets that follow within this time belong to the release: a target that failed at first is made up for.
 const ONE_RELEASE: i64 = 86_400;
 /// How long before it expires a version is warned of.
-pub(super) const WARNING_DAYS: u32 = 30;
+pub const WARNING_DAYS: u32 = 30;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A zip that came out for one target.

@@ -83,6 +83,57 @@ async fn a_base_that_moved_on_is_not_taken_for_a_change_of_the_pull_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_last_apply_left_undone_is_told_while_it_is_so() {
+    let world = World::start().await;
+    // One layer cannot be had, and another one not in a region that does not answer.
+    let registry = world.folder.path().join("data/registry");
+    let dead = registry.join("us-east-1");
+    std::fs::create_dir_all(&registry).unwrap();
+    std::fs::write(&dead, "").unwrap();
+    let broken = NATIVE.replace("demo-native", "demo-nothing");
+    let core = NATIVE.replace("demo-native", "demo-core");
+    let files = [("layers/broken.yaml", broken), ("layers/core.yaml", core)];
+    world.github.push("main", files, "platform").await;
+    world.settled().await;
+    std::fs::remove_file(&dead).unwrap();
+    let number = world
+        .branch("native", &[("layers/native.yaml", NATIVE)])
+        .await;
+    world.settled().await;
+    let told = |differences: &str| {
+        format!(
+            "- The default branch has {differences} that this pull request does not touch; the next merge takes care of "
+        )
+    };
+    let comment = world.comment(number);
+    assert!(comment.contains(&told("2 more differences")), "{comment}");
+
+    // A pull request that touches it shows it instead.
+    let other = world
+        .branch("mend", &[("layers/broken.yaml", NATIVE)])
+        .await;
+    world.settled().await;
+    let comment = world.comment(other);
+    assert!(comment.contains(&told("1 more difference")), "{comment}");
+    assert!(comment.contains("`broken`"), "{comment}");
+    world.github.merge_pull_request(other).await;
+    world.settled().await;
+    let mended = world.comment(other);
+    assert!(mended.contains("`broken`"), "{mended}");
+    world
+        .github
+        .push_to_pull_request(
+            number,
+            [("layers/native.yaml", format!("{NATIVE}description: Mine\n"))],
+        )
+        .await;
+    world.settled().await;
+    let comment = world.comment(number);
+    assert!(!comment.contains("more difference"), "{comment}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_request_that_was_closed_and_opened_again_keeps_its_comment() {
     let world = World::start().await;
     let number = world.pull_request(&[("layers/native.yaml", NATIVE)]).await;

@@ -4,7 +4,9 @@ use crate::aws::use_aws;
 use crate::command_line::Desk;
 use crate::world::World;
 use aws_lc_rs::hmac;
+use layersmith_testbed::index::Wheel;
 use layersmith_testbed::moto::Moto;
+use rusqlite::Connection;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -190,6 +192,59 @@ async fn a_receiver_that_is_down_holds_up_nobody_and_is_told_later() {
     make_due(&desk);
     assert_eq!(desk.run(&["apply"]).code, 0);
     assert_eq!(receiver.got().len(), 2, "what was taken is not sent again");
+}
+
+/// The request stays as it is, and the zip that it comes to does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_tells_what_changed_and_what_it_superseded_keeps_its_contents() {
+    let receiver = Receiver::start("200 OK");
+    let desk = Desk::new().await;
+    desk.policy(&format!(
+        "notify: [{{webhook: \"{}\"}}]\n",
+        receiver.address
+    ));
+    desk.write("layers/core.yaml", "packages: [demo-core]\n");
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    desk.index.publish(
+        Wheel::new("demo-core", "2.0.0")
+            .module("demo_core", "VALUE = 2\n")
+            .license("MIT"),
+    );
+    let said = desk.run(&["upgrade"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let messages = receiver.has(2).await;
+    let target = &messages[1].1["targets"][0];
+    assert_eq!(target["previous_version"], "1.0.0");
+    assert_eq!(
+        target["changes"],
+        serde_json::json!([{"name": "demo-core", "from": "1.0.0", "to": "2.0.0"}])
+    );
+    let feed = std::fs::read(desk.path("layers/arns/feeds/layers/core.json")).unwrap();
+    let feed: Value = serde_json::from_slice(&feed).unwrap();
+    let contents: Vec<&str> = feed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["content_html"].as_str().unwrap())
+        .collect();
+    let [newer, older] = contents[..] else {
+        panic!("{feed:#}");
+    };
+    assert!(newer.contains("What changed since 1.0.0"), "{newer}");
+    assert!(newer.contains("demo-core 1.0.0 → 2.0.0"), "{newer}");
+    assert!(older.contains("demo-core 1.0.0"), "{older}");
+    // The newest build is the one that is wanted: nothing goes back.
+    let again = desk.run(&["apply"]).stdout;
+    assert!(again.contains("Nothing had to be published"), "{again}");
+
+    // Should the store forget where the older one is, its build is how it is known again.
+    let store = Connection::open(desk.data("store.sqlite")).unwrap();
+    let forget = "DELETE FROM layer_versions WHERE arn LIKE '%:us-east-1:%:1'";
+    assert_eq!(store.execute(forget, []).unwrap(), 1);
+    let said = desk.run(&["verify", "--repair"]);
+    assert!(said.stdout.contains("1 wrong, 1 mended"), "{said:#?}");
+    let again = desk.run(&["apply"]).stdout;
+    assert!(again.contains("Nothing had to be published"), "{again}");
 }
 
 /// Lets the pause before the next try pass.

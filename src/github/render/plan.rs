@@ -37,7 +37,7 @@ pub struct PlanView<'a> {
     pub changed: &'a BTreeSet<LayerName>,
     /// Whether the pull request edits the policy.
     pub policy_edited: bool,
-    /// How many differences the default branch has that the pull request does not touch.
+    /// How many differences of the default branch, which the pull request does not touch, the last apply left.
     pub waiting_elsewhere: usize,
     /// What else a reader should know; a sentence each.
     pub notes: &'a [String],

@@ -57,11 +57,15 @@ pub async fn repair(
         .filter_map(|arn| rows.get(arn))
         .filter(|row| row.state == LayerState::Live);
     let mut tried = Tried::new();
+    let places: BTreeMap<LayerArn, usize> = (findings.iter().enumerate())
+        .map(|(place, finding)| (finding.arn.clone(), place))
+        .collect();
     for (publication, arns) in publications(workshop, desired, &builds, live).await? {
         tried.extend(slots(&publication));
         let outcome = publish(workshop, &publication, desired).await?;
         for (region, lost) in publication.regions.iter().zip(arns) {
-            let Some(finding) = findings.iter_mut().find(|finding| finding.arn == lost) else {
+            let place = places.get(&lost);
+            let Some(finding) = place.and_then(|place| findings.get_mut(*place)) else {
                 continue;
             };
             let new = outcome.published.iter().find(|arn| arn.region == *region);
@@ -145,11 +149,13 @@ async fn publications<'a>(
         let regions = groups.entry(group).or_default();
         regions.insert(row.key.region.clone(), arn.clone());
     }
+    let by_zip: BTreeMap<(&LayerName, Target, Digest), &BuildRecord> = builds
+        .iter()
+        .map(|build| ((&build.layer, build.target, build.artifact.digest), build))
+        .collect();
     let publications = groups.into_iter().filter_map(|(group, regions)| {
         let (layer, target, digest, published_name) = group;
-        let build = builds.iter().find(|build| {
-            (&build.layer, build.target, build.artifact.digest) == (layer, target, digest)
-        })?;
+        let build = *by_zip.get(&(layer, target, digest))?;
         let (regions, arns): (Vec<Region>, Vec<LayerArn>) = regions.into_iter().unzip();
         let publication = Publication {
             reason: Reason::Backfill,

@@ -16,8 +16,8 @@ pub(crate) use publications::{
 
 use super::{Recorded, Store};
 use crate::model::{
-    Artifact, BuildRecord, BuildReport, Conversation, Delivery, Digest, Event, LayerArn, Lock, Run,
-    RunKind, RunState, SlotKey, StepRecord, StepState, Timestamp,
+    Artifact, BuildRecord, BuildReport, Conversation, Delivery, Digest, Event, LayerArn, LayerName,
+    Lock, Run, RunKind, RunState, SlotKey, StepRecord, StepState, Timestamp,
 };
 use publications::publish;
 use serde_json::json;
@@ -228,6 +228,11 @@ pub(crate) async fn journals_keep_the_first_order(store: &dyn Store) {
         ]
     );
     assert_eq!(store.steps("plan-8").await.unwrap(), []);
+    let one = async |run, name| store.step(run, name).await.unwrap();
+    let read = step("read", StepState::Done, 3);
+    assert_eq!(one("plan-7", "read").await, Some(read));
+    assert_eq!(one("plan-7", "check").await, None);
+    assert_eq!(one("plan-8", "read").await, None);
 }
 
 pub(crate) async fn conversations(store: &dyn Store) {
@@ -256,7 +261,38 @@ pub(crate) async fn builds_by_fingerprint(store: &dyn Store) {
     assert_eq!(find().await.as_ref(), Some(&first));
     store.put_build(&better).await.unwrap();
     assert_eq!(find().await.as_ref(), Some(&better));
-    assert_eq!(store.builds().await.unwrap(), [better]);
+    assert_eq!(
+        store.builds().await.unwrap(),
+        [first.clone(), better.clone()],
+        "what was superseded is published still"
+    );
+
+    // Publishing an older zip once more, or the same one, does not make it the newest.
+    store.put_build(&first).await.unwrap();
+    assert_eq!(find().await.as_ref(), Some(&better));
+    // Building it anew does, and of two that were built in the same second it is the one put last.
+    let again = build("f", "zip 1", 2);
+    store.put_build(&again).await.unwrap();
+    store.put_build(&first).await.unwrap();
+    assert_eq!(find().await.as_ref(), Some(&again));
+    assert_eq!(
+        store.builds().await.unwrap(),
+        [better.clone(), again.clone()]
+    );
+
+    let mut elsewhere = build("f", "zip 3", 0);
+    elsewhere.layer = "numpy".parse().unwrap();
+    store.put_build(&elsewhere).await.unwrap();
+    let of = async |layers: &[&LayerName]| {
+        let layers = layers.iter().map(|layer| (*layer).clone()).collect();
+        store.builds_of(&layers).await.unwrap()
+    };
+    assert_eq!(of(&[&first.layer]).await, [better.clone(), again.clone()]);
+    assert_eq!(
+        of(&[&first.layer, &elsewhere.layer]).await,
+        [elsewhere, better, again]
+    );
+    assert_eq!(of(&[]).await, []);
 }
 
 pub(crate) async fn builds_that_count(store: &dyn Store) {
@@ -266,8 +302,7 @@ pub(crate) async fn builds_that_count(store: &dyn Store) {
     for build in [&newer, &older, &other] {
         store.put_build(build).await.unwrap();
     }
-    let mut expected = vec![newer, other];
-    expected.sort_by_key(|build| build.artifact.digest.to_string());
+    let expected = [other, older, newer];
     assert_eq!(store.builds().await.unwrap(), expected);
     publish(store, &key("zip", "us-east-1"), 1, 5).await;
     publish(store, &key("third zip", "us-east-1"), 2, 6).await;

@@ -170,12 +170,14 @@ pub(crate) async fn order_of_layer_versions(store: &dyn Store) {
         .map(|v| v.created_at)
         .collect();
     assert_eq!(ages, [at(10), at(30)], "the older one first");
-    let of_b = store
-        .layer_versions_of(&"b".parse().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(of_b.len(), 1);
-    assert_eq!(store.layer_versions_of(&one.layer).await.unwrap().len(), 5);
+    let of = async |layers: &[&str]| {
+        let layers = layers.iter().map(|layer| layer.parse().unwrap()).collect();
+        store.layer_versions_of(&layers).await.unwrap()
+    };
+    assert_eq!(of(&["b"]).await.len(), 1);
+    assert_eq!(of(&["a"]).await.len(), 5);
+    assert_eq!(of(&["a", "b", "c"]).await, versions);
+    assert_eq!(of(&[]).await, []);
 }
 
 pub(crate) async fn wrong_calls_change_nothing(store: &dyn Store) {

@@ -7,6 +7,7 @@ use crate::model::{
 use crate::store::Result;
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use std::collections::BTreeSet;
 
 /// Picks a key's rows; goes with [`parameters`].
 pub(super) const KEY: &str =
@@ -16,17 +17,39 @@ pub(super) const KEY: &str =
 /// every row.
 pub(super) const VERSION: &str = "arn = ?1 AND state <> 'deleted'";
 
-pub(super) fn list(tx: &Transaction<'_>, layer: Option<&LayerName>) -> Result<Vec<LayerVersion>> {
-    let mut versions = tx
-        .prepare_cached(
-            "SELECT * FROM layer_versions WHERE state <> 'deleted' AND (?1 IS NULL OR layer = ?1)
-             ORDER BY created_at, sequence",
-        )?
-        .query_and_then([layer.map(LayerName::as_str)], version)?
+/// Every row, in the order it was written.
+const ALL: &str = "SELECT * FROM layer_versions WHERE state <> 'deleted' ORDER BY sequence";
+
+/// Those of the layer `?1`. One statement for both, `?1 IS NULL OR layer = ?1`, would read every row.
+pub(super) const OF_LAYER: &str =
+    "SELECT * FROM layer_versions WHERE layer = ?1 AND state <> 'deleted' ORDER BY sequence";
+
+pub(super) fn list(tx: &Transaction<'_>) -> Result<Vec<LayerVersion>> {
+    let versions = tx
+        .prepare_cached(ALL)?
+        .query_and_then([], version)?
         .collect::<Result<Vec<_>>>()?;
-    // The order is that of the type, not of its text; a stable sort keeps the age among equals.
-    versions.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(versions)
+    Ok(sorted(versions))
+}
+
+pub(super) fn list_of(
+    tx: &Transaction<'_>,
+    layers: &BTreeSet<LayerName>,
+) -> Result<Vec<LayerVersion>> {
+    let mut of_layer = tx.prepare_cached(OF_LAYER)?;
+    let mut versions = Vec::new();
+    for layer in layers {
+        for row in of_layer.query_and_then([layer.as_str()], version)? {
+            versions.push(row?);
+        }
+    }
+    Ok(sorted(versions))
+}
+
+/// The order is that of the type, not of its text, then by age; a stable sort keeps the order of writing among equals.
+fn sorted(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {
+    versions.sort_by(|a, b| (&a.key, a.created_at).cmp(&(&b.key, b.created_at)));
+    versions
 }
 
 pub(super) fn begin_publish(

@@ -77,21 +77,29 @@ pub(super) fn set_expiries(
     Ok(())
 }
 
+/// Three ranges of one index, each a statement of its own: a plain `IS NOT`, or one condition with `OR`, would read every
+/// row. The condition on the state is the index' own.
+pub(super) const SHARED_OTHERWISE: &str = "
+    SELECT * FROM layer_versions WHERE state IN ('live', 'deprecated') AND visibility < ?1
+    UNION ALL
+    SELECT * FROM layer_versions WHERE state IN ('live', 'deprecated') AND visibility > ?1
+    UNION ALL
+    SELECT * FROM layer_versions WHERE state IN ('live', 'deprecated') AND visibility IS NULL";
+
 pub(super) fn shared_otherwise(
     tx: &Transaction<'_>,
     visibility: &Visibility,
 ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
-    // Three ranges of one index: a plain `IS NOT` would read every row.
-    tx.prepare_cached(
-        "SELECT * FROM layer_versions WHERE state IN ('live', 'deprecated')
-         AND (visibility < ?1 OR visibility > ?1 OR visibility IS NULL) ORDER BY sequence",
-    )?
-    .query_and_then([serde_json::to_string(visibility)?], |row| {
-        let known = get::<Option<String>>(row, "visibility")?;
-        let known = known.map(|text| serde_json::from_str(&text)).transpose()?;
-        Ok((version(row)?, known))
-    })?
-    .collect()
+    let mut rows = tx
+        .prepare_cached(SHARED_OTHERWISE)?
+        .query_and_then([serde_json::to_string(visibility)?], |row| {
+            let known = get::<Option<String>>(row, "visibility")?;
+            let known = known.map(|text| serde_json::from_str(&text)).transpose()?;
+            Ok((get::<i64>(row, "sequence")?, (version(row)?, known)))
+        })?
+        .collect::<Result<Vec<_>>>()?;
+    rows.sort_by_key(|(sequence, _)| *sequence);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 pub(super) fn record_visibility(

@@ -12,6 +12,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// Written into the file's header, so that a file of another program is not taken for a store: `LyrS`.
@@ -86,6 +87,33 @@ mod tests {
             .unwrap();
         assert_eq!(row, (7, 99, 0));
         migrate(&mut connection, &steps).unwrap();
+    }
+
+    #[test]
+    fn builds_move_to_the_table_that_has_one_for_each_zip() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &STEPS[..3]).unwrap();
+        let put = |connection: &Connection, fingerprint: &str, digest: &str| {
+            let sql = "INSERT INTO builds (layer, target, fingerprint, digest, built_at, record)
+                       VALUES ('pandas', 'p3.13', ?1, ?2, 5, '{}')";
+            connection.execute(sql, [fingerprint, digest])
+        };
+        put(&connection, "f1", "zip 1").unwrap();
+        put(&connection, "f2", "zip 2").unwrap();
+        assert!(put(&connection, "f2", "zip 3").is_err());
+        migrate(&mut connection, STEPS).unwrap();
+        put(&connection, "f2", "zip 3").unwrap();
+        assert!(put(&connection, "f2", "zip 3").is_err(), "it is there");
+        let mut rows = connection
+            .prepare("SELECT sequence, fingerprint || ': ' || digest FROM builds ORDER BY sequence")
+            .unwrap();
+        let rows: Vec<(i64, String)> = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let expected = [(1, "f1: zip 1"), (2, "f2: zip 2"), (3, "f2: zip 3")];
+        assert_eq!(rows, expected.map(|(n, text)| (n, text.to_owned())));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::model::{
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use turn::Turns;
@@ -200,6 +201,11 @@ impl Store for SqliteStore {
         self.read(move |tx| runs::steps(tx, &run)).await
     }
 
+    async fn step(&self, run: &str, name: &str) -> Result<Option<StepRecord>> {
+        let (run, name) = (run.to_owned(), name.to_owned());
+        self.read(move |tx| runs::step(tx, &run, &name)).await
+    }
+
     async fn conversation(&self, pull_request: u64) -> Result<Option<Conversation>> {
         self.read(move |tx| deliveries::conversation(tx, pull_request))
             .await
@@ -231,13 +237,19 @@ impl Store for SqliteStore {
         self.read(builds::publishable).await
     }
 
-    async fn layer_versions(&self) -> Result<Vec<LayerVersion>> {
-        self.read(|tx| layer_versions::list(tx, None)).await
+    async fn builds_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<BuildRecord>> {
+        let layers = layers.clone();
+        self.read(move |tx| builds::publishable_of(tx, &layers))
+            .await
     }
 
-    async fn layer_versions_of(&self, layer: &LayerName) -> Result<Vec<LayerVersion>> {
-        let layer = layer.clone();
-        self.read(move |tx| layer_versions::list(tx, Some(&layer)))
+    async fn layer_versions(&self) -> Result<Vec<LayerVersion>> {
+        self.read(layer_versions::list).await
+    }
+
+    async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>> {
+        let layers = layers.clone();
+        self.read(move |tx| layer_versions::list_of(tx, &layers))
             .await
     }
 

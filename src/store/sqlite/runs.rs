@@ -4,7 +4,7 @@ use super::columns::{self, from_word, json, number, optional_number, time, word}
 use crate::model::{Run, RunKind, RunState, StepRecord};
 use crate::store::Result;
 use anyhow::{Context as _, ensure};
-use rusqlite::{Params, Transaction, params};
+use rusqlite::{Params, Row, Transaction, params};
 
 pub(super) fn create(tx: &Transaction<'_>, run: &Run) -> Result<bool> {
     let created = tx.execute(
@@ -100,16 +100,25 @@ pub(super) fn put_step(tx: &Transaction<'_>, step: &StepRecord) -> Result<()> {
 
 pub(super) fn steps(tx: &Transaction<'_>, run: &str) -> Result<Vec<StepRecord>> {
     tx.prepare_cached("SELECT * FROM steps WHERE run = ?1 ORDER BY sequence")?
-        .query_and_then([run], |row| {
-            Ok(StepRecord {
-                run: columns::get(row, "run")?,
-                name: columns::get(row, "name")?,
-                state: from_word(row, "state")?,
-                output: json(row, "output")?,
-                finished_at: time(row, "finished_at")?,
-            })
-        })?
+        .query_and_then([run], record)?
         .collect()
+}
+
+pub(super) fn step(tx: &Transaction<'_>, run: &str, name: &str) -> Result<Option<StepRecord>> {
+    tx.prepare_cached("SELECT * FROM steps WHERE run = ?1 AND name = ?2")?
+        .query_and_then([run, name], record)?
+        .next()
+        .transpose()
+}
+
+fn record(row: &Row<'_>) -> Result<StepRecord> {
+    Ok(StepRecord {
+        run: columns::get(row, "run")?,
+        name: columns::get(row, "name")?,
+        state: from_word(row, "state")?,
+        output: json(row, "output")?,
+        finished_at: time(row, "finished_at")?,
+    })
 }
 
 /// Runs that a condition (fixed text, never input) holds for.

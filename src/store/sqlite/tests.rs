@@ -1,6 +1,6 @@
 //! SQLite's store: what every store does, and what comes of being a file that processes share.
 
-use super::SqliteStore;
+use super::{SqliteStore, builds, layer_versions, lifetimes};
 use crate::model::{LayerState, Region, Timestamp};
 use crate::store::conformance::{self, arn, at, conformance_tests, delivery, event, key, run};
 use crate::store::{Recorded, Store as _};
@@ -164,7 +164,10 @@ async fn a_zip_that_was_deleted_everywhere_has_no_build_any_more() {
         "it had no build"
     );
     delete("arn LIKE '%:1'").await.unwrap();
-    assert_eq!(store.builds().await.unwrap().len(), before - 1);
+    let left = store.builds().await.unwrap();
+    assert_eq!(left.len(), before - 2, "two requests came to that zip");
+    let layers = std::iter::once(left[0].layer.clone()).collect();
+    assert_eq!(store.builds_of(&layers).await.unwrap(), left);
     assert_eq!(store.layer_versions().await.unwrap(), []);
     let revived = store
         .begin_publish(&key("zip", "us-east-1"), "1.0", at(9))
@@ -175,6 +178,40 @@ async fn a_zip_that_was_deleted_everywhere_has_no_build_any_more() {
         before,
         "it may be published again"
     );
+}
+
+/// With two million versions, reading every row takes seconds.
+#[tokio::test]
+async fn what_is_asked_for_is_found_by_an_index() {
+    let store = SqliteStore::open_in_memory().unwrap();
+    let version = |tail: &str| {
+        let version = layer_versions::VERSION;
+        format!("SELECT * FROM layer_versions WHERE {version}{tail}")
+    };
+    for sql in [
+        layer_versions::OF_LAYER.to_owned(),
+        builds::of_layer(),
+        lifetimes::SHARED_OTHERWISE.to_owned(),
+        version(""),
+        version(" AND state IN ('live', 'deprecated')"),
+        version(" AND state = 'deprecated'"),
+    ] {
+        let asked = sql.clone();
+        let steps = store.read(move |tx| {
+            let mut explain = tx.prepare(&format!("EXPLAIN QUERY PLAN {asked}"))?;
+            let steps = explain.query_map(["x"], |row| row.get::<_, String>("detail"))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?)
+        });
+        let steps = steps.await.unwrap();
+        assert!(
+            steps.iter().any(|step| step.starts_with("SEARCH")),
+            "{sql}: {steps:#?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN")),
+            "{sql}: {steps:#?}"
+        );
+    }
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     if let Some(fan_out) = &results.fan_out {
         verdicts.extend(fan_out.judge());
     }
+    if let Some(scale) = &results.scale {
+        verdicts.extend(scale.judge());
+    }
     verdicts
 }
 

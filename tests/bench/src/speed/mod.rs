@@ -9,6 +9,7 @@ mod imports;
 mod memory;
 mod report;
 mod rounds;
+mod scale;
 mod statistics;
 
 use crate::layers::{LAYERS, Layer};
@@ -62,6 +63,8 @@ pub(crate) enum Row {
     Catalog,
     /// Publishing to 34 regions at once
     FanOut,
+    /// A plan of one layer in a store of two million versions
+    Scale,
 }
 
 impl Row {
@@ -116,6 +119,10 @@ pub(crate) async fn run(
     if asked(Row::FanOut) {
         let published = fan_out::measure(programs, scratch.path(), runs).await;
         results.fan_out = results.noting("publishing to all regions", published);
+    }
+    if asked(Row::Scale) {
+        let scale = scale::measure(programs, out, runs).await;
+        results.scale = results.noting("plan in a large store", scale);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);

@@ -6,6 +6,7 @@ use super::fan_out::FanOut;
 use super::figures::Verdict;
 use super::memory::Peak;
 use super::rounds::Measured;
+use super::scale::Scale;
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::Machine;
 use crate::say;
@@ -31,6 +32,7 @@ pub(crate) struct Results {
     pub(crate) large_memory: Option<Peak>,
     pub(crate) catalog: Option<Plans>,
     pub(crate) fan_out: Option<FanOut>,
+    pub(crate) scale: Option<Scale>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
 }
@@ -48,6 +50,7 @@ impl Results {
             large_memory: None,
             catalog: None,
             fan_out: None,
+            scale: None,
             troubles: Vec::new(),
         }
     }
@@ -92,6 +95,9 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     catalog(&mut text, results);
     if let Some(fan_out) = &results.fan_out {
         fan_out.tell(&mut text);
+    }
+    if let Some(scale) = &results.scale {
+        scale.tell(&mut text);
     }
     sizes(&mut text, results);
     text.push_str("\n## Figures to reach\n\n| figure | target | reached | |\n|---|---|---|---|\n");
