@@ -188,7 +188,7 @@ async fn a_publish_whose_connection_breaks_off_is_sent_once() {
         .publish(&home(), &request("layer", "a"))
         .await;
     assert!(
-        matches!(failed, Err(RegistryError::Unreachable { .. })),
+        matches!(failed, Err(RegistryError::Unheard { .. })),
         "{failed:?}"
     );
     assert_eq!(hanging_up.await.unwrap(), 1);
