@@ -110,7 +110,7 @@ mod tests {
         let rows: Vec<(i64, String)> = rows
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
-            .map(Result::unwrap)
+            .map(|row| row.unwrap())
             .collect();
         let expected = [(1, "f1: zip 1"), (2, "f2: zip 2"), (3, "f2: zip 3")];
         assert_eq!(rows, expected.map(|(n, text)| (n, text.to_owned())));
