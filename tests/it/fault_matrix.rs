@@ -280,16 +280,13 @@ async fn spoiled_bytes_are_live_nowhere_and_a_crash_leaves_nothing_in_a_bucket()
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(proxy.is_through());
-    let zips = std::fs::read_dir(desk.data("artifacts")).unwrap();
-    let zips: Vec<_> = zips.map(|zip| zip.unwrap().path()).collect();
+    let files = std::fs::read_dir(desk.data("artifacts")).unwrap();
+    let zips: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".zip").map(str::to_owned))
+        .collect();
     assert_eq!(zips.len(), 1, "{zips:?}");
-    let digest: Digest = zips[0]
-        .file_stem()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let digest: Digest = zips[0].parse().unwrap();
     let layers = ["Layersmith-p313-arm64-large", "Layersmith-p313-large"];
     for (region, bucket) in &buckets {
         for layer in layers {
