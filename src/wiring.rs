@@ -18,7 +18,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -82,13 +81,9 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn store_path(settings: &Settings) -> PathBuf {
-    let StoreSetting::Sqlite(path) = settings.store();
-    path
-}
-
 fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    SqliteStore::open(&store_path(settings))
+    let StoreSetting::Sqlite(path) = settings.store();
+    SqliteStore::open(&path)
 }
 
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
@@ -109,8 +104,9 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
+    let StoreSetting::Sqlite(store) = settings.store();
     Ok(Workshop {
-        store: Arc::new(SqliteStore::open_when_used(&store_path(settings))),
+        store: Arc::new(SqliteStore::open_when_used(&store)),
         registry: registry(settings).await?,
         resolver: resolver(settings),
         builder: Builder::new(builder_settings(settings, artifacts)),
@@ -286,8 +282,7 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
     if webhook_secrets.is_empty() {
         bail!("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET");
     }
-    // What cannot be opened is said now, not when the first delivery arrives.
-    open_store(settings)?;
+    open_store(settings)?; // What cannot be opened is said now, not when the first delivery arrives.
     let bot = Bot {
         workshop: workshop(settings).await?,
         github: Arc::new(github),
@@ -301,7 +296,6 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
 }
 
 async fn examine(settings: &Settings) -> Vec<Finding> {
-    let served = settings.repository.is_some();
     let mut findings = vec![
         finding(
             "uv",
@@ -327,7 +321,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
                 .map_err(|error| format!("{error:#}")),
         ),
     ];
-    if !served {
+    if settings.repository.is_none() {
         let detail =
             "LAYERSMITH_REPOSITORY is not set: `serve` answers the read API only".to_owned();
         findings.push(Finding {

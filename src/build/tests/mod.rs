@@ -7,6 +7,7 @@ mod building;
 mod bytecode;
 mod hostile;
 mod property;
+mod recalling;
 mod shared_objects;
 mod stripping;
 mod wheel_maker;

@@ -254,6 +254,8 @@ impl Store for SqliteStore {
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {
+        // Its folder has to be there for the lock.
+        self.read(|_| Ok(())).await?;
         self.turns.take().await
     }
 

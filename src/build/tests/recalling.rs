@@ -1,0 +1,96 @@
+//! Layers that were built before and are not built again.
+
+use super::building::{Bench, plain};
+use super::wheel_maker::{TestWheel, lock};
+use crate::build::bytecode::here;
+use crate::build::{BuildOptions, Builder, BuilderSettings, Document};
+use crate::model::{Architecture, ImportTest, PythonVersion, Target, Timestamp};
+
+#[tokio::test]
+async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
+    use std::os::unix::fs::MetadataExt as _;
+    let wheel = TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")]);
+    let bench = Bench::start(std::slice::from_ref(&wheel)).await;
+    let lock = lock(std::slice::from_ref(&wheel), &bench.base);
+    let ask = async |today: Timestamp| {
+        let options = BuildOptions { today, ..plain() };
+        let builder = bench.builder();
+        let built = builder.recall_or_build(&lock, &options, &|_| {}).await;
+        let artifact = built.unwrap();
+        let zip = bench.artifacts().path_of(&artifact.digest);
+        (artifact, std::fs::metadata(&zip).unwrap().ino(), zip)
+    };
+    let today = Timestamp::from_unix(0);
+    let first = ask(today).await;
+    assert_eq!(ask(today).await, first, "the very file");
+    // What the audit says depends on the day.
+    let next_day = ask(today.plus_days(1)).await;
+    assert_eq!(next_day.0, first.0);
+    assert_ne!(next_day.1, first.1, "another file");
+    let mut altered = std::fs::read(&first.2).unwrap();
+    altered[40] ^= 1;
+    std::fs::write(&first.2, &altered).unwrap();
+    let mended = ask(today).await;
+    assert_eq!(mended.0, first.0);
+    assert_ne!(std::fs::read(&first.2).unwrap(), altered);
+    for document in Document::ALL {
+        let path = bench.artifacts().document_path(&first.0.digest, document);
+        std::fs::remove_file(&path).unwrap();
+        ask(today).await;
+        assert!(path.is_file(), "{} is written again", path.display());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, b"cut off").unwrap();
+        ask(today).await;
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+}
+
+/// Isolation that does not work may work the next time, one that is not there at all is a fact of the machine.
+#[tokio::test]
+async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_next_time() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let wheel = TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")]);
+    let bench = Bench::start(std::slice::from_ref(&wheel)).await;
+    let lock = lock(std::slice::from_ref(&wheel), &bench.base);
+    let broken = bench.folder.path().join("bwrap");
+    std::fs::write(&broken, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let builder = |bwrap: &std::path::Path| {
+        Builder::new(BuilderSettings {
+            interpreters: here(),
+            bwrap: Some(bwrap.to_owned()),
+            ..BuilderSettings::new(bench.folder.path().join("cache"), bench.artifacts())
+        })
+    };
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => Architecture::Arm64,
+        _ => Architecture::X86_64,
+    };
+    let mut target = None;
+    for python in PythonVersion::ALL {
+        let builder = builder(&broken);
+        let known = builder.inner.preparer.bytecode().interpreter(python);
+        if known.await.is_some() {
+            target = Some(Target {
+                python,
+                architecture,
+            });
+        }
+    }
+    let target = target.expect("a CPython that Lambda has");
+    let ask = async |bwrap: &std::path::Path| {
+        let options = BuildOptions::plain(target, Timestamp::from_unix(0));
+        let builder = builder(bwrap);
+        let built = builder.recall_or_build(&lock, &options, &|_| {}).await;
+        let artifact = built.unwrap();
+        let tested = &artifact.report.import_test;
+        assert!(matches!(tested, ImportTest::Skipped { .. }), "{tested:?}");
+        let zip = bench.artifacts().path_of(&artifact.digest);
+        std::fs::metadata(zip).unwrap().ino()
+    };
+    let first = ask(&broken).await;
+    assert_ne!(ask(&broken).await, first, "it is built again");
+    let off = std::path::Path::new("off");
+    let without = ask(off).await;
+    assert_eq!(ask(off).await, without, "the very file");
+}
