@@ -282,7 +282,6 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
     if webhook_secrets.is_empty() {
         bail!("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET");
     }
-    open_store(settings)?; // What cannot be opened is said now, not when the first delivery arrives.
     let bot = Bot {
         workshop: workshop(settings).await?,
         github: Arc::new(github),

@@ -49,6 +49,8 @@ pub(super) async fn run(
         (state, bot.workshop.clone(), Some(Intake::new(bot, engine)))
     } else {
         let workshop = (backends.workshop)(settings).await?;
+        // A store that cannot be opened is told now, not to whoever asks first.
+        workshop.store.first_run_at().await?;
         tracing::info!("no repository is set: only the read API and the pages are served");
         let state = app_state(&workshop, None, Vec::new(), &wake);
         (state, workshop, None)

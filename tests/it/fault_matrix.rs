@@ -143,13 +143,13 @@ async fn a_region_whose_call_always_fails_is_said_and_made_up_for() {
     }
     let said = matrix.apply();
     assert_eq!(said.code, 1, "{said:#?}");
-    // A publish that is done although its answer says otherwise is found, and the region is well.
+    // What is done although its answer says otherwise is found, and the region is well.
     let is_done = |(_, call, fault): &&(&str, AwsCall, AwsFault)| {
         let lost = matches!(
             fault,
             AwsFault::LoseAnswer | AwsFault::HangAfterwards | AwsFault::RefuseAfterwards(..)
         );
-        *call == AwsCall::Publish && lost
+        matches!(call, AwsCall::Publish | AwsCall::Share) && lost
     };
     let expected: BTreeSet<&str> = spoilt
         .iter()
