@@ -28,7 +28,7 @@ impl Builder {
     ///
     /// What is said of a layer depends on the day, the program and what this machine can isolate, compile and import, so a
     /// build is remembered for the same of these. One whose packages could not be imported is not remembered, nor is one
-    /// that lacks something which may be there the next time: see [`Builder::build_anew`].
+    /// that lacks something which may be there the next time: because an interpreter crashed, or the isolation did not work.
     ///
     /// # Errors
     /// See [`BuildError`].
