@@ -27,6 +27,22 @@ pub(super) struct Zip<'r, 'a> {
     pub(super) previous: Option<&'r Row<'a>>,
 }
 
+impl<'a> Zip<'_, 'a> {
+    /// What came out first sorts first. Time is told in whole seconds: within one, what was superseded came before what
+    /// superseded it, and a lower version number before a higher one.
+    fn order(&self) -> (Timestamp, Target, bool, u64, &'a Digest) {
+        let is_latest = self.rows.iter().any(|row| row.latest);
+        let number = self.rows.iter().map(|row| row.number).max();
+        (
+            self.since,
+            self.target,
+            is_latest,
+            number.unwrap_or(0),
+            self.digest,
+        )
+    }
+}
+
 /// A version of a layer that came out, for one or more targets.
 #[derive(Debug, Clone)]
 pub(super) struct Release<'r, 'a> {
@@ -83,7 +99,7 @@ fn zips<'r, 'a>(rows: &[&'r Row<'a>]) -> Vec<Zip<'r, 'a>> {
             })
         })
         .collect();
-    zips.sort_by_key(|zip| (zip.since, zip.target, zip.digest));
+    zips.sort_by_key(Zip::order);
     let mut before: BTreeMap<Target, &'r Row<'a>> = BTreeMap::new();
     for zip in &mut zips {
         if let Some(row) = zip.rows.first() {

@@ -122,6 +122,33 @@ fn a_version_with_its_targets_and_regions_is_one_message() {
     );
 }
 
+/// Time is told in whole seconds, and digests have no order that means anything: several, so that both orders occur.
+#[test]
+fn what_came_out_within_a_second_keeps_its_order() {
+    for minor in 0..8 {
+        let (before, after) = (format!("1.{minor}"), format!("2.{minor}"));
+        let now = |version: LayerVersion| LayerVersion {
+            live_at: Some(at("2026-11-20")),
+            ..version
+        };
+        let older = now(deprecated(version(
+            "demo",
+            "p3.13",
+            "us-east-1",
+            &before,
+            1,
+        )));
+        let newer = now(version("demo", "p3.13", "us-east-1", &after, 2));
+        let happened = news(NewsKind::Published, &[&newer]);
+        let catalog = Catalog {
+            versions: vec![older, newer],
+            ..Catalog::new()
+        };
+        let message: Value = serde_json::from_str(&told(&catalog, &happened)[0].body).unwrap();
+        assert_eq!(message["targets"][0]["previous_version"], before.as_str());
+    }
+}
+
 #[test]
 fn a_layer_that_is_retired_says_until_when_it_can_be_used() {
     let catalog = Catalog::new();
