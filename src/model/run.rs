@@ -46,6 +46,18 @@ pub enum RunKind {
 }
 
 impl RunKind {
+    /// As in ids of runs: `plan`, `apply`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Upgrade => "upgrade",
+            Self::Expire => "expire",
+            Self::Verify => "verify",
+        }
+    }
+
     /// Whether it publishes or deletes, so that it waits for its turn and is never cut short.
     #[must_use]
     pub fn publishes(self) -> bool {

@@ -3,9 +3,10 @@
 use super::Workshop;
 use super::source_builds::{BuiltFromSource, MissingWheel, from_source};
 use crate::build::{BuildError, BuildOptions};
-use crate::model::{BuildRecord, LayerRequest, Lock, Policy, Target, Timestamp};
+use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
@@ -222,6 +223,20 @@ pub(super) fn options<'a>(
         bytecode: request.bytecode,
         is_staged: false,
         today,
+    }
+}
+
+/// Notes what came of building everything that is wanted; `states` are in its order.
+pub(super) fn settle_all(
+    wanted: &mut [Wanted],
+    layers: &BTreeMap<LayerName, LayerRequest>,
+    states: Vec<BuildState>,
+) {
+    for (wanted, state) in wanted.iter_mut().zip(states) {
+        match layers.get(&wanted.layer) {
+            Some(request) => settle(wanted, request, state),
+            None => wanted.build = state,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod elsewhere;
 pub mod engine;
 mod expiry;
 mod failure;
+pub mod flow;
 pub mod intake;
 mod intents;
 mod journal;
