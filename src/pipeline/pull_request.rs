@@ -274,8 +274,8 @@ pub(super) async fn build_missing(
             return Ok(wanted.build.clone());
         };
         let name = format!("build/{}/{}", wanted.layer, wanted.target);
-        let build =
-            building::build_wanted(&bot.workshop, wanted, request, &desired.policy, sources);
+        let (bench, policy) = (&bot.workshop.bench, &desired.policy);
+        let build = building::build_wanted(bench, wanted, request, policy, sources);
         journal.step(&name, async { Ok(build.await) }).await
     });
     let states: Vec<Result<BuildState, StepFailure>> = join_all(builds).await;

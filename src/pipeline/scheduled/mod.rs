@@ -107,8 +107,8 @@ async fn plan_upgrade(
             return Ok(wanted.build.clone());
         };
         let name = format!("build/{}/{}", wanted.layer, wanted.target);
-        let (workshop, policy) = (&bot.workshop, &desired.policy);
-        let state = upgrade_wanted(workshop, wanted, request, policy, SourceBuilds::Permitted);
+        let (bench, policy) = (&bot.workshop.bench, &desired.policy);
+        let state = upgrade_wanted(bench, wanted, request, policy, SourceBuilds::Permitted);
         journal.step(&name, async { Ok(state.await) }).await
     });
     let states: Vec<Result<BuildState, StepFailure>> = join_all(states).await;
