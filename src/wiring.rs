@@ -6,7 +6,7 @@ use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
 use crate::model::{Region, SecretReference, Timestamp};
 use crate::notify::Notifier;
-use crate::pipeline::{Bot, Workshop};
+use crate::pipeline::{Bot, Workbench, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
@@ -105,18 +105,18 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
     let StoreSetting::Sqlite(store) = settings.store();
+    let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
     Ok(Workshop {
         store: Arc::new(SqliteStore::open_when_used(&store)),
         registry: registry(settings).await?,
-        resolver: resolver(settings),
-        builder: Builder::new(builder_settings(settings, artifacts)),
+        bench: Workbench {
+            resolver: resolver(settings),
+            builder: Builder::new(builder_settings(settings, artifacts)),
+            clock: Arc::new(now),
+            building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+        },
         notifier: notifier(settings).await?,
-        clock: Arc::new(now),
-        repository_page: settings
-            .repository
-            .as_ref()
-            .map(|name| format!("{}/{name}", settings.github_url.trim_end_matches('/'))),
-        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+        repository_page: settings.repository.as_ref().map(page),
     })
 }
 

@@ -92,7 +92,7 @@ fn app_state(
         repository,
         webhook_secrets: webhook_secrets.into(),
         wake: Arc::clone(wake),
-        clock: Arc::clone(&workshop.clock),
+        clock: Arc::clone(&workshop.bench.clock),
     }
 }
 

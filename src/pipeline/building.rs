@@ -1,6 +1,6 @@
 //! Resolving and building what a plan asks for.
 
-use super::Workshop;
+use super::Workbench;
 use super::source_builds::{BuiltFromSource, MissingWheel, from_source};
 use crate::build::{BuildError, BuildOptions};
 use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Policy, Target, Timestamp};
@@ -31,14 +31,14 @@ pub(super) enum Resolved {
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
 /// go on, and the person who asked reads it.
 pub async fn build_wanted(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
     sources: SourceBuilds,
 ) -> BuildState {
-    match resolve_wanted(workshop, wanted, request, policy, sources).await {
-        Ok(Resolved::Lock(lock)) => build_locked(workshop, wanted, request, policy, lock).await,
+    match resolve_wanted(bench, wanted, request, policy, sources).await {
+        Ok(Resolved::Lock(lock)) => build_locked(bench, wanted, request, policy, lock).await,
         Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
         Err(failure) => BuildState::Failed(failure),
     }
@@ -47,7 +47,7 @@ pub async fn build_wanted(
 /// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where
 /// there are none. The resolver bounds how many are at it at once.
 pub(super) async fn resolve_wanted(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
@@ -70,9 +70,9 @@ pub(super) async fn resolve_wanted(
             other_targets: &others,
             built: &wheels,
             allow_build: &request.allow_build,
-            ..asking(workshop, wanted.target, policy)
+            ..asking(bench, wanted.target, policy)
         };
-        let error = match workshop.resolver.resolve(&resolve).await {
+        let error = match bench.resolver.resolve(&resolve).await {
             Ok(lock) if unbuilt.is_empty() => return Ok(Resolved::Lock(lock)),
             Ok(_) => return Ok(Resolved::FromSource(unbuilt)),
             Err(error) => error,
@@ -86,7 +86,7 @@ pub(super) async fn resolve_wanted(
         if let Some(wheel) = built.iter().find(|wheel| wheel.is_of(&missing.package)) {
             return Err(wheel.of_no_use(&missing));
         }
-        match from_source(workshop, &resolve, &missing, sources).await? {
+        match from_source(bench, &resolve, &missing, sources).await? {
             Some(wheel) => built.push(wheel),
             None => {
                 // What can be known of the others without it is better known before the merge.
@@ -103,7 +103,7 @@ pub(super) async fn resolve_wanted(
 
 /// How the policy has everything resolved; no packages.
 pub(super) fn asking<'a>(
-    workshop: &Workshop,
+    bench: &Workbench,
     target: Target,
     policy: &'a Policy,
 ) -> ResolveRequest<'a> {
@@ -112,7 +112,7 @@ pub(super) fn asking<'a>(
         target,
         other_targets: &[],
         index_url: policy.index_url.as_deref(),
-        now: workshop.now(),
+        now: bench.now(),
         cooldown_days: policy.cooldown_days,
         built: &[],
         allow_build: &[],
@@ -131,15 +131,15 @@ pub(super) fn not_resolved(error: &ResolveError) -> BuildFailure {
 
 /// Builds one layer for one target from its lock.
 pub(super) async fn build_locked(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
     lock: Lock,
 ) -> BuildState {
-    let _one_of_a_few = workshop.building.acquire().await;
+    let _one_of_a_few = bench.building.acquire().await;
     let limit = Duration::from_secs(policy.limits.build_seconds);
-    match tokio::time::timeout(limit, build_one(workshop, wanted, request, lock)).await {
+    match tokio::time::timeout(limit, build_one(bench, wanted, request, lock)).await {
         Ok(Ok(record)) => BuildState::Built(Box::new(record)),
         Ok(Err(failure)) => BuildState::Failed(failure),
         Err(_) => BuildState::Failed(BuildFailure {
@@ -154,18 +154,18 @@ pub(super) async fn build_locked(
 }
 
 async fn build_one(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     lock: Lock,
 ) -> Result<BuildRecord, BuildFailure> {
-    let now = workshop.now();
+    let now = bench.now();
     let packages = names(request);
     let options = BuildOptions {
         is_staged: wanted.is_staged,
         ..options(request, &packages, wanted.target, now)
     };
-    let artifact = workshop
+    let artifact = bench
         .builder
         .recall_or_build(&lock, &options, &|_| {})
         .await

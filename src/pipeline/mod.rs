@@ -67,6 +67,27 @@ use tokio::sync::Semaphore;
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// What building needs and nothing more: no store, no registry, nobody to tell.
+#[derive(Clone)]
+pub struct Workbench {
+    /// Finds versions.
+    pub resolver: Resolver,
+    /// Makes zips.
+    pub builder: Builder,
+    /// Tells the time.
+    pub clock: Clock,
+    /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
+    pub building: Arc<Semaphore>,
+}
+
+impl Workbench {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
 /// Everything that building, publishing and remembering needs; no GitHub, no git.
 #[derive(Clone)]
 pub struct Workshop {
@@ -74,25 +95,19 @@ pub struct Workshop {
     pub store: Arc<dyn Store>,
     /// Publishes.
     pub registry: Arc<dyn Registry>,
-    /// Finds versions.
-    pub resolver: Resolver,
-    /// Makes zips.
-    pub builder: Builder,
+    /// Builds.
+    pub bench: Workbench,
     /// Tells others.
     pub notifier: Notifier,
-    /// Tells the time.
-    pub clock: Clock,
     /// The catalog repository's page, for links: `https://github.com/owner/name`.
     pub repository_page: Option<String>,
-    /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
-    pub building: Arc<Semaphore>,
 }
 
 impl Workshop {
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.bench.now()
     }
 }
 
