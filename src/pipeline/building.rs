@@ -6,12 +6,14 @@ use crate::build::{BuildError, BuildOptions};
 use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SourceBuilds {
     /// They may: what asks for them was merged, or is the caller's own.
     Permitted,

@@ -6,6 +6,7 @@
 
 mod aligning;
 pub mod apply;
+pub mod build_task;
 mod building;
 mod by_region;
 mod commands;

@@ -9,7 +9,7 @@ mod attempt;
 mod outlook;
 mod steps;
 
-pub use asl::{Machine, definition};
+pub use asl::{INLINE_ITEMS, Machine, definition};
 pub use attempt::{Answer, Item, StepCall};
 pub(in crate::pipeline) use outlook::Outlook;
 pub use steps::Steps;
