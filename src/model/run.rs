@@ -46,6 +46,9 @@ pub enum RunKind {
 }
 
 impl RunKind {
+    /// What time sets off.
+    pub const SCHEDULED: [Self; 3] = [Self::Expire, Self::Upgrade, Self::Verify];
+
     /// As in ids of runs: `plan`, `apply`.
     #[must_use]
     pub fn name(self) -> &'static str {

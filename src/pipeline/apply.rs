@@ -266,11 +266,6 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
         .desired
         .as_ref()
         .map_or(&default_policy, |desired| &desired.policy);
-    // A pull request's answer has a place of its own, so that one that is attached to a finished run is still told.
-    let place = run.pull_request.map_or_else(
-        || "commit".to_owned(),
-        |number| format!("pull-request-{number}"),
-    );
     let marker = render::marker("pull_request", run.pull_request.unwrap_or_default());
     let rendered = render::render_outcome(&OutcomeView {
         marker: &marker,
@@ -296,12 +291,25 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
     {
         journal
             .step(
-                &format!("comment/{place}"),
+                &format!("comment/{}", place(run)),
                 say(bot, number, &marker, &rendered.comment),
             )
             .await?;
     }
-    Ok(())
+    journal.step(&answered(run), async { Ok(()) }).await
+}
+
+/// A pull request's answer has a place of its own, so that one that is attached to a finished run is still told.
+fn place(run: &Run) -> String {
+    run.pull_request.map_or_else(
+        || "commit".to_owned(),
+        |number| format!("pull-request-{number}"),
+    )
+}
+
+/// The step that says that everything was said.
+pub(super) fn answered(run: &Run) -> String {
+    format!("answered/{}", place(run))
 }
 
 /// What the last plan of the run's pull request read.

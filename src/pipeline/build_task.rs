@@ -1,8 +1,8 @@
 //! One layer to be built for one target, with all that building it needs: what is handed to whoever builds.
 
+use super::Workbench;
 use super::building::{SourceBuilds, build_wanted};
 use super::upgrade::upgrade_wanted;
-use super::Workbench;
 use crate::model::{LayerName, LayerRequest, Policy, Target};
 use crate::plan::{BuildState, Wanted};
 use serde::{Deserialize, Serialize};

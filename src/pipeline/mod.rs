@@ -16,6 +16,7 @@ pub mod engine;
 mod expiry;
 mod failure;
 pub mod flow;
+mod handover;
 pub mod intake;
 mod intents;
 mod journal;
@@ -42,6 +43,7 @@ pub use building::{SourceBuilds, build_wanted, settle};
 pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
+pub use handover::{Handover, ListPlace};
 pub use intents::settle_intents;
 pub use lifetimes::{Expired, expire, settle_expiries};
 pub use notifying::deliver_notifications;
@@ -102,6 +104,8 @@ pub struct Workshop {
     pub notifier: Notifier,
     /// The catalog repository's page, for links: `https://github.com/owner/name`.
     pub repository_page: Option<String>,
+    /// Where tasks are left for whoever builds elsewhere; without it, this process builds.
+    pub handover: Option<Handover>,
 }
 
 impl Workshop {

@@ -91,7 +91,7 @@ pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
 }
 
 /// Writes down how a run ended; a failure is said on the pull request first.
-pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
+pub async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
     let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
     let (state, detail) = match &outcome {
         Ok(()) => (RunState::Done, None),

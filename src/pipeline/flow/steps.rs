@@ -157,15 +157,34 @@ impl<'a> Steps<'a> {
         self.plan.get_or_try_init(read).await
     }
 
+    /// Whether the pull request that the run has now was answered; a run without one has nobody to answer there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_answered(&self) -> Result<bool, StepFailure> {
+        if self.run.kind != RunKind::Apply {
+            return Ok(true);
+        }
+        let answered: Option<()> = self.journal.output(&apply::answered(self.run)).await?;
+        Ok(answered.is_some())
+    }
+
     async fn prepare(&self) -> Result<Answer, StepFailure> {
         let Some(outlook) = Outlook::of(self).await? else {
             return Ok(Answer::default());
         };
         let tasks = outlook.tasks(self.run);
         let items = tasks.keys().cloned().collect();
-        let mut known = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(tasks.into_iter().map(|(item, task)| (item, Arc::new(task))));
-        drop(known);
+        if let Some(handover) = &self.bot.workshop.handover {
+            let left: Vec<_> = tasks.values().map(|task| handover.put_task(task)).collect();
+            stream::iter(left)
+                .buffer_unordered(CONCURRENT_BODIES)
+                .try_collect::<()>()
+                .await?;
+        } else {
+            let mut known = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(tasks.into_iter().map(|(item, task)| (item, Arc::new(task))));
+        }
         Ok(Answer { items })
     }
 
@@ -207,7 +226,19 @@ impl<'a> Steps<'a> {
     async fn built_one(&self, wanted: &Wanted) -> Result<BuildState, StepFailure> {
         let item = Item::new(wanted.layer.clone(), wanted.target);
         let name = item.step(Stage::Build);
-        let fetch = async { Err(StepFailure::transient(format!("{name} was not built"))) };
+        let fetch = async {
+            let Some(handover) = &self.bot.workshop.handover else {
+                return Err(StepFailure::transient(format!("{name} was not built")));
+            };
+            let result = handover.result(&self.run.id, &item).await?;
+            Ok(result.unwrap_or_else(|| {
+                BuildState::Failed(BuildFailure {
+                    message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
+                    package: None,
+                    transient: true,
+                })
+            }))
+        };
         self.journal.step(&name, fetch).await
     }
 

@@ -38,17 +38,17 @@ fn is_due(last: Option<&Run>, first: Timestamp, period: i64, now: Timestamp) -> 
 }
 
 impl Intake {
-    /// Starts what time has made due: an upgrade as often as the policy says, and once a day deleting what has expired
+    /// Starts those of some kinds of runs that time has made due: an upgrade as often as the policy says, and once a day deleting what has expired
     /// and reading back what is published. Calling it often costs nothing.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn start_what_is_due(&self) -> Result<(), StepFailure> {
+    pub async fn start_what_is_due(&self, kinds: &[RunKind]) -> Result<(), StepFailure> {
         let (store, now) = (&self.bot.workshop.store, self.bot.workshop.now());
         let Some(first) = store.first_run_at().await? else {
             return Ok(());
         };
-        for kind in [RunKind::Expire, RunKind::Upgrade, RunKind::Verify] {
+        for &kind in kinds {
             let last = store.runs_of_kind(kind, 1).await?.pop();
             // Nothing is due sooner, whatever the policy says.
             if !is_due(last.as_ref(), first, DAY, now) {

@@ -53,6 +53,7 @@ impl World {
         let workshop = Workshop {
             notifier: crate::notify::Notifier::new(no_aws, None),
             repository_page: None,
+            handover: None,
             store: Arc::new(SqliteStore::open_in_memory().unwrap()),
             registry: Arc::clone(&registry) as Arc<_>,
             bench: Workbench {
