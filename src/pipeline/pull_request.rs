@@ -3,6 +3,7 @@
 //! Nothing is published and nothing that publishing reads is written; built zips and fetched wheels are kept under
 //! their verified digests only. The policy is the base branch's.
 
+use super::build_task::{BuildTask, perform};
 use super::elsewhere::undone_elsewhere;
 use super::journal::Journal;
 use super::{Bot, Desired, SourceBuilds, StepFailure, building, read_policy, read_tree, retained};
@@ -275,8 +276,11 @@ pub(super) async fn build_missing(
         };
         let name = format!("build/{}/{}", wanted.layer, wanted.target);
         let (bench, policy) = (&bot.workshop.bench, &desired.policy);
-        let build = building::build_wanted(bench, wanted, request, policy, sources);
-        journal.step(&name, async { Ok(build.await) }).await
+        let build = async {
+            let task = BuildTask::new(wanted, request, policy, sources);
+            Ok(perform(bench, &task).await)
+        };
+        journal.step(&name, build).await
     });
     let states: Vec<Result<BuildState, StepFailure>> = join_all(builds).await;
     for (wanted, state) in wanted.iter_mut().zip(states) {

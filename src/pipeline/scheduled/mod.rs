@@ -7,13 +7,14 @@ mod due;
 mod owners;
 
 use super::apply::{BranchRead, commit_tables, publish_all, read_commit};
+use super::build_task::{BuildTask, perform};
 use super::journal::Journal;
 use super::tables::plain_message;
 use super::telling::tell;
 use super::verify::{self, Mended, Verified};
 use super::{
     Bot, Desired, Expired, NotRebuilt, SourceBuilds, StepFailure, commit_message, expire,
-    keep_known, upgrade_wanted,
+    keep_known,
 };
 use crate::github::render::count;
 use crate::model::{Run, RunKind};
@@ -108,8 +109,11 @@ async fn plan_upgrade(
         };
         let name = format!("build/{}/{}", wanted.layer, wanted.target);
         let (bench, policy) = (&bot.workshop.bench, &desired.policy);
-        let state = upgrade_wanted(bench, wanted, request, policy, SourceBuilds::Permitted);
-        journal.step(&name, async { Ok(state.await) }).await
+        let build = async {
+            let task = BuildTask::upgrade(wanted, request, policy, SourceBuilds::Permitted);
+            Ok(perform(bench, &task).await)
+        };
+        journal.step(&name, build).await
     });
     let states: Vec<Result<BuildState, StepFailure>> = join_all(states).await;
     let mut not_rebuilt = Vec::new();
