@@ -27,7 +27,11 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 /// Imports on one floor: settings are made of values, `serve` is the command that starts the server, and a function of the
 /// deployment answers with its router.
-const SIDEWAYS: &[(&str, &str)] = &[("settings", "model"), ("cli", "server"), ("lambda", "server")];
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("settings", "model"),
+    ("cli", "server"),
+    ("lambda", "server"),
+];
 const PURE: &[&str] = &["model", "request", "plan", "tables"];
 /// What a pure room never mentions.
 const IMPURE: &[&str] = &[
