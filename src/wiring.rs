@@ -1,4 +1,6 @@
-//! Settings → the running parts: the only file that names concrete backends.
+//! Settings → the running parts: the only room that names concrete backends.
+
+mod stores;
 
 use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
 use crate::cli::{Backends, Finding, FindingState, Served};
@@ -10,8 +12,7 @@ use crate::pipeline::{Bot, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
-use crate::settings::{Environment, RegistrySetting, Settings, StoreSetting};
-use crate::store::SqliteStore;
+use crate::settings::{Environment, RegistrySetting, Settings};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use futures::FutureExt as _;
@@ -34,6 +35,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 pub fn backends() -> Backends {
     Backends {
         workshop: |settings| Box::pin(async move { workshop(&settings).await }),
+        store: |settings, place| Box::pin(async move { stores::store(&settings, &place).await }),
         catalog: |settings| Box::pin(async move { catalog(&settings).await }),
         served: |settings| Box::pin(async move { served(&settings).await }),
         webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
@@ -81,11 +83,6 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    let StoreSetting::Sqlite(path) = settings.store();
-    SqliteStore::open(&path)
-}
-
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
     BuilderSettings {
         cache_limit: settings.cache_limit.bytes(),
@@ -104,9 +101,8 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
-    let StoreSetting::Sqlite(store) = settings.store();
     Ok(Workshop {
-        store: Arc::new(SqliteStore::open_when_used(&store)),
+        store: stores::store(settings, &settings.store()).await,
         registry: registry(settings).await?,
         resolver: resolver(settings),
         builder: Builder::new(builder_settings(settings, artifacts)),
@@ -309,8 +305,8 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         ),
         finding(
             "store",
-            open_store(settings)
-                .map(|_| settings.store().to_string())
+            stores::examine(settings)
+                .await
                 .map_err(|error| format!("{error:#}")),
         ),
         finding(

@@ -151,7 +151,7 @@ pub struct Settings {
     )]
     pub git_identity: IdentitySetting,
 
-    /// Where the bot remembers things: sqlite:PATH; default: in the data folder
+    /// Where the bot remembers things: sqlite:PATH or dynamodb:TABLE; default: in the data folder
     #[arg(
         long,
         global = true,
@@ -373,12 +373,13 @@ impl Settings {
             .unwrap_or_else(|| RegistrySetting::Directory(self.data.join("registry")))
     }
 
-    /// Where built zips are kept.
+    /// Where built zips are kept on this machine.
     #[must_use]
     pub fn artifacts(&self) -> PathBuf {
-        self.artifacts
-            .clone()
-            .map_or_else(|| self.data.join("artifacts"), |setting| setting.0)
+        match &self.artifacts {
+            Some(ArtifactsSetting::Directory(path)) => path.clone(),
+            _ => self.data.join("artifacts"),
+        }
     }
 
     /// Where the catalog repository is pushed to, when a repository is named.

@@ -54,6 +54,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("env::var", &["settings"]),
     ("axum", &["server"]),
     ("clap", &["cli", "settings"]),
+    ("aws_sdk_dynamodb", &["store"]),
     ("aws_sdk_lambda", &["registry"]),
     ("aws_sdk_sns", &["notify"]),
     ("aws_sdk_ssm", &["registry", "secrets"]),
@@ -61,6 +62,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("git2", &["gitrepo"]),
     ("octocrab", &["github"]),
     ("SqliteStore", &["store", "wiring"]),
+    ("DynamoDbStore", &["store", "wiring"]),
     ("DirectoryRegistry", &["registry", "wiring"]),
     ("AwsRegistry", &["registry", "wiring"]),
 ];
