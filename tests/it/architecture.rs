@@ -60,6 +60,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("env::var", &["settings"]),
     ("axum", &["server"]),
     ("clap", &["cli", "settings"]),
+    ("aws_sdk_dynamodb", &["store"]),
     ("aws_sdk_lambda", &["registry", "lambda", "wiring"]),
     ("aws_sdk_sfn", &["pipeline", "wiring"]),
     ("lambda_runtime", &["lambda"]),
@@ -70,6 +71,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("git2", &["gitrepo"]),
     ("octocrab", &["github"]),
     ("SqliteStore", &["store", "wiring"]),
+    ("DynamoDbStore", &["store", "wiring"]),
     ("DirectoryRegistry", &["registry", "wiring"]),
     ("AwsRegistry", &["registry", "wiring"]),
 ];
