@@ -29,6 +29,7 @@ mod schedule;
 mod server;
 mod settings;
 mod telling;
+mod template;
 mod token;
 mod trouble;
 mod world;
