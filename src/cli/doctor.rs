@@ -22,11 +22,7 @@ pub(super) async fn run(
         .unwrap_or_default();
     let mut text = String::new();
     for finding in &findings {
-        let state = match finding.state {
-            FindingState::Good => "good   ",
-            FindingState::NotSet => "not set",
-            FindingState::Bad => "BAD    ",
-        };
+        let state = finding.state.word();
         writeln!(text, "{state}  {:width$}  {}", finding.what, finding.detail)?;
     }
     output.answer(&serde_json::json!({ "findings": findings }), &text)?;

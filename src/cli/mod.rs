@@ -11,17 +11,22 @@ mod doctor;
 mod expire;
 mod output;
 mod plan;
+mod redeliver;
 mod replay;
 mod serve;
+mod setup;
+mod span;
 mod status;
 mod tables;
 mod verify;
 
+use crate::github::GithubClient;
 use crate::github::render::{count, parameters_as_text};
 use crate::gitrepo::CatalogRepository;
 use crate::model::{Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
+use crate::secrets::SecretSource;
 use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -64,6 +69,17 @@ pub enum FindingState {
     Bad,
 }
 
+impl FindingState {
+    /// The word for it in a column of them.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good   ",
+            Self::NotSet => "not set",
+            Self::Bad => "BAD    ",
+        }
+    }
+}
+
 type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 
 /// Makes the parts a command asks for out of the settings; only a command that needs a part pays for it.
@@ -79,6 +95,10 @@ pub struct Backends {
     pub webhook_secrets: Connect<anyhow::Result<Vec<SecretString>>>,
     /// Looks at everything the settings name.
     pub examine: Connect<Vec<Finding>>,
+    /// GitHub's API.
+    pub github: Connect<anyhow::Result<GithubClient>>,
+    /// Reads secrets and keeps new ones.
+    pub secrets: Connect<SecretSource>,
 }
 
 /// A GitOps bot that builds AWS Lambda layers from pull requests and publishes them to every region.
@@ -129,6 +149,10 @@ enum Command {
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
     Replay(replay::Options),
+    /// Has GitHub send webhooks again that did not arrive
+    Redeliver(redeliver::Options),
+    /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
+    Setup(setup::Options),
 }
 
 /// Why a command did not do what it was asked for.
@@ -239,6 +263,8 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
+        Command::Redeliver(options) => redeliver::run(&output, backends, settings, &options).await,
+        Command::Setup(options) => setup::run(&output, backends, settings, &options).await,
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
