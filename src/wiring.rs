@@ -6,7 +6,7 @@ use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSetti
 use crate::cli::{Backends, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
-use crate::model::{Region, SecretReference, Timestamp};
+use crate::model::{SecretReference, Timestamp};
 use crate::notify::Notifier;
 use crate::pipeline::{Bot, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
@@ -19,7 +19,6 @@ use aws_config::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;

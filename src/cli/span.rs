@@ -52,10 +52,23 @@ mod tests {
     fn lengths_are_read_and_shown() {
         for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("3d", 259_200)] {
             let span: Span = text.parse().unwrap();
-            assert_eq!((span.seconds(), span.to_string()), (seconds, text.to_owned()));
+            assert_eq!(
+                (span.seconds(), span.to_string()),
+                (seconds, text.to_owned())
+            );
         }
         assert_eq!("120m".parse::<Span>().unwrap().to_string(), "2h");
-        for bad in ["", "2", "h", "0h", "-1h", "2 h", "1.5h", "2w", "999999999999999999d"] {
+        for bad in [
+            "",
+            "2",
+            "h",
+            "0h",
+            "-1h",
+            "2 h",
+            "1.5h",
+            "2w",
+            "999999999999999999d",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }

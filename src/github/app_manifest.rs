@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const APP_NAME_LIMIT: usize = 34;
 
 /// What the bot's App may do. Contents stay at `read`: the tables are pushed with the deploy key.
-pub const APP_PERMISSIONS: [(&str, &str); 5] = [
+const APP_PERMISSIONS: [(&str, &str); 5] = [
     ("checks", "write"),
     ("contents", "read"),
     ("issues", "write"),
@@ -24,7 +24,7 @@ pub const APP_PERMISSIONS: [(&str, &str); 5] = [
     ("pull_requests", "write"),
 ];
 /// What the bot's App is told of.
-pub const APP_EVENTS: [&str; 3] = ["issue_comment", "pull_request", "push"];
+const APP_EVENTS: [&str; 3] = ["issue_comment", "pull_request", "push"];
 
 /// The manifest of the bot's App. `home` is the page that its name links to, `hook_url` where webhooks go, `redirect_url`
 /// where GitHub sends the browser with the code.
@@ -104,7 +104,10 @@ pub async fn exchange_code(api_url: &str, code: &str) -> Result<NewApp, Manifest
         message: scrubbed(&error.without_url().to_string()),
         sent,
     };
-    let is_plain = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_plain = !code.is_empty()
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !is_plain {
         return Err(ManifestError::CodeExpired);
     }

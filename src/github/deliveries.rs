@@ -99,7 +99,11 @@ impl GithubClient {
             let url = hook.config.url.as_deref().unwrap_or_default();
             hook.active && url.trim_end_matches('/').ends_with(INTAKE)
         };
-        let found: Vec<u64> = hooks.iter().filter(leads_here).map(|hook| hook.id).collect();
+        let found: Vec<u64> = hooks
+            .iter()
+            .filter(leads_here)
+            .map(|hook| hook.id)
+            .collect();
         match found[..] {
             [id] => Ok(Hook::Repository(id)),
             _ => Err(GithubError::Settings(format!(
@@ -186,7 +190,9 @@ fn signer(hook: Hook) -> Signer {
 /// Where the next page starts: the parameter `cursor` of the link `next`.
 fn next_cursor(headers: &HeaderMap) -> Option<String> {
     let links = headers.get(header::LINK)?.to_str().ok()?;
-    let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
+    let next = links
+        .split(',')
+        .find(|link| link.contains("rel=\"next\""))?;
     let address = next.split_once('<')?.1.split_once('>')?.0;
     let (_, query) = address.split_once('?')?;
     let (_, cursor) = query

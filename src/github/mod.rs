@@ -30,7 +30,9 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use app_manifest::{APP_NAME_LIMIT, ManifestError, NewApp, app_manifest, exchange_code, fresh_state};
+pub use app_manifest::{
+    APP_NAME_LIMIT, ManifestError, NewApp, app_manifest, exchange_code, fresh_state,
+};
 pub use check_report::{
     Annotation, AnnotationLevel, CHECK_NAME, CheckReport, CheckState, Conclusion,
 };

@@ -189,7 +189,12 @@ mod tests {
     #[test]
     fn the_public_half_is_read_from_every_key_of_openssh() {
         let folder = tempfile::tempdir().unwrap();
-        for (kind, passphrase) in [("ed25519", ""), ("ed25519", "hunter2"), ("ecdsa", ""), ("rsa", "")] {
+        for (kind, passphrase) in [
+            ("ed25519", ""),
+            ("ed25519", "hunter2"),
+            ("ecdsa", ""),
+            ("rsa", ""),
+        ] {
             let path = folder.path().join(format!("{kind}{passphrase}"));
             let path = path.to_str().unwrap();
             keygen(&["-q", "-t", kind, "-N", passphrase, "-C", "note", "-f", path]);

@@ -71,10 +71,14 @@ pub enum SecretError {
         message: String,
     },
     /// Something is kept there already.
-    #[error("{0}: something is kept there already, and it is left as it is: `--replace` puts the new secret in its place")]
+    #[error(
+        "{0}: something is kept there already, and it is left as it is: `--replace` puts the new secret in its place"
+    )]
     IsThere(String),
     /// Nothing can be put into such a reference.
-    #[error("{0} is no place that a secret can be put into: name `ssm:/NAME`, `secretsmanager:NAME#KEY` or `file:PATH`")]
+    #[error(
+        "{0} is no place that a secret can be put into: name `ssm:/NAME`, `secretsmanager:NAME#KEY` or `file:PATH`"
+    )]
     NoPlace(String),
     /// The file could not be written.
     #[error("file:{}: cannot be written ({reason}): name a place that the user who runs this may write to", path.display())]

@@ -218,3 +218,84 @@ fn with(
     object.insert(key.to_owned(), Value::from(secret.expose_secret()));
     Ok(Value::Object(object).to_string().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn local() -> SecretSource {
+        let nowhere = || async { panic!("AWS was asked about a file") };
+        SecretSource::new(nowhere, std::sync::Arc::new(|_| None))
+    }
+
+    #[tokio::test]
+    async fn a_file_is_its_owners_alone_and_not_overwritten_unless_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/key");
+        let place = SecretReference::File(path.clone());
+        let source = local();
+        let keep = async |secret: &str, replace| source.keep(&place, &secret.into(), replace).await;
+        keep("one", Replace::Never).await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let error = keep("two", Replace::Never).await.unwrap_err().to_string();
+        assert!(error.contains("is left as it is"), "{error}");
+        let now = source.read(&place).await.unwrap();
+        assert_eq!(now.expose_secret(), "one");
+        keep("two\n", Replace::Allowed).await.unwrap();
+        let now = source.read(&place).await.unwrap();
+        assert_eq!(now.expose_secret(), "two");
+        let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_place_is_refused_without_the_secret() {
+        for place in ["hunter2", "env:HUNTER"] {
+            let place = place.parse().unwrap();
+            let kept = local().keep(&place, &"hunter2".into(), Replace::Allowed);
+            let error = kept.await.unwrap_err().to_string();
+            assert!(error.contains("is no place"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_secret_leaves_the_others_as_they_are() {
+        let put = |present: Option<&str>, replace| {
+            let text = with(
+                present,
+                present.is_some(),
+                Some("a"),
+                &"new".into(),
+                replace,
+                "here",
+            );
+            text.map(|text| text.expose_secret().to_owned())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(put(None, Replace::Never).unwrap(), r#"{"a":"new"}"#);
+        assert_eq!(
+            put(Some(r#"{"b": 7}"#), Replace::Never).unwrap(),
+            r#"{"a":"new","b":7}"#
+        );
+        let there = Some(r#"{"a": "old", "b": 7}"#);
+        assert!(
+            put(there, Replace::Never)
+                .unwrap_err()
+                .starts_with("here: something is kept")
+        );
+        assert_eq!(
+            put(there, Replace::Allowed).unwrap(),
+            r#"{"a":"new","b":7}"#
+        );
+        for other in ["hunter2", "[]", ""] {
+            let error = put(Some(other), Replace::Allowed).unwrap_err();
+            assert!(
+                error.contains("not a JSON object") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -48,7 +48,10 @@ enum Public {
     /// The repository has it, and it may only fetch.
     ReadOnly { page: String },
     /// A person has to give it to the repository.
-    ByHand { page: Option<String>, reason: String },
+    ByHand {
+        page: Option<String>,
+        reason: String,
+    },
 }
 
 pub(super) async fn run(
@@ -157,7 +160,9 @@ async fn give(backends: Backends, settings: &Settings, public: &str) -> Result<P
             Err(error) => match github.deploy_keys().await.map(|keys| has(&keys)) {
                 Ok(Some(_)) => Ok(Public::Added),
                 _ => Err(error)
-                    .context("the private half is kept; run the command again to add the public one")
+                    .context(
+                        "the private half is kept; run the command again to add the public one",
+                    )
                     .map_err(Failure::Failed),
             },
         },
@@ -217,7 +222,10 @@ fn as_text(
         }
     }
     if private == Private::Replaced {
-        writeln!(text, "\nThe key before may still push: delete it from the repository's deploy keys.")?;
+        writeln!(
+            text,
+            "\nThe key before may still push: delete it from the repository's deploy keys."
+        )?;
     }
     let is_set = settings
         .deploy_key

@@ -70,9 +70,7 @@ pub(super) async fn run(
         Places::of(&settings, options).map_err(|error| Failure::Usage(error.to_string()))?;
     let secrets = (backends.secrets)(settings.clone()).await;
     // GitHub hands the secrets out once: whether they can be kept is better known before.
-    if !options.replace {
-        places.are_free(&secrets).await?;
-    }
+    places.are_ready(&secrets, options.replace).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
         .await
         .with_context(|| format!("port {} cannot be listened on", options.port))?;
@@ -157,10 +155,11 @@ impl Places {
     }
 
     /// # Errors
-    /// When something is kept at one of the places, or they cannot be looked at.
-    async fn are_free(&self, secrets: &SecretSource) -> Result<(), Failure> {
+    /// When something is kept at one of the places that must not be replaced, or they cannot be looked at.
+    async fn are_ready(&self, secrets: &SecretSource, replace: bool) -> Result<(), Failure> {
         for place in self.both() {
             match secrets.read(place).await {
+                Ok(_) if replace => {}
                 Ok(_) => {
                     return Err(Failure::Usage(format!(
                         "{place}: a secret is kept there already: --replace puts the new App's in its place, --to names another one"
@@ -252,8 +251,12 @@ async fn keep(
         .webhook_secret
         .as_ref()
         .context("GitHub made no webhook secret: set one on the App's page")?;
-    secrets.keep(&places.private_key, &app.private_key, how).await?;
-    secrets.keep(&places.webhook_secret, webhook_secret, how).await?;
+    secrets
+        .keep(&places.private_key, &app.private_key, how)
+        .await?;
+    secrets
+        .keep(&places.webhook_secret, webhook_secret, how)
+        .await?;
     Ok(())
 }
 

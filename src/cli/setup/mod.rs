@@ -45,8 +45,6 @@ pub(super) async fn run(
 fn is_place(reference: &SecretReference) -> bool {
     matches!(
         reference,
-        SecretReference::File(_)
-            | SecretReference::Ssm(_)
-            | SecretReference::SecretsManager { .. }
+        SecretReference::File(_) | SecretReference::Ssm(_) | SecretReference::SecretsManager { .. }
     )
 }

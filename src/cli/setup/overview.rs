@@ -68,7 +68,10 @@ pub(super) async fn run(
     }
     let missing = rows.iter().any(|row| row.next.is_some());
     if !missing {
-        writeln!(text, "\nEverything is there. `layersmith doctor` tries out the rest.")?;
+        writeln!(
+            text,
+            "\nEverything is there. `layersmith doctor` tries out the rest."
+        )?;
     }
     output.answer(&serde_json::json!({ "setup": rows }), &text)?;
     Ok(if missing {
