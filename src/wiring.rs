@@ -1,6 +1,7 @@
 //! Settings → the running parts: the only place that names concrete backends.
 
 mod examine;
+mod examine_account;
 
 mod functions;
 
@@ -45,6 +46,9 @@ pub fn backends() -> Backends {
         served: |settings| Box::pin(async move { served(&settings).await }),
         webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
         examine: |settings| Box::pin(async move { examine::examine(&settings).await }),
+        examine_account: |settings, questions| {
+            Box::pin(async move { examine_account::examine(&settings, &questions).await })
+        },
         github: |settings| Box::pin(async move { github(&settings).await }),
         secrets: |settings| Box::pin(async move { secret_source(&settings) }),
     }

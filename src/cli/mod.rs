@@ -23,7 +23,7 @@ mod verify;
 use crate::github::GithubClient;
 use crate::github::render::{count, parameters_as_text};
 use crate::gitrepo::CatalogRepository;
-use crate::model::{Region, RepositoryName};
+use crate::model::{Policy, Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
 use crate::secrets::SecretSource;
@@ -35,6 +35,7 @@ pub use output::{Output, start_logging};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use url::Url;
 
 /// The bot together with what its server needs.
 pub struct Served {
@@ -80,6 +81,19 @@ impl FindingState {
     }
 }
 
+/// What `doctor --aws` is asked beyond the settings.
+#[derive(Debug, Clone, Default)]
+pub struct AccountQuestions {
+    /// The policy, whose regions are compared with those of the account.
+    pub policy: Option<Policy>,
+    /// Where GitHub reaches the bot.
+    pub url: Option<Url>,
+    /// The stack whose functions are looked at.
+    pub stack: Option<String>,
+    /// Whether a layer may be published and deleted.
+    pub publish_probe: bool,
+}
+
 type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 
 /// Makes the parts a command asks for out of the settings; only a command that needs a part pays for it.
@@ -95,6 +109,8 @@ pub struct Backends {
     pub webhook_secrets: Connect<anyhow::Result<Vec<SecretString>>>,
     /// Looks at everything the settings name.
     pub examine: Connect<Vec<Finding>>,
+    /// Looks at the AWS account.
+    pub examine_account: fn(Settings, AccountQuestions) -> BoxFuture<'static, Vec<Finding>>,
     /// GitHub's API.
     pub github: Connect<anyhow::Result<GithubClient>>,
     /// Reads secrets and keeps new ones.

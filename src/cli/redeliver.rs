@@ -34,7 +34,7 @@ pub(super) async fn run(
     }
     let github = (backends.github)(settings.clone()).await?;
     let workshop = (backends.workshop)(settings).await?;
-    let since = Timestamp::from_unix((workshop.clock)().unix() - options.since.seconds());
+    let since = Timestamp::from_unix((workshop.bench.clock)().unix() - options.since.seconds());
     let how = if options.dry_run {
         Redeliver::Look
     } else {

@@ -254,8 +254,9 @@ mod tests {
     async fn what_is_no_place_is_refused_without_the_secret() {
         for place in ["hunter2", "env:HUNTER"] {
             let place = place.parse().unwrap();
-            let kept = local().keep(&place, &"hunter2".into(), Replace::Allowed);
-            let error = kept.await.unwrap_err().to_string();
+            let (source, secret) = (local(), "hunter2".into());
+            let kept = source.keep(&place, &secret, Replace::Allowed).await;
+            let error = kept.unwrap_err().to_string();
             assert!(error.contains("is no place"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

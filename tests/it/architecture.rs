@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("github", 2),
     ("secrets", 2),
     ("notify", 2),
+    ("account", 2),
     ("pipeline", 3),
     ("server", 4),
     ("lambda", 4),
@@ -27,7 +28,11 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 /// Imports on one floor: settings are made of values, `serve` is the command that starts the server, and a function of the
 /// deployment answers with its router.
-const SIDEWAYS: &[(&str, &str)] = &[("settings", "model"), ("cli", "server"), ("lambda", "server")];
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("settings", "model"),
+    ("cli", "server"),
+    ("lambda", "server"),
+];
 const PURE: &[&str] = &["model", "request", "plan", "tables"];
 /// What a pure room never mentions.
 const IMPURE: &[&str] = &[
@@ -56,8 +61,11 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("env::var", &["settings"]),
     ("axum", &["server"]),
     ("clap", &["cli", "settings"]),
-    ("aws_sdk_lambda", &["registry", "lambda", "wiring"]),
-    ("aws_sdk_sfn", &["pipeline", "wiring"]),
+    (
+        "aws_sdk_lambda",
+        &["account", "registry", "lambda", "wiring"],
+    ),
+    ("aws_sdk_sfn", &["account", "pipeline", "wiring"]),
     ("lambda_runtime", &["lambda"]),
     ("lambda_http", &["lambda"]),
     ("aws_sdk_sns", &["notify"]),

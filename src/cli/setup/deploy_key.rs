@@ -18,7 +18,7 @@ const EXAMPLE: &str = "ssm:/layersmith/deploy-key";
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Where the private half is kept: `ssm:/NAME` (a SecureString), `secretsmanager:NAME#KEY` or `file:PATH`;
-    /// default: where LAYERSMITH_DEPLOY_KEY points
+    /// default: where `LAYERSMITH_DEPLOY_KEY` points
     #[arg(long, value_name = "SECRET")]
     to: Option<SecretReference>,
 

@@ -35,7 +35,7 @@ pub(super) struct Options {
     name: Option<String>,
 
     /// Where its secrets are kept: `secretsmanager:NAME`, `ssm:/FOLDER` or `file:FOLDER`; default: where
-    /// LAYERSMITH_WEBHOOK_SECRET and LAYERSMITH_GITHUB_PRIVATE_KEY point, else secretsmanager:layersmith/github
+    /// `LAYERSMITH_WEBHOOK_SECRET` and `LAYERSMITH_GITHUB_PRIVATE_KEY` point, else secretsmanager:layersmith/github
     #[arg(long, value_name = "SECRET")]
     to: Option<SecretReference>,
 

@@ -1,6 +1,7 @@
 //! `layersmith setup` and `redeliver`: what an operator does before and after the bot works.
 
 mod deploy_key;
+mod doctor_aws;
 mod github_app;
 mod redelivering;
 
