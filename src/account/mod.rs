@@ -70,9 +70,11 @@ where
             anyhow!("{action}: {code}: {message}")
         };
     }
-    let mut causes: Vec<&(dyn Error + 'static)> = vec![error];
-    while let Some(cause) = causes.last().and_then(|error| error.source()) {
+    let mut causes: Vec<&(dyn Error + 'static)> = Vec::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
         causes.push(cause);
+        next = cause.source();
     }
     let no_credentials = causes.iter().any(|cause| {
         matches!(
