@@ -46,6 +46,9 @@ pub trait Store: Send + Sync + 'static {
     async fn record_delivery(&self, delivery: &Delivery, event: Option<&Event>)
     -> Result<Recorded>;
 
+    /// Whether a delivery with this id was written down.
+    async fn has_delivery(&self, id: &str) -> Result<bool>;
+
     /// Events that nobody has finished, oldest first, at most `limit`.
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>>;
 

@@ -27,6 +27,7 @@ mod real_index;
 mod resume;
 mod schedule;
 mod server;
+mod setting_up;
 mod settings;
 mod telling;
 mod template;

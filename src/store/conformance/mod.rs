@@ -160,6 +160,9 @@ pub(crate) async fn deliveries_and_events(store: &dyn Store) {
     };
     assert_eq!(record("d2", Some(&again)).await, Recorded::SeenEvent);
     assert_eq!(record("d3", None).await, Recorded::New);
+    for (id, known) in [("d1", true), ("d2", true), ("d3", true), ("d9", false)] {
+        assert_eq!(store.has_delivery(id).await.unwrap(), known, "{id}");
+    }
     assert_eq!(
         store.waiting_events(10).await.unwrap(),
         std::slice::from_ref(&first)

@@ -150,6 +150,10 @@ impl Store for DynamoDbStore {
         deliveries::record(self, delivery, event).await
     }
 
+    async fn has_delivery(&self, id: &str) -> Result<bool> {
+        Ok(self.table.get(&schema::delivery(id)).await?.is_some())
+    }
+
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
         deliveries::waiting(self, limit).await
     }

@@ -134,6 +134,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn has_delivery(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.read(move |tx| deliveries::is_there(tx, &id)).await
+    }
+
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
         self.read(move |tx| deliveries::waiting(tx, limit)).await
     }
