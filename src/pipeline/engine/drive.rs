@@ -40,14 +40,17 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
         }
         RunKind::Apply => {
             // With everybody who shares the store, other processes included.
-            let _turn = bot.workshop.store.turn_to_publish().await?;
-            let run = current(bot, run).await?;
-            apply::execute(bot, &run, last_try).await?;
-            Ok(run)
+            let turn = bot.workshop.store.turn_to_publish().await?;
+            let work = async {
+                let run = current(bot, run).await?;
+                apply::execute(bot, &run, last_try).await?;
+                Ok::<_, StepFailure>(run)
+            };
+            turn.during(work).await?
         }
         RunKind::Upgrade | RunKind::Expire => {
-            let _turn = bot.workshop.store.turn_to_publish().await?;
-            scheduled::execute(bot, run).await?;
+            let turn = bot.workshop.store.turn_to_publish().await?;
+            turn.during(scheduled::execute(bot, run)).await??;
             Ok(run.clone())
         }
         // Looking takes long and holds up nobody; it takes its turn for what it mends.

@@ -144,7 +144,7 @@ async fn verify_and_repair(
     let seen: Verified = journal
         .step("observe", verify::observe(workshop, then))
         .await?;
-    let _turn = workshop.store.turn_to_publish().await?;
+    let turn = workshop.store.turn_to_publish().await?;
     // Looking takes long, and a run that was killed may go on much later: mended is by what the branch asks for now,
     // which for that reason is in no journal.
     let now = read(bot).await?;
@@ -152,15 +152,15 @@ async fn verify_and_repair(
         tracing::warn!(run = %run.id, "the policy at {} cannot be read: nothing is mended", now.commit);
         return Ok(());
     };
-    let verified: Verified = journal
-        .step("repair", async {
-            let mut verified = seen;
-            let (then, now) = (&then.policy, &desired.policy);
-            verify::still_wrong(workshop, &mut verified, then, now).await?;
-            verify::repair(workshop, desired, &mut verified).await?;
-            Ok(verified)
-        })
-        .await?;
+    let mended = async {
+        let mut verified = seen;
+        let (then, now) = (&then.policy, &desired.policy);
+        verify::still_wrong(workshop, &mut verified, then, now).await?;
+        verify::repair(workshop, desired, &mut verified).await?;
+        Ok::<_, StepFailure>(verified)
+    };
+    let mended = journal.step("repair", mended);
+    let verified: Verified = turn.during(mended).await??;
     for finding in &verified.findings {
         tracing::warn!(arn = %finding.arn, "{} is {}; {}", finding.arn, finding.wrong, finding.mended);
     }
