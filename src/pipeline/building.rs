@@ -6,7 +6,9 @@ use crate::build::{BuildError, BuildOptions};
 use crate::model::{BuildRecord, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
+use crate::telemetry::{add, metric};
 use std::time::Duration;
+use tracing::{Instrument as _, error_span};
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
@@ -36,11 +38,32 @@ pub async fn build_wanted(
     policy: &Policy,
     sources: SourceBuilds,
 ) -> BuildState {
-    match resolve_wanted(workshop, wanted, request, policy, sources).await {
-        Ok(Resolved::Lock(lock)) => build_locked(workshop, wanted, request, policy, lock).await,
-        Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
-        Err(failure) => BuildState::Failed(failure),
-    }
+    let build = async {
+        match resolve_wanted(workshop, wanted, request, policy, sources).await {
+            Ok(Resolved::Lock(lock)) => build_locked(workshop, wanted, request, policy, lock).await,
+            Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
+            Err(failure) => BuildState::Failed(failure),
+        }
+    };
+    counted(wanted, build).await
+}
+
+/// Builds, and counts what came of it; its log says of what.
+pub(super) async fn counted(
+    wanted: &Wanted,
+    build: impl Future<Output = BuildState>,
+) -> BuildState {
+    let (layer, target) = (&wanted.layer, wanted.target);
+    let state = build
+        .instrument(error_span!("build", %layer, %target))
+        .await;
+    let result = match &state {
+        BuildState::Built(_) | BuildState::Unknown => "built",
+        BuildState::FromSource(_) => "from_source",
+        BuildState::Failed(_) => "failed",
+    };
+    add(&metric::BUILDS, &[&target.to_string(), result], 1);
+    state
 }
 
 /// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where

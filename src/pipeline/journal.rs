@@ -1,11 +1,14 @@
 //! A run's journal: a step that is written there is not done again.
 
 use super::{StepFailure, Workshop};
-use crate::model::{Run, StepRecord, StepState};
+use crate::model::{Run, StepRecord, StepState, Timestamp};
+use crate::telemetry::{metric, took};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Instant;
+use tracing::{Instrument as _, error_span};
 
 /// The journal of one run, as far as it was written when the run was taken up, and the hand that goes on writing it.
 pub(super) struct Journal<'a> {
@@ -47,21 +50,36 @@ impl<'a> Journal<'a> {
         if let Some(output) = self.output(name) {
             return Ok(output);
         }
-        let result = work.await;
+        let started_at = self.workshop.now();
+        let result = self.watched(name, work).await;
         match &result {
-            Ok(output) => self.write(name, StepState::Done, output).await?,
+            Ok(output) => {
+                self.write(name, StepState::Done, started_at, output)
+                    .await?
+            }
             Err(failure) => {
-                self.write(name, StepState::Failed, &failure.message)
+                self.write(name, StepState::Failed, started_at, &failure.message)
                     .await?
             }
         }
         result
     }
 
+    /// Does the work of a step: its log says of which, and it is measured how long it takes.
+    async fn watched<F: Future>(&self, name: &str, work: F) -> F::Output {
+        let began = Instant::now();
+        let span = error_span!("step", run = %self.run.id, step = name);
+        let output = work.instrument(span).await;
+        let kind = name.split('/').next().unwrap_or_default();
+        took(&metric::STEP_SECONDS, &[kind], began.elapsed());
+        output
+    }
+
     async fn write<T: Serialize>(
         &self,
         name: &str,
         state: StepState,
+        started_at: Timestamp,
         output: &T,
     ) -> Result<(), StepFailure> {
         let output = serde_json::to_value(output)
@@ -71,6 +89,7 @@ impl<'a> Journal<'a> {
             name: name.to_owned(),
             state,
             output,
+            started_at: Some(started_at),
             finished_at: self.workshop.now(),
         };
         Ok(self.workshop.store.put_step(&record).await?)

@@ -20,6 +20,7 @@ mod journal;
 mod lanes;
 mod lifetimes;
 mod notifying;
+mod one_region;
 mod parameters;
 mod publishing;
 pub mod pull_request;
@@ -35,6 +36,7 @@ mod undone;
 mod upgrade;
 pub mod verify;
 mod visibility;
+mod watching;
 
 pub use building::{SourceBuilds, build_wanted, settle};
 pub use by_region::ArnFailure;
@@ -51,6 +53,7 @@ pub use tables::{commit_message, render_tables};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known, upgrade_wanted};
 pub use visibility::{Shared, settle_visibility};
+pub use watching::gauges;
 
 use crate::build::Builder;
 use crate::github::GithubClient;

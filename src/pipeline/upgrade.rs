@@ -1,7 +1,7 @@
 //! Looking for new releases of what is built already.
 
 use super::Workshop;
-use super::building::{Resolved, SourceBuilds, build_locked, resolve_wanted};
+use super::building::{Resolved, SourceBuilds, build_locked, counted, resolve_wanted};
 use super::settle;
 use crate::model::{LayerName, LayerRequest, Policy, Target};
 use crate::plan::{BuildFailure, BuildState, Wanted, against_publishing};
@@ -20,18 +20,21 @@ pub async fn upgrade_wanted(
     policy: &Policy,
     sources: SourceBuilds,
 ) -> BuildState {
-    let lock = match resolve_wanted(workshop, wanted, request, policy, sources).await {
-        Ok(Resolved::Lock(lock)) => lock,
-        Ok(Resolved::FromSource(packages)) => return BuildState::FromSource(packages),
-        Err(failure) => return BuildState::Failed(failure),
+    let build = async {
+        let lock = match resolve_wanted(workshop, wanted, request, policy, sources).await {
+            Ok(Resolved::Lock(lock)) => lock,
+            Ok(Resolved::FromSource(packages)) => return BuildState::FromSource(packages),
+            Err(failure) => return BuildState::Failed(failure),
+        };
+        match &wanted.build {
+            BuildState::Built(known) if known.lock.has_same_wheels(&lock) => wanted.build.clone(),
+            BuildState::Built(_)
+            | BuildState::Unknown
+            | BuildState::FromSource(_)
+            | BuildState::Failed(_) => build_locked(workshop, wanted, request, policy, lock).await,
+        }
     };
-    match &wanted.build {
-        BuildState::Built(known) if known.lock.has_same_wheels(&lock) => wanted.build.clone(),
-        BuildState::Built(_)
-        | BuildState::Unknown
-        | BuildState::FromSource(_)
-        | BuildState::Failed(_) => build_locked(workshop, wanted, request, policy, lock).await,
-    }
+    counted(wanted, build).await
 }
 
 /// A layer that could not be built anew for a target, or came out as something that may not be published.

@@ -12,6 +12,7 @@ mod pages;
 use crate::model::RepositoryName;
 use crate::model::Timestamp;
 use crate::store::Store;
+use crate::telemetry::Counters;
 use axum::Router;
 use axum::routing::{get, post};
 use secrecy::SecretString;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub webhook_secrets: Arc<[SecretString]>,
     /// Tells whoever handles events that there is one.
     pub wake: Arc<Notify>,
+    /// What happened since the process began, for `/metrics`.
+    pub counters: Counters,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }

@@ -1,17 +1,19 @@
 //! The engine of one machine: runs are tasks of this process, the journal is in the store.
 
 use super::Engine;
-use super::drive::{current, drive, end};
+use super::drive::{current, drive, end, word};
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::pull_request::check_report;
 use crate::pipeline::{Bot, StepFailure};
+use crate::telemetry::{add, metric};
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
+use tracing::{Instrument as _, error_span};
 
 /// Runs runs in this process.
 ///
@@ -79,7 +81,8 @@ impl LocalEngine {
     async fn carry(self: &Arc<Self>, run: &Run) {
         let guard = StopWithMe(tokio::spawn({
             let (bot, run, retries) = (self.bot.clone(), run.clone(), self.retries);
-            async move { drive(&bot, &run, retries).await }
+            let span = error_span!("run", run = %run.id);
+            async move { drive(&bot, &run, retries).await }.instrument(span)
         }));
         let outcome = guard.wait().await.unwrap_or_else(|| {
             Err(StepFailure::lasting(
@@ -160,6 +163,7 @@ impl Engine for Arc<LocalEngine> {
         if let Some(Some(task)) = task {
             task.abort();
         }
+        add(&metric::RUNS_ENDED, &[word(state)], 1);
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         // The old head's check is concluded too: nothing may wait for it for ever.
         let rendered = render::render_stopped(

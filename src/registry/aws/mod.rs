@@ -179,6 +179,7 @@ impl AwsRegistry {
 
     fn new_place(&self, partition: &Partition, region: &Region) -> Place {
         let gate = Arc::new(Gate::to_lambda(
+            region,
             self.timing,
             Arc::clone(&self.clock),
             Arc::clone(&self.line),

@@ -1,9 +1,11 @@
 //! What every store does, as tests over `&dyn Store`; each one wants a store with nothing in it.
 
+mod counts;
 mod lifetimes;
 mod notifications;
 mod publications;
 
+pub(crate) use counts::what_there_is_is_counted;
 pub(crate) use lifetimes::{
     adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
     what_expires_and_what_is_deleted, who_may_use_what,
@@ -31,7 +33,7 @@ macro_rules! conformance_tests {
             adopting_a_deprecated_version, retiring, order_of_layer_versions, wrong_calls_change_nothing,
             racing_intents, turns_are_taken_one_after_the_other, what_expires_and_what_is_deleted,
             who_may_use_what, adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
-            news_are_written_with_the_change, messages_wait_for_their_time);
+            news_are_written_with_the_change, messages_wait_for_their_time, what_there_is_is_counted);
     };
     ($fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -84,6 +86,7 @@ fn step(name: &str, state: StepState, output: u64) -> StepRecord {
         name: name.to_owned(),
         state,
         output: json!({"number": output}),
+        started_at: Some(at(-7)),
         finished_at: at(0),
     }
 }

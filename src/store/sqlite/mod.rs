@@ -8,6 +8,7 @@
 mod builds;
 mod columns;
 mod connection;
+mod counts;
 mod deliveries;
 mod layer_versions;
 mod lifetimes;
@@ -20,15 +21,16 @@ mod turn;
 
 use super::{Recorded, Result, Store, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use connection::Link;
+use rusqlite::{Transaction, TransactionBehavior};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use turn::Turns;
 
@@ -37,27 +39,6 @@ use turn::Turns;
 pub struct SqliteStore {
     connection: Arc<Mutex<Link>>,
     turns: Turns,
-}
-
-/// The file, before and after somebody asked for something.
-#[derive(Debug)]
-enum Link {
-    Unopened(PathBuf),
-    Open(Connection),
-}
-
-impl Link {
-    fn connection(&mut self) -> Result<&mut Connection> {
-        if let Self::Unopened(path) = self {
-            let connection = connection::open(path)
-                .with_context(|| format!("cannot open the store {}", path.display()))?;
-            *self = Self::Open(connection);
-        }
-        match self {
-            Self::Open(connection) => Ok(connection),
-            Self::Unopened(path) => bail!("the store {} is not open", path.display()),
-        }
-    }
 }
 
 impl SqliteStore {
@@ -167,6 +148,10 @@ impl Store for SqliteStore {
         self.read(move |tx| runs::in_state(tx, state)).await
     }
 
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>> {
+        self.read(counts::of_runs).await
+    }
+
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>> {
         self.read(move |tx| runs::of(tx, pull_request)).await
     }
@@ -251,6 +236,10 @@ impl Store for SqliteStore {
         let layers = layers.clone();
         self.read(move |tx| layer_versions::list_of(tx, &layers))
             .await
+    }
+
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
+        self.read(counts::of_versions).await
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {
