@@ -22,6 +22,8 @@ mod partition;
 mod parts;
 mod publish;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 pub use config::{aws_config, aws_configs};
 
