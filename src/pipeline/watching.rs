@@ -64,10 +64,6 @@ pub async fn gauges(store: &dyn Store, now: Timestamp) -> anyhow::Result<Vec<Mea
 }
 
 /// Exact up to 2^53, which no store holds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nothing here is counted that far"
-)]
 fn number(count: u64) -> f64 {
     count as f64
 }

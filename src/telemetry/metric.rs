@@ -280,6 +280,28 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_explains_each_in_their_order() {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("\n### Numbers\n").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let rows = section.lines().filter_map(|line| {
+            let (first, _) = line.strip_prefix("| `")?.split_once(" | ")?;
+            Some(first.to_owned())
+        });
+        let expected = Metric::ALL.map(|metric| {
+            let labels = metric
+                .labels
+                .iter()
+                .map(|label| match label.is_dimension() {
+                    true => format!(" [`{}`]", label.name),
+                    false => format!(" `{}`", label.name),
+                });
+            format!("{}`{}", metric.name, labels.collect::<String>())
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn combinations_are_those_of_the_listed_values() {
         assert_eq!(EVENTS_WAITING.combinations(), [Vec::<String>::new()]);
         assert_eq!(LAYER_VERSIONS.combinations().len(), 3);

@@ -25,8 +25,8 @@ use prometheus::Count;
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span};
 use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -98,6 +98,12 @@ pub fn start(filter: &str, format: LogFormat, numbers: NumbersTo) -> Result<Coun
         .try_init()
         .map_err(|error| error.to_string())?;
     Ok(counters)
+}
+
+/// The span of one invocation of a function: every line below it has the id that AWS Lambda gave it.
+#[must_use]
+pub fn invocation(request_id: &str) -> Span {
+    tracing::error_span!("invocation", request_id)
 }
 
 /// Whether a target is of this program.

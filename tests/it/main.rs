@@ -28,6 +28,7 @@ mod resume;
 mod schedule;
 mod server;
 mod settings;
+mod telemetry;
 mod telling;
 mod token;
 mod trouble;

@@ -167,12 +167,13 @@ fn a_small_catalog_takes_what_the_limit_that_binds_allows() {
         );
         let needed = ran.versions * CALLS_PER_VERSION;
         assert_eq!(ran.calls - ran.throttled, needed, "{name}");
-        assert_eq!(
-            ran.throttled == 0,
-            setup.processes == 1,
-            "{name}: {} throttled",
-            ran.throttled
-        );
+        // One pace keeps within the limit; many functions, each with a pace of its own, find it out.
+        if setup.processes == 1 {
+            assert_eq!(ran.throttled, 0, "{name}");
+        }
+        if setup.processes == 40 {
+            assert!(ran.throttled > 0, "{name}");
+        }
     }
     // The same again is the same.
     let again = |setup| run(&catalog, setup).publishing;
