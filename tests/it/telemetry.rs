@@ -68,7 +68,8 @@ async fn every_line_of_a_publication_says_what_it_is_about() {
     let (_, metrics) = world.get("/metrics").await;
     for line in [
         "layersmith_publishes_total{region=\"eu-west-1\",result=\"live\"} 4",
-        "layersmith_builds_total{target=\"p3.12\",result=\"built\"} 1",
+        // Once for the plan, and once for the apply, which finds it built.
+        "layersmith_builds_total{target=\"p3.12\",result=\"built\"} 2",
         "layersmith_runs_ended_total{state=\"failed\"} 0",
         "layersmith_step_seconds_count{step=\"publish\"} 4",
         "layersmith_regions_failed 0",
