@@ -29,6 +29,7 @@ mod schedule;
 mod server;
 mod setting_up;
 mod settings;
+mod telemetry;
 mod telling;
 mod template;
 mod token;
