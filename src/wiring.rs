@@ -1,33 +1,29 @@
 //! Settings → the running parts: the only file that names concrete backends.
 
-use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
+mod building;
+
 use crate::cli::{Backends, Finding, FindingState, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
 use crate::model::{Region, SecretReference, Timestamp};
 use crate::notify::Notifier;
-use crate::pipeline::{Bot, Workbench, Workshop};
+use crate::pipeline::{Bot, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
-use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
 use crate::settings::{Environment, RegistrySetting, Settings, StoreSetting};
 use crate::store::SqliteStore;
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
+use building::{bench, resolver};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::Semaphore;
 
 /// The longest that one exchange with the git server may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
-const CONCURRENT_BUILDS: usize = 8;
-/// The longest that one resolution may take.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The backends of this program.
 #[must_use]
@@ -48,18 +44,6 @@ fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn resolver(settings: &Settings) -> Resolver {
-    Resolver::new(ResolverSettings {
-        uv: settings.uv.clone(),
-        search_path: Environment::search_path(),
-        environment: Environment::variables(),
-        cache_dir: settings.data.join("cache").join("uv"),
-        time_limit: RESOLVE_TIMEOUT,
-        python: settings.python.clone(),
-        max_age: Duration::from_secs(settings.lock_max_age),
-    })
-}
-
 async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     Ok(match settings.registry() {
         RegistrySetting::Directory(path) => {
@@ -70,10 +54,7 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
         }
         RegistrySetting::Aws => {
             let configs = lazy_aws_configs(settings)().await;
-            let timeout = Duration::try_from_secs_f64(settings.aws_timeout)
-                .ok()
-                .filter(|timeout| !timeout.is_zero())
-                .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")?;
+            let timeout = aws_timeout(settings)?;
             let start = Instant::now();
             let clock = Arc::new(move || start.elapsed());
             Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
@@ -81,40 +62,25 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
+fn aws_timeout(settings: &Settings) -> anyhow::Result<Duration> {
+    Duration::try_from_secs_f64(settings.aws_timeout)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
+        .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")
+}
+
 fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     let StoreSetting::Sqlite(path) = settings.store();
     SqliteStore::open(&path)
 }
 
-fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
-    BuilderSettings {
-        cache_limit: settings.cache_limit.bytes(),
-        interpreters: InterpreterSettings {
-            named: settings.python.iter().cloned().collect(),
-            search_path: Environment::search_path(),
-            home: Environment::home(),
-            only: settings.interpreters.clone(),
-        },
-        compilers: std::thread::available_parallelism().map_or(1, usize::from),
-        bwrap: settings.bwrap.clone(),
-        search_path: Environment::search_path(),
-        ..BuilderSettings::new(settings.data.join("cache"), artifacts)
-    }
-}
-
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
-    let artifacts = ArtifactDirectory::new(settings.artifacts());
     let StoreSetting::Sqlite(store) = settings.store();
     let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
     Ok(Workshop {
         store: Arc::new(SqliteStore::open_when_used(&store)),
         registry: registry(settings).await?,
-        bench: Workbench {
-            resolver: resolver(settings),
-            builder: Builder::new(builder_settings(settings, artifacts)),
-            clock: Arc::new(now),
-            building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
-        },
+        bench: bench(settings)?,
         notifier: notifier(settings).await?,
         repository_page: settings.repository.as_ref().map(page),
     })

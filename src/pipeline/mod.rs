@@ -29,6 +29,7 @@ mod scheduled;
 mod source_builds;
 mod sweep;
 mod tables;
+pub mod task_bodies;
 mod telling;
 #[cfg(test)]
 mod tests;

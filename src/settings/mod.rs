@@ -6,6 +6,7 @@
 mod byte_size;
 mod environment;
 mod listen;
+mod places;
 mod values;
 
 pub use byte_size::ByteSize;
@@ -171,7 +172,7 @@ pub struct Settings {
     )]
     pub registry: Option<RegistrySetting>,
 
-    /// Where built layers are kept: dir:PATH; default: in the data folder
+    /// Where built layers are kept: dir:PATH or s3://BUCKET/PREFIX; default: in the data folder
     #[arg(
         long,
         global = true,
@@ -245,8 +246,8 @@ pub struct Settings {
     )]
     pub interpreters: Option<OsString>,
 
-    /// The bubblewrap executable, which isolates packages while they are imported or built; `off` never runs them;
-    /// default: `bwrap` on PATH
+    /// The bubblewrap executable, which isolates packages while they are imported or built; `function` confines them within the
+    /// function that Layersmith runs as; `off` never runs them; default: `bwrap` on PATH
     #[arg(
         long,
         global = true,
@@ -256,7 +257,8 @@ pub struct Settings {
     )]
     pub bwrap: Option<PathBuf>,
 
-    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB
+    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB; the same for copies of layers
+    /// that are kept in S3
     #[arg(
         long,
         global = true,
@@ -354,41 +356,4 @@ pub struct Settings {
         value_name = "FILTER"
     )]
     pub log: String,
-}
-
-impl Settings {
-    /// Where the store is.
-    #[must_use]
-    pub fn store(&self) -> StoreSetting {
-        self.store
-            .clone()
-            .unwrap_or_else(|| StoreSetting::Sqlite(self.data.join("store.sqlite")))
-    }
-
-    /// Where layers are published.
-    #[must_use]
-    pub fn registry(&self) -> RegistrySetting {
-        self.registry
-            .clone()
-            .unwrap_or_else(|| RegistrySetting::Directory(self.data.join("registry")))
-    }
-
-    /// Where built zips are kept.
-    #[must_use]
-    pub fn artifacts(&self) -> PathBuf {
-        self.artifacts
-            .clone()
-            .map_or_else(|| self.data.join("artifacts"), |setting| setting.0)
-    }
-
-    /// Where the catalog repository is pushed to, when a repository is named.
-    #[must_use]
-    pub fn git_url(&self) -> Option<String> {
-        let github = || {
-            self.repository
-                .as_ref()
-                .map(|name| format!("ssh://git@github.com/{name}.git"))
-        };
-        self.git_url.clone().or_else(github)
-    }
 }

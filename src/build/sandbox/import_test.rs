@@ -209,9 +209,8 @@ fn layer_places(folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
 /// Source: AWS Lambda developer guide, "Defined runtime environment variables".
 fn lambda_environment(target: Target, opt: &Path) -> Vec<(&'static str, String)> {
     let opt = opt.display();
-    let libraries = format!(
-        "/var/lang/lib:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:{opt}/lib"
-    );
+    let libraries =
+        format!("/var/lang/lib:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:{opt}/lib");
     let programs = format!("/var/lang/bin:/usr/local/bin:/usr/bin:/bin:{opt}/bin");
     [
         ("AWS_DEFAULT_REGION", "us-east-1"),

@@ -99,7 +99,10 @@ pub(super) fn filters(keeps_modes: bool) -> Result<Vec<BpfProgram>, BackendError
         libc::SYS_kill,
         vec![SeccompRule::new(vec![not(0, own)?, not(0, 0)?])?],
     );
-    refused.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![not(0, own)?])?]);
+    refused.insert(
+        libc::SYS_tgkill,
+        vec![SeccompRule::new(vec![not(0, own)?])?],
+    );
     refused.insert(
         libc::SYS_prlimit64,
         vec![SeccompRule::new(vec![not(0, own)?, not(0, 0)?])?],
@@ -145,11 +148,7 @@ fn program(
     filter.try_into()
 }
 
-fn condition(
-    argument: u8,
-    is: SeccompCmpOp,
-    value: u64,
-) -> Result<SeccompCondition, BackendError> {
+fn condition(argument: u8, is: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {
     // All that is compared here is an `int` to the kernel: the upper half may hold anything.
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)
 }
