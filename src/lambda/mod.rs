@@ -13,7 +13,7 @@ pub use step::StepWorker;
 pub use waker::FunctionWaker;
 
 use crate::pipeline::engine::Engine;
-use crate::pipeline::{Bot, Handover, StepFailure, Workbench};
+use crate::pipeline::{Bot, StepFailure, TaskBodies, Workbench};
 use crate::server::AppState;
 use crate::settings::{FunctionSetting, Settings};
 use crate::telemetry::invocation;
@@ -37,7 +37,7 @@ pub struct Backends {
     /// For whoever starts runs: the bot and its engine.
     pub starter: Connect<(Bot, Arc<dyn Engine>)>,
     /// For whoever builds: a workbench, and where tasks and results are.
-    pub builder: Connect<(Workbench, Handover)>,
+    pub builder: Connect<(Workbench, TaskBodies)>,
 }
 
 /// Why a function did not do what it was asked for. The state machines know these by name.
@@ -97,10 +97,10 @@ pub async fn run(
             .await
         }
         FunctionSetting::Build => {
-            let (bench, handover) = (backends.builder)(settings).await?;
+            let (bench, bodies) = (backends.builder)(settings).await?;
             serve(move |event| {
-                let (bench, handover) = (bench.clone(), handover.clone());
-                async move { build::handle(&bench, &handover, &event).await }
+                let (bench, bodies) = (bench.clone(), bodies.clone());
+                async move { build::handle(&bench, &bodies, &event).await }
             })
             .await
         }

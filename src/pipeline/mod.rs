@@ -16,7 +16,6 @@ pub mod engine;
 mod expiry;
 mod failure;
 pub mod flow;
-mod handover;
 pub mod intake;
 mod intents;
 mod journal;
@@ -34,6 +33,7 @@ mod shortfall;
 mod source_builds;
 mod sweep;
 mod tables;
+mod task_bodies;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -47,7 +47,6 @@ pub use building::{SourceBuilds, settle};
 pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
-pub use handover::{Handover, ListPlace};
 pub use intents::settle_intents;
 pub use lifetimes::{Expired, expire, settle_expiries};
 pub use notifying::deliver_notifications;
@@ -58,6 +57,7 @@ pub use redeliver::{Answered, FailedDelivery, Redeliver, redeliver};
 use report::outcomes_of_kept;
 pub use shortfall::shortfalls;
 pub use tables::{commit_message, render_tables};
+pub use task_bodies::{BodyError, ListPlace, TaskBodies, TaskKey};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known};
 pub use visibility::{Shared, settle_visibility};
@@ -112,7 +112,7 @@ pub struct Workshop {
     /// The catalog repository's page, for links: `https://github.com/owner/name`.
     pub repository_page: Option<String>,
     /// Where tasks are left for whoever builds elsewhere; without it, this process builds.
-    pub handover: Option<Handover>,
+    pub handover: Option<TaskBodies>,
 }
 
 impl Workshop {

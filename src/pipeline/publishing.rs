@@ -8,15 +8,13 @@ use super::building::{names, options};
 use super::one_region::{RegionTrouble, in_region};
 use super::source_builds::restore;
 use super::{Desired, StepFailure, Workshop};
-use crate::build::BuildOptions;
+use crate::build::{ArtifactError, BuildOptions, HeldZip};
 use crate::model::{BuildRecord, LayerRequest, Policy, layer_description};
 use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
 use crate::registry::PublishRequest;
 use crate::telemetry::{add, metric};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
-use std::path::PathBuf;
 use tracing::{Instrument as _, error_span};
 
 /// Regions worked on at once: all there are.
@@ -92,7 +90,7 @@ async fn publish_item(
         failed: Vec::new(),
         not_enabled: Vec::new(),
     };
-    let (zip, size) = match find_zip(workshop, build, layer, policy).await {
+    let zip = match find_zip(workshop, build, layer, policy).await {
         Ok(found) => found,
         Err(failure) if failure.transient => return Err(failure),
         // Another try would not help, and the other layers do not wait for it.
@@ -117,8 +115,8 @@ async fn publish_item(
             .or_else(|| build.artifact.license_info()),
         python: build.target.python,
         architecture: build.target.architecture,
-        zip,
-        size,
+        zip: zip.path.clone(),
+        size: zip.size,
         digest: build.artifact.digest,
         staging: policy.staging.clone(),
     };
@@ -177,24 +175,22 @@ async fn publish_item(
     Ok(outcome)
 }
 
-/// The file with the zip, and its size; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
+/// The file with the zip; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
 async fn find_zip(
     workshop: &Workshop,
     build: &BuildRecord,
     layer: Option<&LayerRequest>,
     policy: &Policy,
-) -> Result<(PathBuf, u64), StepFailure> {
+) -> Result<HeldZip, StepFailure> {
     let digest = &build.artifact.digest;
     let artifacts = workshop.bench.builder.artifacts();
-    let unreadable = |error: std::io::Error| {
-        let digest = digest.short();
-        StepFailure::lasting(format!(
-            "the built layer sha256:{digest} cannot be read: {error}"
-        ))
+    let unreadable = |error: ArtifactError| StepFailure {
+        message: error.to_string(),
+        transient: error.is_transient(),
     };
     let lost = match artifacts.verified(digest).await {
         Ok(found) => return Ok(found),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => error,
+        Err(error) if error.is_lost() => error,
         Err(error) => return Err(unreadable(error)),
     };
     tracing::warn!("building {} {} again: {lost}", build.layer, build.target);
