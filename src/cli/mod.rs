@@ -7,6 +7,7 @@ mod apply;
 mod build;
 mod catalog;
 mod check;
+mod confine;
 mod doctor;
 mod expire;
 mod output;
@@ -14,6 +15,7 @@ mod plan;
 mod replay;
 mod serve;
 mod status;
+mod store;
 mod tables;
 mod verify;
 
@@ -22,7 +24,8 @@ use crate::gitrepo::CatalogRepository;
 use crate::model::{Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSetting};
+use crate::store::Store;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
@@ -30,6 +33,7 @@ pub use output::{Output, start_logging};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The bot together with what its server needs.
 pub struct Served {
@@ -71,6 +75,8 @@ type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 pub struct Backends {
     /// Builds, publishes and remembers.
     pub workshop: Connect<anyhow::Result<Workshop>>,
+    /// A store, whichever the settings name besides.
+    pub store: fn(Settings, StoreSetting) -> BoxFuture<'static, Arc<dyn Store>>,
     /// The catalog repository, for pushing the tables.
     pub catalog: Connect<anyhow::Result<CatalogRepository>>,
     /// The bot.
@@ -125,10 +131,16 @@ enum Command {
     Serve(serve::Options),
     /// Writes the tables from what is recorded as live
     Tables(catalog::CatalogOptions),
+    /// Copies everything from one store into another
+    #[command(subcommand)]
+    Store(store::Command),
     /// Looks at every setting and says what works and what does not
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
     Replay(replay::Options),
+    /// Confines itself and becomes a program
+    #[command(hide = true)]
+    Confine(confine::Options),
 }
 
 /// Why a command did not do what it was asked for.
@@ -237,8 +249,10 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Status(options) => status::run(&output, backends, settings, &options).await,
         Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
+        Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
+        Command::Confine(options) => confine::run(&options),
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
