@@ -173,3 +173,13 @@ fn schedules(template: &Template) -> Vec<String> {
     }
     found
 }
+
+/// The store makes its requests to this table, with these keys.
+#[test]
+fn the_table_is_that_of_the_code() {
+    let table = Template::ours().properties("Table");
+    let code = layersmith::store::table_definition();
+    for (property, value) in code.as_object().unwrap() {
+        assert_eq!(&table[property], value, "{property}");
+    }
+}
