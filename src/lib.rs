@@ -8,7 +8,9 @@ pub mod settings;
 pub mod plan;
 pub mod request;
 pub mod tables;
+pub mod telemetry;
 
+pub mod account;
 pub mod build;
 pub mod github;
 pub mod gitrepo;

@@ -1,15 +1,17 @@
 //! Settings → the running parts: the only room that names concrete backends.
 
+mod examine;
+mod examine_account;
 mod functions;
 mod stores;
 
 pub use functions::functions;
 
 use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
-use crate::cli::{Backends, Finding, FindingState, Served};
+use crate::cli::{Backends, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
-use crate::model::{Region, SecretReference, Timestamp};
+use crate::model::{SecretReference, Timestamp};
 use crate::notify::Notifier;
 use crate::pipeline::{Bot, Handover, Workbench, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
@@ -21,7 +23,6 @@ use aws_config::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -42,7 +43,12 @@ pub fn backends() -> Backends {
         catalog: |settings| Box::pin(async move { catalog(&settings).await }),
         served: |settings| Box::pin(async move { served(&settings).await }),
         webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
-        examine: |settings| Box::pin(async move { examine(&settings).await }),
+        examine: |settings| Box::pin(async move { examine::examine(&settings).await }),
+        examine_account: |settings, questions| {
+            Box::pin(async move { examine_account::examine(&settings, &questions).await })
+        },
+        github: |settings| Box::pin(async move { github(&settings).await }),
+        secrets: |settings| Box::pin(async move { secret_source(&settings) }),
     }
 }
 
@@ -326,108 +332,4 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
         repository,
         webhook_secrets,
     })
-}
-
-async fn examine(settings: &Settings) -> Vec<Finding> {
-    let mut findings = vec![
-        finding(
-            "uv",
-            resolver(settings)
-                .uv_version()
-                .await
-                .map(|version| match settings.lock_max_age {
-                    0 => format!("{version}, asked every time"),
-                    seconds => format!("{version}, its answers are used for {seconds} seconds"),
-                })
-                .map_err(|error| error.for_people()),
-        ),
-        finding(
-            "store",
-            stores::examine(settings)
-                .await
-                .map_err(|error| format!("{error:#}")),
-        ),
-        finding(
-            "registry",
-            registry_detail(settings)
-                .await
-                .map_err(|error| format!("{error:#}")),
-        ),
-    ];
-    if settings.repository.is_none() {
-        let detail =
-            "LAYERSMITH_REPOSITORY is not set: `serve` answers the read API only".to_owned();
-        findings.push(Finding {
-            what: "repository".to_owned(),
-            state: FindingState::NotSet,
-            detail,
-        });
-        return findings;
-    }
-    findings.push(finding(
-        "GitHub",
-        github_detail(settings)
-            .await
-            .map_err(|error| format!("{error:#}")),
-    ));
-    let secrets = match webhook_secrets(settings).await {
-        Ok(secrets) if secrets.is_empty() => {
-            Err("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET".to_owned())
-        }
-        Ok(secrets) => Ok(format!("{} set", secrets.len())),
-        Err(error) => Err(format!("{error:#}")),
-    };
-    findings.push(finding("webhook secret", secrets));
-    findings.push(finding(
-        "git over SSH",
-        git_detail(settings)
-            .await
-            .map_err(|error| format!("{error:#}")),
-    ));
-    findings
-}
-
-fn finding(what: &str, result: Result<String, String>) -> Finding {
-    let (state, detail) = match result {
-        Ok(detail) => (FindingState::Good, detail),
-        Err(detail) => (FindingState::Bad, detail),
-    };
-    Finding {
-        what: what.to_owned(),
-        state,
-        detail,
-    }
-}
-
-async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
-    let regions = registry(settings).await?.regions().await?;
-    let partitions: BTreeSet<&str> = regions.enabled.iter().map(Region::partition).collect();
-    let partitions: Vec<&str> = partitions.into_iter().collect();
-    let mut detail = format!("{}, {} regions", settings.registry(), regions.enabled.len());
-    if partitions != ["aws"] {
-        detail.push_str(&format!(" of {}", partitions.join(", ")));
-    }
-    if !regions.not_enabled.is_empty() {
-        detail.push_str(&format!(", {} not enabled", regions.not_enabled.len()));
-    }
-    Ok(detail)
-}
-
-async fn github_detail(settings: &Settings) -> anyhow::Result<String> {
-    let client = github(settings).await?;
-    let identity = client.identity().await?.login.clone();
-    let repository = client.repository().await?;
-    Ok(format!(
-        "{} as {identity}, default branch {}",
-        client.repository_name(),
-        repository.default_branch
-    ))
-}
-
-async fn git_detail(settings: &Settings) -> anyhow::Result<String> {
-    let head = catalog(settings).await?.head().await?;
-    Ok(format!(
-        "{} is at {head}",
-        settings.git_url().unwrap_or_default()
-    ))
 }

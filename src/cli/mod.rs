@@ -12,20 +12,26 @@ mod doctor;
 mod expire;
 mod output;
 mod plan;
+mod redeliver;
 mod replay;
 mod serve;
+mod setup;
+mod span;
 mod status;
 mod store;
 mod tables;
 mod verify;
 
+use crate::github::GithubClient;
 use crate::github::render::{count, parameters_as_text};
 use crate::gitrepo::CatalogRepository;
-use crate::model::{Region, RepositoryName};
+use crate::model::{Policy, Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
+use crate::secrets::SecretSource;
 use crate::settings::{Settings, StoreSetting};
 use crate::store::Store;
+use crate::telemetry::NumbersTo;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
@@ -34,6 +40,7 @@ use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
+use url::Url;
 
 /// The bot together with what its server needs.
 pub struct Served {
@@ -68,6 +75,30 @@ pub enum FindingState {
     Bad,
 }
 
+impl FindingState {
+    /// The word for it in a column of them.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good   ",
+            Self::NotSet => "not set",
+            Self::Bad => "BAD    ",
+        }
+    }
+}
+
+/// What `doctor --aws` is asked beyond the settings.
+#[derive(Debug, Clone, Default)]
+pub struct AccountQuestions {
+    /// The policy, whose regions are compared with those of the account.
+    pub policy: Option<Policy>,
+    /// Where GitHub reaches the bot.
+    pub url: Option<Url>,
+    /// The stack whose functions are looked at.
+    pub stack: Option<String>,
+    /// Whether a layer may be published and deleted.
+    pub publish_probe: bool,
+}
+
 type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 
 /// Makes the parts a command asks for out of the settings; only a command that needs a part pays for it.
@@ -85,6 +116,12 @@ pub struct Backends {
     pub webhook_secrets: Connect<anyhow::Result<Vec<SecretString>>>,
     /// Looks at everything the settings name.
     pub examine: Connect<Vec<Finding>>,
+    /// Looks at the AWS account.
+    pub examine_account: fn(Settings, AccountQuestions) -> BoxFuture<'static, Vec<Finding>>,
+    /// GitHub's API.
+    pub github: Connect<anyhow::Result<GithubClient>>,
+    /// Reads secrets and keeps new ones.
+    pub secrets: Connect<SecretSource>,
 }
 
 /// A GitOps bot that builds AWS Lambda layers from pull requests and publishes them to every region.
@@ -125,7 +162,7 @@ enum Command {
     Expire(catalog::CatalogOptions),
     /// Reads back what is recorded as published and says what is wrong
     Verify(verify::Options),
-    /// Shows the journal of a run
+    /// Shows how far a run is and what its steps came to, or the last runs
     Status(status::Options),
     /// Answers webhooks and the read API, and works on pull requests
     Serve(serve::Options),
@@ -141,6 +178,10 @@ enum Command {
     /// Confines itself and becomes a program
     #[command(hide = true)]
     Confine(confine::Options),
+    /// Has GitHub send webhooks again that did not arrive
+    Redeliver(redeliver::Options),
+    /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
+    Setup(setup::Options),
 }
 
 /// Why a command did not do what it was asked for.
@@ -216,15 +257,15 @@ fn not_enabled(regions: &BTreeSet<Region>) -> String {
 /// Reads the command line and carries out the command.
 pub async fn run(backends: Backends) -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
-    if let Err(error) = start_logging(&cli.settings) {
+    let counters = start_logging(&cli.settings, NumbersTo::Counters).unwrap_or_else(|error| {
         let mut command = Cli::command();
         command
             .error(
                 clap::error::ErrorKind::InvalidValue,
                 format!("--log: {error}"),
             )
-            .exit();
-    }
+            .exit()
+    });
     let output = Output::new(cli.json);
     let settings = cli.settings;
     let ended = match cli.command {
@@ -247,12 +288,16 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Expire(options) => expire::run(&output, backends, settings, &options).await,
         Command::Verify(options) => verify::run(&output, backends, settings, &options).await,
         Command::Status(options) => status::run(&output, backends, settings, &options).await,
-        Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
+        Command::Serve(options) => {
+            serve::run(&output, backends, settings, &options, counters).await
+        }
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
         Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
         Command::Confine(options) => confine::run(&options),
+        Command::Redeliver(options) => redeliver::run(&output, backends, settings, &options).await,
+        Command::Setup(options) => setup::run(&output, backends, settings, &options).await,
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,

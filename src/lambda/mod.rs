@@ -16,12 +16,14 @@ use crate::pipeline::engine::Engine;
 use crate::pipeline::{Bot, Handover, StepFailure, Workbench};
 use crate::server::AppState;
 use crate::settings::{FunctionSetting, Settings};
+use crate::telemetry::invocation;
 use futures::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 type Connect<T> = fn(Settings) -> BoxFuture<'static, anyhow::Result<T>>;
 
@@ -124,7 +126,9 @@ where
 {
     let function = service_fn(|event: LambdaEvent<E>| {
         // As an object: a step's future is deep, and the runtime wraps it in many layers more.
-        let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(handle(event.payload));
+        let span = invocation(&event.context.request_id);
+        let answer = handle(event.payload).instrument(span);
+        let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(answer);
         async move {
             let answer = answer.await;
             if let Err(error) = &answer {

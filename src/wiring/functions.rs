@@ -11,6 +11,7 @@ use crate::pipeline::flow::Worker;
 use crate::pipeline::{Bot, Handover, Workbench};
 use crate::server::{AppState, Wake};
 use crate::settings::{EngineSetting, FunctionSetting, Settings};
+use crate::telemetry::Counters;
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -48,6 +49,7 @@ async fn web(settings: &Settings) -> anyhow::Result<AppState> {
         repository: settings.repository.clone().filter(|_| takes_deliveries),
         webhook_secrets: secrets.into(),
         wake,
+        counters: Counters::default(),
         clock: Arc::new(now),
     })
 }

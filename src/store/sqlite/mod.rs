@@ -8,6 +8,7 @@
 mod builds;
 mod columns;
 mod connection;
+mod counts;
 mod deliveries;
 mod layer_versions;
 mod lifetimes;
@@ -21,15 +22,15 @@ mod turn;
 
 use super::{Page, Record, Recorded, Result, Store, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
 use anyhow::Context as _;
 use async_trait::async_trait;
 use connection::Link;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use turn::Turns;
@@ -134,6 +135,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn has_delivery(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.read(move |tx| deliveries::is_there(tx, &id)).await
+    }
+
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
         self.read(move |tx| deliveries::waiting(tx, limit)).await
     }
@@ -156,6 +162,10 @@ impl Store for SqliteStore {
 
     async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
         self.read(move |tx| runs::in_state(tx, state)).await
+    }
+
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>> {
+        self.read(counts::of_runs).await
     }
 
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>> {
@@ -248,6 +258,10 @@ impl Store for SqliteStore {
         let region = region.clone();
         self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
+    }
+
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
+        self.read(counts::of_versions).await
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {
