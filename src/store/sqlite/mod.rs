@@ -26,13 +26,12 @@ use crate::model::{
     LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
     Timestamp, Visibility,
 };
-use anyhow::Context as _;
 use async_trait::async_trait;
 use connection::Link;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Transaction, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
@@ -99,27 +98,13 @@ impl SqliteStore {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.on_connection(move |connection| {
+        connection::on(&self.connection, move |connection| {
             let transaction = connection.transaction_with_behavior(behavior)?;
             let answer = work(&transaction)?;
             transaction.commit()?;
             Ok(answer)
         })
         .await
-    }
-
-    async fn on_connection<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let connection = Arc::clone(&self.connection);
-        tokio::task::spawn_blocking(move || {
-            // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-            let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(link.connection()?)
-        })
-        .await
-        .context("a call to the store was broken off")?
     }
 }
 
@@ -412,7 +397,9 @@ impl Store for SqliteStore {
 
     async fn import(&self, records: &[Record]) -> Result<()> {
         let records = records.to_vec();
-        self.on_connection(move |connection| transfer::import(connection, &records))
-            .await
+        connection::on(&self.connection, move |connection| {
+            transfer::import(connection, &records)
+        })
+        .await
     }
 }
