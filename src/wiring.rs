@@ -1,9 +1,9 @@
-//! Settings → the running parts: the only place that names concrete backends.
+//! Settings → the running parts: the only room that names concrete backends.
 
 mod examine;
 mod examine_account;
-
 mod functions;
+mod stores;
 
 pub use functions::functions;
 
@@ -17,10 +17,7 @@ use crate::pipeline::{Bot, Handover, Workbench, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
-use crate::settings::{
-    ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings, StoreSetting,
-};
-use crate::store::{SqliteStore, Store};
+use crate::settings::{ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use futures::FutureExt as _;
@@ -42,6 +39,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 pub fn backends() -> Backends {
     Backends {
         workshop: |settings| Box::pin(async move { workshop(&settings).await }),
+        store: |settings, place| Box::pin(async move { stores::store(&settings, &place).await }),
         catalog: |settings| Box::pin(async move { catalog(&settings).await }),
         served: |settings| Box::pin(async move { served(&settings).await }),
         webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
@@ -94,15 +92,6 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    let StoreSetting::Sqlite(path) = settings.store();
-    Ok(Arc::new(SqliteStore::open(&path)?))
-}
-
-async fn lease(_settings: &Settings) -> anyhow::Result<crate::store::Lease> {
-    Ok(crate::store::Lease)
-}
-
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
     BuilderSettings {
         cache_limit: settings.cache_limit.bytes(),
@@ -146,10 +135,9 @@ fn s3_client(config: &SdkConfig, by_path: bool) -> aws_sdk_s3::Client {
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
-    let StoreSetting::Sqlite(store) = settings.store();
     let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
     Ok(Workshop {
-        store: Arc::new(SqliteStore::open_when_used(&store)),
+        store: stores::store(settings, &settings.store()).await,
         registry: registry(settings).await?,
         bench: workbench(settings).await?,
         notifier: notifier(settings).await?,

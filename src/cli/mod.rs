@@ -7,6 +7,7 @@ mod apply;
 mod build;
 mod catalog;
 mod check;
+mod confine;
 mod doctor;
 mod expire;
 mod output;
@@ -17,6 +18,7 @@ mod serve;
 mod setup;
 mod span;
 mod status;
+mod store;
 mod tables;
 mod verify;
 
@@ -27,7 +29,8 @@ use crate::model::{Policy, Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
 use crate::secrets::SecretSource;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSetting};
+use crate::store::Store;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
@@ -35,6 +38,7 @@ pub use output::{Output, start_logging};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 use url::Url;
 
 /// The bot together with what its server needs.
@@ -101,6 +105,8 @@ type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 pub struct Backends {
     /// Builds, publishes and remembers.
     pub workshop: Connect<anyhow::Result<Workshop>>,
+    /// A store, whichever the settings name besides.
+    pub store: fn(Settings, StoreSetting) -> BoxFuture<'static, Arc<dyn Store>>,
     /// The catalog repository, for pushing the tables.
     pub catalog: Connect<anyhow::Result<CatalogRepository>>,
     /// The bot.
@@ -161,10 +167,16 @@ enum Command {
     Serve(serve::Options),
     /// Writes the tables from what is recorded as live
     Tables(catalog::CatalogOptions),
+    /// Copies everything from one store into another
+    #[command(subcommand)]
+    Store(store::Command),
     /// Looks at every setting and says what works and what does not
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
     Replay(replay::Options),
+    /// Confines itself and becomes a program
+    #[command(hide = true)]
+    Confine(confine::Options),
     /// Has GitHub send webhooks again that did not arrive
     Redeliver(redeliver::Options),
     /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
@@ -277,8 +289,10 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Status(options) => status::run(&output, backends, settings, &options).await,
         Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
+        Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
+        Command::Confine(options) => confine::run(&options),
         Command::Redeliver(options) => redeliver::run(&output, backends, settings, &options).await,
         Command::Setup(options) => setup::run(&output, backends, settings, &options).await,
     };

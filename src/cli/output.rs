@@ -96,6 +96,19 @@ impl Progress {
         }
     }
 
+    /// So many pieces of so many are done.
+    pub(super) fn reached(&self, position: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(position as u64);
+        if self.plain {
+            drop(writeln!(
+                std::io::stderr(),
+                "{} {position}/{total}",
+                self.what
+            ));
+        }
+    }
+
     /// The phase is over.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();

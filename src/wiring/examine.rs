@@ -1,6 +1,6 @@
 //! Looks at everything the settings name, for `layersmith doctor`.
 
-use super::{catalog, github, open_store, registry, resolver, webhook_secrets};
+use super::{catalog, github, registry, resolver, stores, webhook_secrets};
 use crate::cli::{Finding, FindingState};
 use crate::model::Region;
 use crate::settings::Settings;
@@ -21,8 +21,8 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         ),
         finding(
             "store",
-            open_store(settings)
-                .map(|_| settings.store().to_string())
+            stores::examine(settings)
+                .await
                 .map_err(|error| format!("{error:#}")),
         ),
         finding(

@@ -61,6 +61,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("env::var", &["settings"]),
     ("axum", &["server"]),
     ("clap", &["cli", "settings"]),
+    ("aws_sdk_dynamodb", &["account", "store"]),
     (
         "aws_sdk_lambda",
         &["account", "registry", "lambda", "wiring"],
@@ -74,6 +75,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("git2", &["gitrepo"]),
     ("octocrab", &["github"]),
     ("SqliteStore", &["store", "wiring"]),
+    ("DynamoDbStore", &["store", "wiring"]),
     ("DirectoryRegistry", &["registry", "wiring"]),
     ("AwsRegistry", &["registry", "wiring"]),
 ];

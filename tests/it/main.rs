@@ -30,6 +30,7 @@ mod server;
 mod setting_up;
 mod settings;
 mod telling;
+mod template;
 mod token;
 mod trouble;
 mod world;

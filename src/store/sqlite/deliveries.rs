@@ -94,7 +94,7 @@ pub(super) fn put_conversation(tx: &Transaction<'_>, conversation: &Conversation
     Ok(())
 }
 
-fn event(row: &Row<'_>) -> Result<Event> {
+pub(super) fn event(row: &Row<'_>) -> Result<Event> {
     Ok(Event {
         key: text(row, "key")?,
         delivery: text(row, "delivery")?,

@@ -105,6 +105,11 @@ impl AwsProxy {
         self.add(region, Some(call), fault, times);
     }
 
+    /// Spoils the next calls of whatever kind in a region.
+    pub fn fail_next(&self, region: &str, fault: AwsFault, times: usize) {
+        self.add(region, None, fault, times);
+    }
+
     /// Says of these regions, and of no others, that the account has not enabled them; each then answers as such regions do.
     pub fn disable_regions(&self, regions: &[&str]) {
         *locked(&self.shared.disabled) = regions.iter().map(ToString::to_string).collect();
