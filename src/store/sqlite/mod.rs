@@ -16,6 +16,7 @@ mod notifications;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod transfer;
 mod turn;
 
@@ -25,13 +26,11 @@ use crate::model::{
     Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
     Visibility,
 };
-use anyhow::Context as _;
 use async_trait::async_trait;
 use connection::Link;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
@@ -75,50 +74,6 @@ impl SqliteStore {
             connection: Arc::new(Mutex::new(link)),
             turns,
         }
-    }
-
-    /// Runs reads on a blocking thread; they see one state of the store.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Deferred, work).await
-    }
-
-    /// Runs a change on a blocking thread, in a transaction that holds the write lock from its start.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Immediate, work).await
-    }
-
-    async fn transact<T: Send + 'static>(
-        &self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.on_connection(move |connection| {
-            let transaction = connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
-        })
-        .await
-    }
-
-    async fn on_connection<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let connection = Arc::clone(&self.connection);
-        tokio::task::spawn_blocking(move || {
-            // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-            let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(link.connection()?)
-        })
-        .await
-        .context("a call to the store was broken off")?
     }
 }
 
