@@ -7,7 +7,6 @@ use backon::{BlockingRetryable as _, ConstantBuilder};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{DirBuilder, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The file, before and after somebody asked for something.
@@ -33,21 +32,6 @@ impl Link {
 
 /// How long a writer waits for another process: longer than any transaction here, shorter than anybody's patience.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Works with the file on a blocking thread, one call at a time.
-pub(super) async fn on<T: Send + 'static>(
-    link: &Arc<Mutex<Link>>,
-    work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let link = Arc::clone(link);
-    tokio::task::spawn_blocking(move || {
-        // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-        let mut link = link.lock().unwrap_or_else(PoisonError::into_inner);
-        work(link.connection()?)
-    })
-    .await
-    .context("a call to the store was broken off")?
-}
 
 /// Opens the store's file, made where it is missing, with its layout brought up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {

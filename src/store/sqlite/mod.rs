@@ -17,6 +17,7 @@ mod notifications;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod transfer;
 mod turn;
 
@@ -28,7 +29,6 @@ use crate::model::{
 };
 use async_trait::async_trait;
 use connection::Link;
-use rusqlite::{Transaction, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -75,36 +75,6 @@ impl SqliteStore {
             connection: Arc::new(Mutex::new(link)),
             turns,
         }
-    }
-
-    /// Runs reads on a blocking thread; they see one state of the store.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Deferred, work).await
-    }
-
-    /// Runs a change on a blocking thread, in a transaction that holds the write lock from its start.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Immediate, work).await
-    }
-
-    async fn transact<T: Send + 'static>(
-        &self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        connection::on(&self.connection, move |connection| {
-            let transaction = connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
-        })
-        .await
     }
 }
 
