@@ -294,7 +294,8 @@ impl Bucket {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let patience = self.patience(size);
-        match tokio::time::timeout(patience, call).await {
+        // The SDK's futures are nested deeply.
+        match tokio::time::timeout(patience, Box::pin(call)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let explained = explain(&error);

@@ -217,7 +217,7 @@ impl Builder {
             Ok(about.artifact)
         })
         .await?;
-        self.inner.artifacts.keep(&artifact.digest).await?;
+        Box::pin(self.inner.artifacts.keep(&artifact.digest)).await?;
         Ok((artifact, lasts))
     }
 

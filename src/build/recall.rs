@@ -45,7 +45,7 @@ impl Builder {
             known.map_err(BuildError::io("reading a layer that was built before"))
         });
         if let Some(artifact) = known.await? {
-            self.artifacts().keep(&artifact.digest).await?;
+            Box::pin(self.artifacts().keep(&artifact.digest)).await?;
             return Ok(artifact);
         }
         let (artifact, lasts) = self.build_anew(lock, options, on_progress).await?;

@@ -188,7 +188,7 @@ async fn find_zip(
         message: error.to_string(),
         transient: error.is_transient(),
     };
-    let lost = match artifacts.verified(digest).await {
+    let lost = match Box::pin(artifacts.verified(digest)).await {
         Ok(found) => return Ok(found),
         Err(error) if error.is_lost() => error,
         Err(error) => return Err(unreadable(error)),
@@ -219,5 +219,6 @@ async fn find_zip(
             message: error.for_people(),
             transient: error.is_transient(),
         })?;
-    artifacts.verified(digest).await.map_err(unreadable)
+    let found = Box::pin(artifacts.verified(digest)).await;
+    found.map_err(unreadable)
 }

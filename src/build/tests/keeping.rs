@@ -7,7 +7,6 @@ use crate::build::{
     BuilderSettings, Document,
 };
 use crate::model::{Artifact, Digest};
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures::FutureExt as _;
@@ -23,16 +22,16 @@ const REGION: &str = "us-east-1";
 pub(crate) fn bucket(endpoint: &str, name: &str, timeout: Duration) -> Bucket {
     let endpoint = endpoint.to_owned();
     let config = move || {
+        let endpoint = endpoint.clone();
         let keys = Credentials::new("testing", "testing", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(aws_config::Region::new(REGION))
-            .endpoint_url(endpoint.clone())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .sleep_impl(aws_config::default_sleep())
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .build();
-        async move { config }.boxed()
+        async move {
+            crate::registry::aws_config(Some(&endpoint), REGION)
+                .await
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(keys))
+                .build()
+        }
+        .boxed()
     };
     Bucket::new(name.to_owned(), "a/b".to_owned(), Arc::new(config), timeout)
 }

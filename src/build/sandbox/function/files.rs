@@ -19,11 +19,15 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Keeps this process to it for good, as far as the kernel can: before Linux 5.13 that is not at all.
+    /// Keeps this process to it for good, as far as the kernel can: before Linux 5.13 that is not at all. Where nothing is
+    /// named, nothing is kept from it.
     ///
     /// # Errors
     /// When the kernel can and does not.
     pub(super) fn keep_to(&self) -> Result<(), RulesetError> {
+        if self.read.is_empty() && self.write.is_empty() {
+            return Ok(());
+        }
         Ruleset::default()
             .handle_access(AccessFs::from_all(INTERFACE))?
             .scope(Scope::from_all(INTERFACE))?
