@@ -176,7 +176,7 @@ pub struct Settings {
     )]
     pub registry: Option<RegistrySetting>,
 
-    /// Where built layers are kept: dir:PATH or s3://BUCKET/PREFIX; default: in the data folder
+    /// Where built layers are kept: dir:PATH or `s3://BUCKET/PREFIX`; default: in the data folder
     #[arg(
         long,
         global = true,

@@ -97,13 +97,13 @@ impl StepFunctionsEngine {
                     .client
                     .describe_execution()
                     .execution_arn(self.execution(run, name));
-                let known = known.send().await.map_err(plain)?;
+                let known = known.send().await.map_err(|error| plain(&error))?;
                 Ok(match known.status() {
                     ExecutionStatus::Running | ExecutionStatus::PendingRedrive => Started::Runs,
                     _ => Started::Ended,
                 })
             }
-            Err(error) => Err(plain(error)).context("the state machine was not started"),
+            Err(error) => Err(plain(&error)).context("the state machine was not started"),
         }
     }
 
@@ -134,12 +134,12 @@ fn execution_name(run: &str, attempt: u32) -> String {
     format!("{kept}{suffix}")
 }
 
-fn plain<E, R>(error: SdkError<E, R>) -> anyhow::Error
+fn plain<E, R>(error: &SdkError<E, R>) -> anyhow::Error
 where
     E: std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    anyhow::anyhow!("{}", DisplayErrorContext(&error))
+    anyhow::anyhow!("{}", DisplayErrorContext(error))
 }
 
 #[async_trait]
