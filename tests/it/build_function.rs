@@ -39,6 +39,10 @@ impl<'a> Function<'a> {
         // It reads what it was started with, as it would on Lambda; a process of bubblewrap's own would show that too.
         command.arg("--as-pid-1");
         command.args(["--die-with-parent", "--ro-bind", "/usr", "/usr"]);
+        // The certificates that every managed runtime has.
+        for name in ["/etc/pki", "/etc/ssl"] {
+            command.args(["--ro-bind-try", name, name]);
+        }
         for name in ["/bin", "/sbin", "/lib", "/lib64"] {
             let path = Path::new(name);
             match std::fs::read_link(path) {

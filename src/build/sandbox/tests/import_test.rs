@@ -55,8 +55,16 @@ async fn tested_within(files: &[(&str, &str)], modules: &[&str], limit: Duration
     }
     // However a package is isolated, the same is said of it.
     let [isolated, confined] = results.try_into().unwrap();
-    assert_eq!(isolated, confined);
+    assert_eq!(without_addresses(&isolated), without_addresses(&confined));
     isolated
+}
+
+/// All that was found out, with the addresses of threads left out.
+fn without_addresses(tested: &ImportTested) -> String {
+    let text = format!("{tested:?}");
+    text.split(' ')
+        .filter(|word| !word.starts_with("0x"))
+        .collect()
 }
 
 async fn tested(files: &[(&str, &str)], modules: &[&str]) -> ImportTested {
