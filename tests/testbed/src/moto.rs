@@ -5,20 +5,15 @@
 //! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
 
 mod buckets;
+mod serving;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::aws_proxy::AwsProxy;
-use crate::support::{Server, free_port};
-
-/// How long the server may take until it answers; importing all of moto is slow on a cold disk.
-const STARTUP: Duration = Duration::from_secs(60);
+use crate::support::Server;
 
 /// A running server. It is killed, by its process id, when dropped.
 pub struct Moto {
@@ -41,51 +36,6 @@ pub struct LayerVersion {
 }
 
 impl Moto {
-    /// Starts a server of its own on a free port and waits until it answers.
-    ///
-    /// # Panics
-    /// When `moto_server` is missing (the text says how to get it) or does not come up.
-    pub async fn start() -> Self {
-        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
-        let folder = TempDir::new().expect("the temporary folder is writable");
-        let log =
-            fs::File::create(folder.path().join("log")).expect("the temporary folder is writable");
-        let port = free_port();
-        let mut command = Command::new(program);
-        command
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("MOTO_PORT", port.to_string());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let server = Server::spawn(&mut command);
-        let mut moto = Self {
-            endpoint: format!("http://127.0.0.1:{port}"),
-            client: reqwest::Client::new(),
-            server,
-            folder,
-            front: None,
-        };
-        let started = Instant::now();
-        while moto
-            .client
-            .get(format!("{}/moto-api/data.json", moto.endpoint))
-            .send()
-            .await
-            .is_err()
-        {
-            let log = fs::read_to_string(moto.folder.path().join("log")).unwrap_or_default();
-            assert!(
-                !moto.server.ended() && started.elapsed() < STARTUP,
-                "moto_server does not answer:\n{log}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        moto.front = Some(AwsProxy::start(&moto.endpoint).await);
-        moto
-    }
-
     /// What `AWS_ENDPOINT_URL` is set to: in front of moto, every region is one that the account has enabled.
     pub fn endpoint(&self) -> String {
         let front = self.front.as_ref().map(AwsProxy::endpoint);
@@ -335,7 +285,7 @@ impl Moto {
         assert_eq!(status, 200, "moto refuses {target}: {answer}");
     }
 
-    async fn try_json_call(
+    pub(crate) async fn try_json_call(
         &self,
         service: &str,
         region: &str,

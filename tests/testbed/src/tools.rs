@@ -48,6 +48,28 @@ pub fn moto_server() -> Result<PathBuf, String> {
     })
 }
 
+/// The `cargo-lambda` program: `LAYERSMITH_TEST_CARGO_LAMBDA`, `target/tools/cloud-venv/bin`, `PATH`.
+pub fn cargo_lambda() -> Result<PathBuf, String> {
+    let ours = tools_directory().join("cloud-venv/bin/cargo-lambda");
+    existing([ours])
+        .or_else(|| program("LAYERSMITH_TEST_CARGO_LAMBDA", "cargo-lambda"))
+        .ok_or_else(|| {
+            "cargo-lambda is missing (stands in for Lambda): python3 -m venv target/tools/cloud-venv \
+             && target/tools/cloud-venv/bin/pip install 'cargo-lambda>=1.9,<2'"
+                .to_owned()
+        })
+}
+
+/// The Python that moto and the SAM translator are installed for: `LAYERSMITH_TEST_PYTHON`, `target/tools/venv/bin/python`.
+pub fn python() -> Result<PathBuf, String> {
+    let given = env::var_os("LAYERSMITH_TEST_PYTHON").map(PathBuf::from);
+    let ours = tools_directory().join("venv/bin/python");
+    existing(given.into_iter().chain([ours])).ok_or_else(|| {
+        "Python with moto is missing: python3 -m venv target/tools/venv && target/tools/venv/bin/pip install 'moto[server]==5.2.5'"
+            .to_owned()
+    })
+}
+
 /// The OpenSSH server: `LAYERSMITH_TEST_SSHD`, `PATH`, `/usr/sbin/sshd`. The path is absolute, as sshd demands.
 pub fn sshd() -> Result<PathBuf, String> {
     program("LAYERSMITH_TEST_SSHD", "sshd")
