@@ -12,10 +12,10 @@ export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
 FUZZ_SECONDS ?= 600
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test crash-matrix lint fuzz demo demo-aws bench bench-agree
+.PHONY: help build test state-machines crash-matrix lint fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Builds the release executable, target/release/layersmith
 	@.ci/tools $(TOOLS) system
@@ -24,6 +24,9 @@ build: ## Builds the release executable, target/release/layersmith
 test: ## Installs what the tests need, then runs them all
 	@.ci/tools $(TOOLS) system test
 	cargo test --workspace
+
+state-machines: ## Writes deploy/*.asl.json from the stages that both engines go by
+	LAYERSMITH_WRITE_STATE_MACHINES=1 cargo test --lib flow::asl
 
 crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends
 	@.ci/tools $(TOOLS) system test

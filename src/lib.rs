@@ -21,5 +21,6 @@ pub mod store;
 pub mod pipeline;
 
 pub mod cli;
+pub mod lambda;
 pub mod server;
 pub mod wiring;

@@ -1,8 +1,29 @@
-//! The one executable.
+//! The one executable: a function of the deployment on AWS where `LAYERSMITH_FUNCTION` says so, the command line elsewhere.
 
+use layersmith::settings::{FunctionSetting, Settings};
+use layersmith::{cli, lambda, wiring};
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    layersmith::cli::run(layersmith::wiring::backends()).await
+    let Some(settings) = Settings::of_function() else {
+        return Box::pin(cli::run(wiring::backends())).await;
+    };
+    let ended = match settings {
+        // On the heap: the future of the command line and that of a function are large together.
+        Ok((function, settings)) => Box::pin(serve(function, settings)).await,
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the function cannot start: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(function: FunctionSetting, settings: Settings) -> anyhow::Result<()> {
+    cli::start_logging(&settings).map_err(anyhow::Error::msg)?;
+    lambda::run(function, settings, wiring::functions()).await
 }

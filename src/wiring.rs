@@ -1,17 +1,23 @@
 //! Settings → the running parts: the only file that names concrete backends.
 
+mod functions;
+
+pub use functions::functions;
+
 use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
 use crate::cli::{Backends, Finding, FindingState, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
 use crate::model::{Region, SecretReference, Timestamp};
 use crate::notify::Notifier;
-use crate::pipeline::{Bot, Workshop};
+use crate::pipeline::{Bot, Handover, Workbench, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
-use crate::settings::{Environment, RegistrySetting, Settings, StoreSetting};
-use crate::store::SqliteStore;
+use crate::settings::{
+    ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings, StoreSetting,
+};
+use crate::store::{SqliteStore, Store};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use futures::FutureExt as _;
@@ -81,9 +87,13 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     let StoreSetting::Sqlite(path) = settings.store();
-    SqliteStore::open(&path)
+    Ok(Arc::new(SqliteStore::open(&path)?))
+}
+
+async fn lease(_settings: &Settings) -> anyhow::Result<crate::store::Lease> {
+    Ok(crate::store::Lease)
 }
 
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
@@ -102,21 +112,46 @@ fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> Builde
     }
 }
 
-async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
+async fn workbench(settings: &Settings) -> anyhow::Result<Workbench> {
     let artifacts = ArtifactDirectory::new(settings.artifacts());
+    Ok(Workbench {
+        resolver: resolver(settings),
+        builder: Builder::new(builder_settings(settings, artifacts)),
+        clock: Arc::new(now),
+        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+    })
+}
+
+/// Where builds are handed to others, when the settings name a bucket and others that build.
+async fn handover(settings: &Settings) -> Option<Handover> {
+    let Some(ArtifactsSetting::S3 { bucket, prefix }) = &settings.artifacts else {
+        return None;
+    };
+    let config = lazy_aws_config(settings)().await;
+    let client = s3_client(&config, settings.aws_endpoint_url.is_some());
+    Some(Handover::new(client, bucket.clone(), prefix))
+}
+
+/// Endpoints of other services than AWS' know buckets by path only.
+fn s3_client(config: &SdkConfig, by_path: bool) -> aws_sdk_s3::Client {
+    let builder = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path);
+    aws_sdk_s3::Client::from_conf(builder.build())
+}
+
+async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let StoreSetting::Sqlite(store) = settings.store();
+    let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
     Ok(Workshop {
         store: Arc::new(SqliteStore::open_when_used(&store)),
         registry: registry(settings).await?,
-        resolver: resolver(settings),
-        builder: Builder::new(builder_settings(settings, artifacts)),
+        bench: workbench(settings).await?,
         notifier: notifier(settings).await?,
-        clock: Arc::new(now),
-        repository_page: settings
-            .repository
-            .as_ref()
-            .map(|name| format!("{}/{name}", settings.github_url.trim_end_matches('/'))),
-        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+        // One machine builds by itself.
+        handover: match settings.engine {
+            EngineSetting::Local => None,
+            EngineSetting::StepFunctions(_) => handover(settings).await,
+        },
+        repository_page: settings.repository.as_ref().map(page),
     })
 }
 
@@ -230,6 +265,20 @@ async fn catalog(settings: &Settings) -> anyhow::Result<CatalogRepository> {
 }
 
 async fn github(settings: &Settings) -> anyhow::Result<GithubClient> {
+    let settings = github_settings(settings, GithubAuth::Nobody).await?;
+    if matches!(settings.auth, GithubAuth::Nobody) {
+        bail!(
+            "GitHub does not know the bot: set LAYERSMITH_GITHUB_APP_ID and LAYERSMITH_GITHUB_PRIVATE_KEY, or LAYERSMITH_GITHUB_TOKEN"
+        );
+    }
+    Ok(GithubClient::new(settings)?)
+}
+
+/// How GitHub is spoken to; `otherwise` is who the bot is when the settings name nobody.
+async fn github_settings(
+    settings: &Settings,
+    otherwise: GithubAuth,
+) -> anyhow::Result<GithubSettings> {
     let Some(repository) = settings.repository.clone() else {
         bail!("the catalog repository is not named: set LAYERSMITH_REPOSITORY");
     };
@@ -255,24 +304,20 @@ async fn github(settings: &Settings) -> anyhow::Result<GithubClient> {
             bail!("a GitHub App is named without its key: set LAYERSMITH_GITHUB_PRIVATE_KEY")
         }
         (None, _, Some(token)) => GithubAuth::Token(token),
-        (None, _, None) => {
-            bail!(
-                "GitHub does not know the bot: set LAYERSMITH_GITHUB_APP_ID and LAYERSMITH_GITHUB_PRIVATE_KEY, or LAYERSMITH_GITHUB_TOKEN"
-            )
-        }
+        (None, _, None) => otherwise,
     };
     let write_interval = Duration::try_from_secs_f64(settings.github_write_interval)
         .context("LAYERSMITH_GITHUB_WRITE_INTERVAL is no number of seconds")?;
     let defaults = GithubSettings::new(repository, auth);
     let request_timeout = Duration::from_secs(settings.github_timeout.max(1));
-    Ok(GithubClient::new(GithubSettings {
+    Ok(GithubSettings {
         api_url: settings.github_api_url.clone(),
         request_timeout,
         // Whoever does not wait long for an answer does not want long pauses between the questions either.
         retry_delay: defaults.retry_delay.min(request_timeout / 10),
         write_interval,
         ..defaults
-    })?)
+    })
 }
 
 async fn served(settings: &Settings) -> anyhow::Result<Served> {

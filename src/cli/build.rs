@@ -83,7 +83,7 @@ pub(super) async fn run(
     let (mut text, mut values, mut failed) = (String::new(), Vec::new(), false);
     for wanted in &wanted {
         let state = build_wanted(
-            &workshop,
+            &workshop.bench,
             wanted,
             request,
             &desired.policy,
@@ -93,7 +93,11 @@ pub(super) async fn run(
         progress.done(&format!("{} {}", wanted.layer, wanted.target));
         match state {
             BuildState::Built(build) => {
-                let kept = workshop.builder.artifacts().path_of(&build.artifact.digest);
+                let kept = workshop
+                    .bench
+                    .builder
+                    .artifacts()
+                    .path_of(&build.artifact.digest);
                 let path = match &options.output {
                     Some(path) => {
                         std::fs::copy(&kept, path).map_err(|error| {

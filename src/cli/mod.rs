@@ -26,7 +26,7 @@ use crate::settings::Settings;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
-pub use output::Output;
+pub use output::{Output, start_logging};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -204,7 +204,7 @@ fn not_enabled(regions: &BTreeSet<Region>) -> String {
 /// Reads the command line and carries out the command.
 pub async fn run(backends: Backends) -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
-    if let Err(error) = output::start_logging(&cli.settings) {
+    if let Err(error) = start_logging(&cli.settings) {
         let mut command = Cli::command();
         command
             .error(

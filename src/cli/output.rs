@@ -92,7 +92,7 @@ impl Progress {
 }
 
 /// Sends logs to standard error, as the settings ask for.
-pub(super) fn start_logging(settings: &Settings) -> Result<(), String> {
+pub fn start_logging(settings: &Settings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -127,10 +127,10 @@ async fn build(
                 let policy = &desired.policy;
                 let state = match look {
                     Look::ForMissing => {
-                        build_wanted(workshop, wanted, request, policy, sources).await
+                        build_wanted(&workshop.bench, wanted, request, policy, sources).await
                     }
                     Look::ForUpgrades | Look::ToUpgrade => {
-                        upgrade_wanted(workshop, wanted, request, policy, sources).await
+                        upgrade_wanted(&workshop.bench, wanted, request, policy, sources).await
                     }
                 };
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));

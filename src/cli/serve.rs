@@ -1,7 +1,7 @@
 //! `layersmith serve`: the server, and whoever works on what it takes in.
 
 use super::{Backends, Ended, Failure, Output, Served};
-use crate::model::RepositoryName;
+use crate::model::{RepositoryName, RunKind};
 use crate::pipeline::engine::{Engine, LocalEngine};
 use crate::pipeline::intake::Intake;
 use crate::pipeline::{Workshop, deliver_notifications};
@@ -42,7 +42,7 @@ pub(super) async fn run(
             webhook_secrets,
         } = (backends.served)(settings).await?;
         let engine = LocalEngine::new(bot.clone(), retries(options.listen.patience));
-        let resumed = engine.resume().await?;
+        let resumed = engine.take_up().await?;
         tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let state = app_state(&bot.workshop, Some(repository), webhook_secrets, &wake);
@@ -91,8 +91,8 @@ fn app_state(
         store: Arc::clone(&workshop.store),
         repository,
         webhook_secrets: webhook_secrets.into(),
-        wake: Arc::clone(wake),
-        clock: Arc::clone(&workshop.clock),
+        wake: Arc::clone(wake) as Arc<dyn server::Wake>,
+        clock: Arc::clone(&workshop.bench.clock),
     }
 }
 
@@ -144,7 +144,7 @@ async fn sweep(intake: Intake, interval: Duration) {
 
 async fn start_what_is_due(intake: Intake) {
     loop {
-        if let Err(failure) = intake.start_what_is_due().await {
+        if let Err(failure) = intake.start_what_is_due(&RunKind::SCHEDULED).await {
             tracing::warn!("what is due could not be started: {failure}");
         }
         tokio::time::sleep(LOOK_WHAT_IS_DUE).await;

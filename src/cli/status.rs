@@ -2,6 +2,7 @@
 
 use super::{Backends, Ended, Failure, Output};
 use crate::model::{RunState, StepState};
+use crate::pipeline::StepFailure;
 use crate::settings::Settings;
 use clap::Args;
 use serde_json::json;
@@ -44,7 +45,7 @@ pub(super) async fn run(
         };
         text.push_str(&format!("  {}  {state}  {}\n", step.finished_at, step.name));
         if step.state == StepState::Failed {
-            let reason = step.output.as_str().unwrap_or_default();
+            let reason = StepFailure::read(&step.output).message;
             text.push_str(&format!("    {}\n", reason.replace('\n', "\n    ")));
         }
     }

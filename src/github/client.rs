@@ -27,6 +27,8 @@ pub enum GithubAuth {
     },
     /// With a token. Only an App may write check runs, so a commit status takes their place.
     Token(SecretString),
+    /// Not at all: whoever has no business with GitHub is given nothing to prove it with, and every request is refused.
+    Nobody,
 }
 
 /// What a [`GithubClient`] needs to know.
@@ -89,6 +91,7 @@ pub(super) enum Access {
         installation: Mutex<Option<Arc<Octocrab>>>,
     },
     Token(Arc<Octocrab>),
+    Nobody,
 }
 
 /// Neither secrets nor their places.
@@ -142,6 +145,7 @@ impl GithubClient {
                     installation: Mutex::new(None),
                 }
             }
+            GithubAuth::Nobody => Access::Nobody,
             GithubAuth::Token(token) => {
                 let token = token.expose_secret().trim();
                 if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -51,6 +51,10 @@ impl GithubClient {
         let what = format!("{method} {path}");
         let (api, known) = match (&self.access, signer) {
             (Access::Token(api), _) => (Arc::clone(api), false),
+            (Access::Nobody, _) => {
+                let message = "nothing is known here to prove to GitHub who asks".to_owned();
+                return Err(GithubError::Settings(message));
+            }
             (Access::App { app, .. }, Signer::App) => {
                 return self
                     .send(app, &what, method, path, body)

@@ -46,6 +46,21 @@ pub enum RunKind {
 }
 
 impl RunKind {
+    /// What time sets off.
+    pub const SCHEDULED: [Self; 3] = [Self::Expire, Self::Upgrade, Self::Verify];
+
+    /// As in ids of runs: `plan`, `apply`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Upgrade => "upgrade",
+            Self::Expire => "expire",
+            Self::Verify => "verify",
+        }
+    }
+
     /// Whether it publishes or deletes, so that it waits for its turn and is never cut short.
     #[must_use]
     pub fn publishes(self) -> bool {

@@ -4,26 +4,24 @@
 //! brought back by a run that was late or repeated.
 
 use super::elsewhere::{STEP, undone};
+use super::expiry::tell_of_expiry;
+use super::flow::{Item, Outlook, Stage, Steps, is_carried_out};
 use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
-use super::pull_request::{PullRequestRead, build_missing, check_report, files_at, say};
+use super::pull_request::{PullRequestRead, check_report, files_at, say};
 use super::tables::run_trailer;
-use super::telling::tell;
 use super::{
-    Bot, Carried, Desired, SourceBuilds, StepFailure, carry_out, commit_message, read_tree,
-    render_tables, settle_expiries, settle_intents, settle_visibility,
+    Bot, Carried, Desired, StepFailure, building, commit_message, put_parameters, read_tree,
+    render_tables, scheduled, settle_expiries, settle_intents, settle_visibility,
+    write_notifications,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
 use crate::model::{LayerName, Policy, Problem, Run, RunKind, Target};
-use crate::plan::{Action, Entry, Outcome, ParametersOutcome, Plan, plan, wanted};
-use futures::{StreamExt, stream};
+use crate::plan::{Entry, Outcome, ParametersOutcome, Plan, plan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// Layers × targets published at once; each goes to all its regions at once.
-const CONCURRENT_PUBLICATIONS: usize = 4;
 
 /// What reading the default branch found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,118 +39,147 @@ pub(super) enum TablesStep {
     Pushed { commit: String, paths: Vec<String> },
 }
 
-/// Applies the default branch and answers on the pull request, should the run have one.
-///
-/// # Errors
-/// When a step could not be done; the journal keeps what was done. A region that failed is not an error of the run, nor
-/// are, with `last_try`, tables that could not be committed for a reason that may pass: what is live is told all the same.
-pub async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<(), StepFailure> {
-    let journal = Journal::open(&bot.workshop, run).await?;
-    bot.workshop.registry.ask_again();
-    let read: BranchRead = journal.step("read", read(bot, run)).await?;
-    let Some(desired) = &read.desired else {
-        return finish(
-            bot,
-            run,
-            &journal,
-            &read,
-            &Plan::default(),
-            &[],
-            &[],
-            TablesResult::NotTried,
-            &ParametersOutcome::default(),
-        )
-        .await;
-    };
-    let plan: Plan = journal
-        .step("plan", make_plan(bot, &journal, desired))
-        .await?;
-
-    let done = publish_all(bot, &journal, desired, &plan).await?;
-    let (outcomes, retired) = (done.outcomes, done.retired);
-    let message = commit_message(&outcomes, &retired, &run.id);
-    let tables = match journal
-        .step("tables", commit_tables(bot, run, desired, &message))
-        .await
-    {
-        Ok(TablesStep::Unchanged) => TablesResult::Unchanged,
-        Ok(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
-        Err(failure) if failure.transient && !last_try => return Err(failure),
-        Err(failure) => TablesResult::Failed {
-            message: failure.message,
-            transient: failure.transient,
-        },
-    };
-    let parameters = tell(bot, &journal, &desired.policy).await?;
-    finish(
-        bot,
-        run,
-        &journal,
-        &read,
-        &plan,
-        &outcomes,
-        &retired,
-        tables,
-        &parameters,
-    )
-    .await
-}
-
 /// What carrying out a plan came to.
-pub(super) struct Done {
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) retired: Vec<(LayerName, Target, usize)>,
+#[derive(Default)]
+struct Done {
+    outcomes: Vec<Outcome>,
+    retired: Vec<(LayerName, Target, usize)>,
 }
 
-/// Carries out every entry of a plan as a step, then brings permissions and expiry dates to what the policy and the
-/// requests say.
-pub(super) async fn publish_all(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    desired: &Desired,
-    plan: &Plan,
-) -> Result<Done, StepFailure> {
-    let work: Vec<_> = plan
-        .entries
-        .iter()
-        .map(|entry| publish_entry(bot, journal, desired, entry))
-        .collect();
-    let results: Vec<Result<Carried, StepFailure>> = stream::iter(work)
-        .buffered(CONCURRENT_PUBLICATIONS)
-        .collect()
-        .await;
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut retired: Vec<(LayerName, Target, usize)> = Vec::new();
-    let mut failure = None;
-    for (entry, result) in plan.entries.iter().zip(results) {
-        match result {
-            Ok(Carried::Published(outcome)) => outcomes.push(outcome),
-            Ok(Carried::Retired(versions)) => {
-                retired.push((entry.layer.clone(), entry.target, versions))
+/// What the journal says of every entry of the plan that was to be carried out.
+async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
+    let mut done = Done::default();
+    let plan = steps.plan().await?;
+    for entry in plan.entries.iter().filter(|entry| is_carried_out(entry)) {
+        let name = step_of(entry);
+        match steps.journal.output(&name).await? {
+            Some(Carried::Published(outcome)) => done.outcomes.push(outcome),
+            Some(Carried::Retired(versions)) => {
+                done.retired
+                    .push((entry.layer.clone(), entry.target, versions));
             }
-            Ok(Carried::Nothing) => {}
-            Err(error) => failure = Some(error),
+            Some(Carried::Nothing) => {}
+            // What did get published is recorded; another try, or another run, does the rest.
+            None => {
+                let failure = steps.journal.failure(&name).await?;
+                let message = failure.map_or_else(
+                    || format!("{name} ended without an answer"),
+                    |failure| failure.message,
+                );
+                return Err(StepFailure::lasting(message));
+            }
         }
     }
-    // What did get published is recorded; the run is taken up again from the journal for the rest.
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    Ok(done)
+}
+
+fn step_of(entry: &Entry) -> String {
+    Item::new(entry.layer.clone(), entry.target).step(Stage::Publish)
+}
+
+/// Plans everything that the branch asks for, with what building came to.
+pub(super) async fn plan_all(
+    steps: &Steps<'_>,
+    outlook: Option<Outlook<'_>>,
+) -> Result<Plan, StepFailure> {
+    let Some(mut outlook) = outlook else {
+        return Ok(Plan::default());
+    };
+    let states = steps.built(&outlook).await?;
+    building::settle_all(&mut outlook.wanted, &outlook.desired.layers, states);
+    let versions = steps.bot.workshop.store.layer_versions().await?;
+    let held = &outlook.desired.held;
+    Ok(plan(&outlook.wanted, &outlook.builds, &versions, held))
+}
+
+/// After everything was published: writes down what was left undone, and brings permissions and expiry dates to what the
+/// policy and the requests say.
+pub(super) async fn settle(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
+        return Ok(());
+    };
+    let (plan, workshop) = (steps.plan().await?, &steps.bot.workshop);
+    let done = done(steps).await?;
+    let journal = &steps.journal;
     journal
-        .step(STEP, async { Ok(undone(plan, &outcomes)) })
+        .step(STEP, async { Ok(undone(plan, &done.outcomes)) })
         .await?;
-    let workshop = &bot.workshop;
     journal
         .step("permissions", settle_visibility(workshop, &desired.policy))
         .await?;
     settle_intents(workshop, &desired.policy, plan).await?;
-    settle_expiries(workshop, desired).await?;
-    Ok(Done { outcomes, retired })
+    settle_expiries(workshop, desired).await
 }
 
-async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
+/// Commits the tables, with a message that says what the run did.
+pub(super) async fn commit(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
+        return Ok(());
+    };
+    let message = match steps.run.kind {
+        RunKind::Plan | RunKind::Apply | RunKind::Upgrade => {
+            let done = done(steps).await?;
+            commit_message(&done.outcomes, &done.retired, &steps.run.id)
+        }
+        RunKind::Expire => scheduled::expiry_message(steps).await?,
+        RunKind::Verify => scheduled::repair_message(steps).await?,
+    };
+    let commit = commit_tables(steps.bot, steps.run, desired, &message);
+    let _: TablesStep = steps.journal.step("tables", commit).await?;
+    Ok(())
+}
+
+/// Brings the public names in Parameter Store up to date.
+pub(super) async fn put_public_names(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
+        return Ok(());
+    };
+    let put = put_parameters(&steps.bot.workshop, &desired.policy);
+    let _: ParametersOutcome = steps.journal.step("parameters", put).await?;
+    Ok(())
+}
+
+/// Writes messages of what happened, and keeps the issue about what goes away right.
+pub(super) async fn notify(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
+        return Ok(());
+    };
+    let policy = &desired.policy;
+    let write = write_notifications(&steps.bot.workshop, policy);
+    let _: usize = steps.journal.step("notify", write).await?;
+    tell_of_expiry(steps.bot, policy).await;
+    Ok(())
+}
+
+/// What became of the tables, as the journal has it.
+async fn tables_result(steps: &Steps<'_>) -> Result<TablesResult, StepFailure> {
+    if steps.desired().await?.is_none() {
+        return Ok(TablesResult::NotTried);
+    }
+    Ok(match steps.journal.output("tables").await? {
+        Some(TablesStep::Unchanged) => TablesResult::Unchanged,
+        Some(TablesStep::Pushed { commit, paths }) => TablesResult::Pushed { commit, paths },
+        None => {
+            let silent = || StepFailure::transient("committing them ended without an answer");
+            let failure = steps.journal.failure("tables").await?;
+            let failure = failure.unwrap_or_else(silent);
+            TablesResult::Failed {
+                message: failure.message,
+                transient: failure.transient,
+            }
+        }
+    })
+}
+
+/// What the default branch asks for now.
+pub(super) async fn read(steps: &Steps<'_>) -> Result<BranchRead, StepFailure> {
+    let (bot, run) = (steps.bot, steps.run);
     let branch = bot.github.repository().await?.default_branch;
     let commit = bot.github.branch_head(&branch).await?;
+    // What time sets off is about no commit.
+    if run.head_sha.is_empty() {
+        return read_commit(bot, commit).await;
+    }
     let age = bot.workshop.now().unix() - run.created_at.unix();
     if commit != run.head_sha
         && age < GITHUB_LAGS
@@ -172,7 +199,7 @@ async fn read(bot: &Bot, run: &Run) -> Result<BranchRead, StepFailure> {
 }
 
 /// What a commit of the default branch asks for.
-pub(super) async fn read_commit(bot: &Bot, commit: String) -> Result<BranchRead, StepFailure> {
+async fn read_commit(bot: &Bot, commit: String) -> Result<BranchRead, StepFailure> {
     let files = files_at(bot, &commit).await?;
     let (desired, problems) = read_tree(&files, files.get(Policy::PATH));
     Ok(BranchRead {
@@ -182,38 +209,8 @@ pub(super) async fn read_commit(bot: &Bot, commit: String) -> Result<BranchRead,
     })
 }
 
-async fn make_plan(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    desired: &Desired,
-) -> Result<Plan, StepFailure> {
-    let store = &bot.workshop.store;
-    let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
-    let offered = bot.workshop.registry.regions().await?;
-    let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    build_missing(bot, journal, desired, &mut wanted, SourceBuilds::Permitted).await?;
-    Ok(plan(&wanted, &builds, &versions, &desired.held))
-}
-
-async fn publish_entry(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    desired: &Desired,
-    entry: &Entry,
-) -> Result<Carried, StepFailure> {
-    match entry.action {
-        Action::Publish(_) | Action::Retire { .. } => {
-            let name = format!("publish/{}/{}", entry.layer, entry.target);
-            journal
-                .step(&name, carry_out(&bot.workshop, entry, desired))
-                .await
-        }
-        Action::Keep { .. } | Action::Build | Action::Blocked { .. } => Ok(Carried::Nothing),
-    }
-}
-
 /// Commits the tables as the store has them now.
-pub(super) async fn commit_tables(
+async fn commit_tables(
     bot: &Bot,
     run: &Run,
     desired: &Desired,
@@ -247,26 +244,21 @@ async fn pushed_before(bot: &Bot, run: &Run, head: String) -> Result<TablesStep,
     })
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "everything a result consists of, each its own kind of thing"
-)]
-async fn finish(
-    bot: &Bot,
-    run: &Run,
-    journal: &Journal<'_>,
-    read: &BranchRead,
-    plan: &Plan,
-    outcomes: &[Outcome],
-    retired: &[(LayerName, Target, usize)],
-    tables: TablesResult,
-    parameters: &ParametersOutcome,
-) -> Result<(), StepFailure> {
+/// Answers on the commit and on the pull request that was merged, should the run have one.
+pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let (bot, run, journal) = (steps.bot, steps.run, &steps.journal);
+    let (read, plan) = (steps.branch().await?, steps.plan().await?);
+    let Done {
+        mut outcomes,
+        retired,
+    } = done(steps).await?;
+    let tables = tables_result(steps).await?;
+    let parameters: Option<ParametersOutcome> = journal.output("parameters").await?;
+    let parameters = parameters.unwrap_or_default();
     let planned = last_read_of_pull_request(bot, run).await?;
     let nothing = BTreeSet::new();
     let asked = planned.as_ref().map_or(&nothing, |read| &read.changed);
     let live = bot.workshop.store.layer_versions_of(asked).await?;
-    let mut outcomes = outcomes.to_vec();
     outcomes.extend(outcomes_of_kept(plan, asked, &live));
     outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
     let default_policy = Policy::default();
@@ -274,11 +266,6 @@ async fn finish(
         .desired
         .as_ref()
         .map_or(&default_policy, |desired| &desired.policy);
-    // A pull request's answer has a place of its own, so that one that is attached to a finished run is still told.
-    let place = run.pull_request.map_or_else(
-        || "commit".to_owned(),
-        |number| format!("pull-request-{number}"),
-    );
     let marker = render::marker("pull_request", run.pull_request.unwrap_or_default());
     let rendered = render::render_outcome(&OutcomeView {
         marker: &marker,
@@ -286,9 +273,9 @@ async fn finish(
         plan,
         outcomes: &outcomes,
         problems: &read.problems,
-        retired,
+        retired: &retired,
         tables: &tables,
-        parameters,
+        parameters: &parameters,
         run: &run.id,
         repository_url: bot.workshop.repository_page.as_deref(),
         policy,
@@ -304,12 +291,25 @@ async fn finish(
     {
         journal
             .step(
-                &format!("comment/{place}"),
+                &format!("comment/{}", place(run)),
                 say(bot, number, &marker, &rendered.comment),
             )
             .await?;
     }
-    Ok(())
+    journal.step(&answered(run), async { Ok(()) }).await
+}
+
+/// A pull request's answer has a place of its own, so that one that is attached to a finished run is still told.
+fn place(run: &Run) -> String {
+    run.pull_request.map_or_else(
+        || "commit".to_owned(),
+        |number| format!("pull-request-{number}"),
+    )
+}
+
+/// The step that says that everything was said.
+pub(super) fn answered(run: &Run) -> String {
+    format!("answered/{}", place(run))
 }
 
 /// What the last plan of the run's pull request read.
@@ -322,8 +322,8 @@ async fn last_read_of_pull_request(
     };
     let runs = bot.workshop.store.runs_of(number).await?;
     for planned in runs.iter().rev().filter(|run| run.kind == RunKind::Plan) {
-        let journal = Journal::open(&bot.workshop, planned).await?;
-        if let Some(read) = journal.output::<PullRequestRead>("read") {
+        let journal = Journal::open_for_a_step(&bot.workshop, planned);
+        if let Some(read) = journal.output::<PullRequestRead>("read").await? {
             return Ok(Some(read));
         }
     }

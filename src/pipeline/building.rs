@@ -1,16 +1,19 @@
 //! Resolving and building what a plan asks for.
 
-use super::Workshop;
+use super::Workbench;
 use super::source_builds::{BuiltFromSource, MissingWheel, from_source};
 use crate::build::{BuildError, BuildOptions};
-use crate::model::{BuildRecord, LayerRequest, Lock, Policy, Target, Timestamp};
+use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Policy, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SourceBuilds {
     /// They may: what asks for them was merged, or is the caller's own.
     Permitted,
@@ -30,14 +33,14 @@ pub(super) enum Resolved {
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
 /// go on, and the person who asked reads it.
 pub async fn build_wanted(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
     sources: SourceBuilds,
 ) -> BuildState {
-    match resolve_wanted(workshop, wanted, request, policy, sources).await {
-        Ok(Resolved::Lock(lock)) => build_locked(workshop, wanted, request, policy, lock).await,
+    match resolve_wanted(bench, wanted, request, policy, sources).await {
+        Ok(Resolved::Lock(lock)) => build_locked(bench, wanted, request, policy, lock).await,
         Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
         Err(failure) => BuildState::Failed(failure),
     }
@@ -46,7 +49,7 @@ pub async fn build_wanted(
 /// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where
 /// there are none. The resolver bounds how many are at it at once.
 pub(super) async fn resolve_wanted(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
@@ -69,9 +72,9 @@ pub(super) async fn resolve_wanted(
             other_targets: &others,
             built: &wheels,
             allow_build: &request.allow_build,
-            ..asking(workshop, wanted.target, policy)
+            ..asking(bench, wanted.target, policy)
         };
-        let error = match workshop.resolver.resolve(&resolve).await {
+        let error = match bench.resolver.resolve(&resolve).await {
             Ok(lock) if unbuilt.is_empty() => return Ok(Resolved::Lock(lock)),
             Ok(_) => return Ok(Resolved::FromSource(unbuilt)),
             Err(error) => error,
@@ -85,7 +88,7 @@ pub(super) async fn resolve_wanted(
         if let Some(wheel) = built.iter().find(|wheel| wheel.is_of(&missing.package)) {
             return Err(wheel.of_no_use(&missing));
         }
-        match from_source(workshop, &resolve, &missing, sources).await? {
+        match from_source(bench, &resolve, &missing, sources).await? {
             Some(wheel) => built.push(wheel),
             None => {
                 // What can be known of the others without it is better known before the merge.
@@ -102,7 +105,7 @@ pub(super) async fn resolve_wanted(
 
 /// How the policy has everything resolved; no packages.
 pub(super) fn asking<'a>(
-    workshop: &Workshop,
+    bench: &Workbench,
     target: Target,
     policy: &'a Policy,
 ) -> ResolveRequest<'a> {
@@ -111,7 +114,7 @@ pub(super) fn asking<'a>(
         target,
         other_targets: &[],
         index_url: policy.index_url.as_deref(),
-        now: workshop.now(),
+        now: bench.now(),
         cooldown_days: policy.cooldown_days,
         built: &[],
         allow_build: &[],
@@ -130,15 +133,15 @@ pub(super) fn not_resolved(error: &ResolveError) -> BuildFailure {
 
 /// Builds one layer for one target from its lock.
 pub(super) async fn build_locked(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
     lock: Lock,
 ) -> BuildState {
-    let _one_of_a_few = workshop.building.acquire().await;
+    let _one_of_a_few = bench.building.acquire().await;
     let limit = Duration::from_secs(policy.limits.build_seconds);
-    match tokio::time::timeout(limit, build_one(workshop, wanted, request, lock)).await {
+    match tokio::time::timeout(limit, build_one(bench, wanted, request, lock)).await {
         Ok(Ok(record)) => BuildState::Built(Box::new(record)),
         Ok(Err(failure)) => BuildState::Failed(failure),
         Err(_) => BuildState::Failed(BuildFailure {
@@ -153,18 +156,18 @@ pub(super) async fn build_locked(
 }
 
 async fn build_one(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     lock: Lock,
 ) -> Result<BuildRecord, BuildFailure> {
-    let now = workshop.now();
+    let now = bench.now();
     let packages = names(request);
     let options = BuildOptions {
         is_staged: wanted.is_staged,
         ..options(request, &packages, wanted.target, now)
     };
-    let artifact = workshop
+    let artifact = bench
         .builder
         .recall_or_build(&lock, &options, &|_| {})
         .await
@@ -222,6 +225,20 @@ pub(super) fn options<'a>(
         bytecode: request.bytecode,
         is_staged: false,
         today,
+    }
+}
+
+/// Notes what came of building everything that is wanted; `states` are in its order.
+pub(super) fn settle_all(
+    wanted: &mut [Wanted],
+    layers: &BTreeMap<LayerName, LayerRequest>,
+    states: Vec<BuildState>,
+) {
+    for (wanted, state) in wanted.iter_mut().zip(states) {
+        match layers.get(&wanted.layer) {
+            Some(request) => settle(wanted, request, state),
+            None => wanted.build = state,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Why a step failed, as far as an engine has to know.
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 /// A step that did not reach its end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct StepFailure {
     /// What happened, fit to be shown on a pull request: no secrets, no paths of the machine.
@@ -18,6 +21,13 @@ impl StepFailure {
             message: message.into(),
             transient: true,
         }
+    }
+
+    /// The failure that the journal has as the output of a step. Its message alone is what earlier revisions wrote.
+    #[must_use]
+    pub fn read(output: &Value) -> Self {
+        serde_json::from_value(output.clone())
+            .unwrap_or_else(|_| Self::transient(output.as_str().unwrap_or_default()))
     }
 
     /// A failure that another try would only repeat.

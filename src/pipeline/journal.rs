@@ -4,18 +4,23 @@ use super::{StepFailure, Workshop};
 use crate::model::{Run, StepRecord, StepState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
-/// The journal of one run, as far as it was written when the run was taken up, and the hand that goes on writing it.
+/// The journal of one run, and the hand that goes on writing it.
 pub(super) struct Journal<'a> {
     workshop: &'a Workshop,
     run: &'a Run,
-    done: BTreeMap<String, serde_json::Value>,
+    /// Outputs of steps that are done, as far as they are known here.
+    done: Mutex<BTreeMap<String, Value>>,
+    /// Whether `done` is all there is: otherwise the store is asked for what is missing.
+    is_whole: bool,
 }
 
 impl<'a> Journal<'a> {
-    /// Opens the journal of a run.
+    /// Opens the journal of a run that is carried out here from one end to the other: it is read once.
     pub(super) async fn open(workshop: &'a Workshop, run: &'a Run) -> Result<Self, StepFailure> {
         let steps = workshop.store.steps(&run.id).await?;
         let done = steps
@@ -26,16 +31,48 @@ impl<'a> Journal<'a> {
         Ok(Self {
             workshop,
             run,
-            done,
+            done: Mutex::new(done),
+            is_whole: true,
         })
     }
 
+    /// Opens the journal of a run for one step of it: each line is read when it is asked for, since there may be thousands.
+    pub(super) fn open_for_a_step(workshop: &'a Workshop, run: &'a Run) -> Self {
+        Self {
+            workshop,
+            run,
+            done: Mutex::default(),
+            is_whole: false,
+        }
+    }
+
     /// The output of a step that was done before.
-    pub(super) fn output<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+    pub(super) async fn output<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, StepFailure> {
+        let known = self.known(name);
+        let output = match known {
+            Some(output) => output,
+            None if self.is_whole => return Ok(None),
+            None => {
+                let step = self.workshop.store.step(&self.run.id, name).await?;
+                let Some(step) = step.filter(|step| step.state == StepState::Done) else {
+                    return Ok(None);
+                };
+                self.know(name, step.output.clone());
+                step.output
+            }
+        };
         // An output that cannot be read was written by another revision of the program: the step is done again.
-        self.done
-            .get(name)
-            .and_then(|output| serde_json::from_value(output.clone()).ok())
+        Ok(serde_json::from_value(output).ok())
+    }
+
+    /// Why a step failed, if it did.
+    pub(super) async fn failure(&self, name: &str) -> Result<Option<StepFailure>, StepFailure> {
+        let step = self.workshop.store.step(&self.run.id, name).await?;
+        let failed = step.filter(|step| step.state == StepState::Failed);
+        Ok(failed.map(|step| StepFailure::read(&step.output)))
     }
 
     /// Does a step unless it was done before, and writes down how it ended.
@@ -44,28 +81,44 @@ impl<'a> Journal<'a> {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, StepFailure>> + Send,
     {
-        if let Some(output) = self.output(name) {
-            return Ok(output);
+        match self.output(name).await? {
+            Some(output) => Ok(output),
+            None => self.step_again(name, work).await,
         }
+    }
+
+    /// Does a step whether it was done before or not, and writes down how it ended this time.
+    pub(super) async fn step_again<T, F>(&self, name: &str, work: F) -> Result<T, StepFailure>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, StepFailure>> + Send,
+    {
         let result = work.await;
         match &result {
-            Ok(output) => self.write(name, StepState::Done, output).await?,
+            Ok(output) => {
+                let output = to_value(output)?;
+                self.write(name, StepState::Done, output.clone()).await?;
+                self.know(name, output);
+            }
             Err(failure) => {
-                self.write(name, StepState::Failed, &failure.message)
+                self.write(name, StepState::Failed, to_value(failure)?)
                     .await?
             }
         }
         result
     }
 
-    async fn write<T: Serialize>(
-        &self,
-        name: &str,
-        state: StepState,
-        output: &T,
-    ) -> Result<(), StepFailure> {
-        let output = serde_json::to_value(output)
-            .map_err(|error| StepFailure::lasting(error.to_string()))?;
+    fn known(&self, name: &str) -> Option<Value> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.get(name).cloned()
+    }
+
+    fn know(&self, name: &str, output: Value) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.insert(name.to_owned(), output);
+    }
+
+    async fn write(&self, name: &str, state: StepState, output: Value) -> Result<(), StepFailure> {
         let record = StepRecord {
             run: self.run.id.clone(),
             name: name.to_owned(),
@@ -75,4 +128,8 @@ impl<'a> Journal<'a> {
         };
         Ok(self.workshop.store.put_step(&record).await?)
     }
+}
+
+fn to_value<T: Serialize>(output: &T) -> Result<Value, StepFailure> {
+    serde_json::to_value(output).map_err(|error| StepFailure::lasting(error.to_string()))
 }

@@ -5,6 +5,7 @@
 use super::intake::Intake;
 use crate::github::{Happening, What};
 use crate::model::Event;
+use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore};
@@ -92,12 +93,34 @@ impl Intake {
         Ok(())
     }
 
+    /// Handles every event that waits, and those that come meanwhile, until none is left that can be handled now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn work_off_waiting(&self) -> anyhow::Result<()> {
+        loop {
+            let mut lanes: BTreeMap<Lane, Vec<Event>> = BTreeMap::new();
+            for event in self.bot.workshop.store.waiting_events(BATCH).await? {
+                lanes.entry(lane(&event)).or_default().push(event);
+            }
+            let work: Vec<_> = lanes
+                .into_iter()
+                .filter_map(|(lane, events)| Some((self.lanes.enter(lane)?, events)))
+                .map(|(turn, events)| self.clone().work_off(turn, events))
+                .collect();
+            if join_all(work).await.iter().sum::<usize>() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Waits until a lane was left in which something was done: more may have come for it meanwhile.
     pub async fn lane_ended(&self) {
         self.lanes.ended.notified().await;
     }
 
-    async fn work_off(self, turn: Turn, events: Vec<Event>) {
+    /// Returns how many are finished.
+    async fn work_off(self, turn: Turn, events: Vec<Event>) -> usize {
         let mut finished = 0;
         {
             // The semaphore is never closed; should it be, the work goes on unbounded.
@@ -116,6 +139,7 @@ impl Intake {
         if finished > 0 {
             self.lanes.ended.notify_one();
         }
+        finished
     }
 }
 

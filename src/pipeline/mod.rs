@@ -6,6 +6,7 @@
 
 mod aligning;
 pub mod apply;
+pub mod build_task;
 mod building;
 mod by_region;
 mod commands;
@@ -14,6 +15,8 @@ mod elsewhere;
 pub mod engine;
 mod expiry;
 mod failure;
+pub mod flow;
+mod handover;
 pub mod intake;
 mod intents;
 mod journal;
@@ -40,6 +43,7 @@ pub use building::{SourceBuilds, build_wanted, settle};
 pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
+pub use handover::{Handover, ListPlace};
 pub use intents::settle_intents;
 pub use lifetimes::{Expired, expire, settle_expiries};
 pub use notifying::deliver_notifications;
@@ -66,6 +70,27 @@ use tokio::sync::Semaphore;
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// What building needs and nothing more: no store, no registry, nobody to tell.
+#[derive(Clone)]
+pub struct Workbench {
+    /// Finds versions.
+    pub resolver: Resolver,
+    /// Makes zips.
+    pub builder: Builder,
+    /// Tells the time.
+    pub clock: Clock,
+    /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
+    pub building: Arc<Semaphore>,
+}
+
+impl Workbench {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
 /// Everything that building, publishing and remembering needs; no GitHub, no git.
 #[derive(Clone)]
 pub struct Workshop {
@@ -73,25 +98,21 @@ pub struct Workshop {
     pub store: Arc<dyn Store>,
     /// Publishes.
     pub registry: Arc<dyn Registry>,
-    /// Finds versions.
-    pub resolver: Resolver,
-    /// Makes zips.
-    pub builder: Builder,
+    /// Builds.
+    pub bench: Workbench,
     /// Tells others.
     pub notifier: Notifier,
-    /// Tells the time.
-    pub clock: Clock,
     /// The catalog repository's page, for links: `https://github.com/owner/name`.
     pub repository_page: Option<String>,
-    /// A permit for each layer × target that may be fetched and assembled at once: most of it is waiting.
-    pub building: Arc<Semaphore>,
+    /// Where tasks are left for whoever builds elsewhere; without it, this process builds.
+    pub handover: Option<Handover>,
 }
 
 impl Workshop {
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.bench.now()
     }
 }
 

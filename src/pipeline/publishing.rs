@@ -161,7 +161,7 @@ async fn find_zip(
     policy: &Policy,
 ) -> Result<(PathBuf, u64), StepFailure> {
     let digest = &build.artifact.digest;
-    let artifacts = workshop.builder.artifacts();
+    let artifacts = workshop.bench.builder.artifacts();
     let unreadable = |error: std::io::Error| {
         let digest = digest.short();
         StepFailure::lasting(format!(
@@ -184,13 +184,14 @@ async fn find_zip(
         is_staged: policy.staging.is_some(),
         ..options
     };
-    restore(workshop, &build.lock, build.target, policy)
+    restore(&workshop.bench, &build.lock, build.target, policy)
         .await
         .map_err(|failure| StepFailure {
             message: failure.message,
             transient: failure.transient,
         })?;
     workshop
+        .bench
         .builder
         .build(&build.lock, &options, &|_| {})
         .await

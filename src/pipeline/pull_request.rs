@@ -4,14 +4,13 @@
 //! their verified digests only. The policy is the base branch's.
 
 use super::elsewhere::undone_elsewhere;
-use super::journal::Journal;
-use super::{Bot, Desired, SourceBuilds, StepFailure, building, read_policy, read_tree, retained};
-use crate::github::render::{self, PlanView, Progress, Rendered};
+use super::flow::{Outlook, Steps};
+use super::{Bot, Desired, StepFailure, building, read_policy, read_tree, retained};
+use crate::github::render::{self, PlanView, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
-use crate::plan::{BuildState, Plan, THROW_AWAY_LIMIT, Wanted, plan, wanted};
+use crate::plan::{Plan, THROW_AWAY_LIMIT, plan as make_plan};
 use crate::request::{self, SourceFile};
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,33 +34,77 @@ pub struct PullRequestRead {
     pub waits_for: Option<String>,
 }
 
-/// Plans a pull request and answers on it.
-///
-/// # Errors
-/// When a step could not be done; the journal keeps what was done.
-pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
-    let number = run
-        .pull_request
-        .ok_or_else(|| StepFailure::lasting("the run names no pull request"))?;
-    let marker = render::marker("pull_request", number);
-    let journal = Journal::open(&bot.workshop, run).await?;
-    let read: PullRequestRead = journal.step("read", read(bot, run, number)).await?;
-    let known = bot.workshop.store.conversation(number).await?;
+/// The plan of the layers that a pull request touches, which reads nothing of the others: there may be thousands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Layers × targets of others that the last apply left undone.
+    waiting_elsewhere: usize,
+}
 
+/// Says that the work has begun, where there is any.
+pub(super) async fn announce(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let read = steps.pull_request().await?;
+    if !read.relevant || read.waits_for.is_some() {
+        return Ok(());
+    }
+    let run = steps.run;
+    let working = render::render_working(
+        &marker(run)?,
+        &run.head_sha,
+        "Reading the requests, resolving and building",
+    );
+    let report = CheckReport {
+        head_sha: run.head_sha.clone(),
+        external_id: run.id.clone(),
+        state: CheckState::InProgress,
+        title: working.title,
+        summary: working.summary,
+        text: None,
+        annotations: Vec::new(),
+        details_url: None,
+    };
+    let put = async { Ok(steps.bot.github.put_check(&report).await?) };
+    steps.journal.step("announce", put).await
+}
+
+/// Plans with what building came to. Without an outlook there is nothing to plan.
+pub(super) async fn plan(
+    steps: &Steps<'_>,
+    outlook: Option<Outlook<'_>>,
+) -> Result<Planned, StepFailure> {
+    let Some(mut outlook) = outlook else {
+        return Ok(Planned::default());
+    };
+    let states = steps.built(&outlook).await?;
+    building::settle_all(&mut outlook.wanted, &outlook.desired.layers, states);
+    let changed = &steps.pull_request().await?.changed;
+    let versions = steps.bot.workshop.store.layer_versions_of(changed).await?;
+    let Outlook {
+        desired,
+        wanted,
+        builds,
+        offered,
+        ..
+    } = &outlook;
+    Ok(Planned {
+        plan: make_plan(wanted, builds, &versions, &desired.held),
+        waiting_elsewhere: undone_elsewhere(steps.bot, desired, changed, offered).await?,
+    })
+}
+
+/// Answers on the pull request: concludes the check run, then writes the comment.
+pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let (bot, run) = (steps.bot, steps.run);
+    let number = number(run)?;
+    let marker = marker(run)?;
+    let read = steps.pull_request().await?;
+    let known = bot.workshop.store.conversation(number).await?;
     let rendered = if let Some(login) = &read.waits_for {
         render::render_waiting_for_approval(&marker, &run.head_sha, login)
     } else {
-        if read.relevant {
-            let working = render::render_working(
-                &marker,
-                &run.head_sha,
-                "Reading the requests, resolving and building",
-            );
-            journal
-                .step("announce", announce(bot, run, &working))
-                .await?;
-        }
-        let planned = make_plan(bot, &journal, &read).await?;
+        let planned: Option<Planned> = steps.journal.output("plan").await?;
+        let planned = planned.unwrap_or_default();
         let notes: Vec<String> = read.aligns.then(aligning_note).into_iter().collect();
         let default_policy = Policy::default();
         render::render_plan(&PlanView {
@@ -80,18 +123,27 @@ pub async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
             repository_url: bot.workshop.repository_page.as_deref(),
         })
     };
-    journal.step("check", conclude(bot, run, &rendered)).await?;
+    let conclude = conclude(bot, run, &rendered);
+    steps.journal.step("check", conclude).await?;
     // A pull request that has nothing to do with layers hears nothing, unless it was told something before.
     if read.relevant
         || known
             .as_ref()
             .is_some_and(|conversation| conversation.comment_id.is_some())
     {
-        journal
-            .step("comment", say(bot, number, &marker, &rendered.comment))
-            .await?;
+        let say = say(bot, number, &marker, &rendered.comment);
+        steps.journal.step("comment", say).await?;
     }
     Ok(())
+}
+
+fn number(run: &Run) -> Result<u64, StepFailure> {
+    run.pull_request
+        .ok_or_else(|| StepFailure::lasting("the run names no pull request"))
+}
+
+fn marker(run: &Run) -> Result<String, StepFailure> {
+    Ok(render::marker("pull_request", number(run)?))
 }
 
 /// What aligning versions may take, said where the policy is edited: the regions that it adds are not planned here.
@@ -101,7 +153,10 @@ fn aligning_note() -> String {
     )
 }
 
-async fn read(bot: &Bot, run: &Run, number: u64) -> Result<PullRequestRead, StepFailure> {
+/// Reads a pull request: what the catalog would ask for after the merge, and what is wrong with it.
+pub(super) async fn read(steps: &Steps<'_>) -> Result<PullRequestRead, StepFailure> {
+    let (bot, run) = (steps.bot, steps.run);
+    let number = number(run)?;
     let pull_request = bot.github.pull_request(number).await?;
     let base_sha = match &run.base_sha {
         Some(sha) => sha.clone(),
@@ -222,85 +277,6 @@ pub(super) async fn files_at(
             (path, file)
         })
         .collect())
-}
-
-/// The plan of the layers that a pull request touches, which reads nothing of the others: there may be thousands.
-struct Planned {
-    plan: Plan,
-    waiting_elsewhere: usize,
-}
-
-async fn make_plan(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    read: &PullRequestRead,
-) -> Result<Planned, StepFailure> {
-    let Some(desired) = &read.desired else {
-        return Ok(Planned {
-            plan: Plan::default(),
-            waiting_elsewhere: 0,
-        });
-    };
-    let store = &bot.workshop.store;
-    let changed = &read.changed;
-    let (versions, builds) = (
-        store.layer_versions_of(changed).await?,
-        store.builds_of(changed).await?,
-    );
-    let offered = bot.workshop.registry.regions().await?;
-    let requests = desired.requests_of(changed);
-    let mut wanted = wanted(&requests, &desired.policy, &offered, &builds);
-    if changed.len() <= desired.policy.limits.layers_per_pull_request {
-        build_missing(bot, journal, desired, &mut wanted, SourceBuilds::AfterMerge).await?;
-    }
-    Ok(Planned {
-        plan: plan(&wanted, &builds, &versions, &desired.held),
-        waiting_elsewhere: undone_elsewhere(bot, desired, changed, &offered).await?,
-    })
-}
-
-/// Resolves and builds what is not known yet, each layer × target as a step of its own.
-pub(super) async fn build_missing(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    desired: &Desired,
-    wanted: &mut [Wanted],
-    sources: SourceBuilds,
-) -> Result<(), StepFailure> {
-    let builds = wanted.iter().map(|wanted| async {
-        let (BuildState::Unknown, Some(request)) =
-            (&wanted.build, desired.layers.get(&wanted.layer))
-        else {
-            return Ok(wanted.build.clone());
-        };
-        let name = format!("build/{}/{}", wanted.layer, wanted.target);
-        let build =
-            building::build_wanted(&bot.workshop, wanted, request, &desired.policy, sources);
-        journal.step(&name, async { Ok(build.await) }).await
-    });
-    let states: Vec<Result<BuildState, StepFailure>> = join_all(builds).await;
-    for (wanted, state) in wanted.iter_mut().zip(states) {
-        let state = state?;
-        match desired.layers.get(&wanted.layer) {
-            Some(request) => building::settle(wanted, request, state),
-            None => wanted.build = state,
-        }
-    }
-    Ok(())
-}
-
-async fn announce(bot: &Bot, run: &Run, working: &Progress) -> Result<(), StepFailure> {
-    let report = CheckReport {
-        head_sha: run.head_sha.clone(),
-        external_id: run.id.clone(),
-        state: CheckState::InProgress,
-        title: working.title.clone(),
-        summary: working.summary.clone(),
-        text: None,
-        annotations: Vec::new(),
-        details_url: None,
-    };
-    Ok(bot.github.put_check(&report).await?)
 }
 
 /// Concludes the check run of the head.

@@ -1,6 +1,6 @@
 //! Looking for new releases of what is built already.
 
-use super::Workshop;
+use super::Workbench;
 use super::building::{Resolved, SourceBuilds, build_locked, resolve_wanted};
 use super::settle;
 use crate::model::{LayerName, LayerRequest, Policy, Target};
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 ///
 /// What was never built is resolved and built.
 pub async fn upgrade_wanted(
-    workshop: &Workshop,
+    bench: &Workbench,
     wanted: &Wanted,
     request: &LayerRequest,
     policy: &Policy,
     sources: SourceBuilds,
 ) -> BuildState {
-    let lock = match resolve_wanted(workshop, wanted, request, policy, sources).await {
+    let lock = match resolve_wanted(bench, wanted, request, policy, sources).await {
         Ok(Resolved::Lock(lock)) => lock,
         Ok(Resolved::FromSource(packages)) => return BuildState::FromSource(packages),
         Err(failure) => return BuildState::Failed(failure),
@@ -30,7 +30,7 @@ pub async fn upgrade_wanted(
         BuildState::Built(_)
         | BuildState::Unknown
         | BuildState::FromSource(_)
-        | BuildState::Failed(_) => build_locked(workshop, wanted, request, policy, lock).await,
+        | BuildState::Failed(_) => build_locked(bench, wanted, request, policy, lock).await,
     }
 }
 

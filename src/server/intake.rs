@@ -94,7 +94,7 @@ pub(super) async fn receive(
     };
     match state.store.record_delivery(&delivery, event.as_ref()).await {
         Ok(recorded) => {
-            state.wake.notify_one();
+            state.wake.wake().await;
             let outcome = match (recorded, ignored) {
                 (_, Some(reason)) => format!("ignored: {reason}"),
                 (Recorded::New, None) => "accepted".to_owned(),

@@ -12,6 +12,7 @@ mod pages;
 use crate::model::RepositoryName;
 use crate::model::Timestamp;
 use crate::store::Store;
+use async_trait::async_trait;
 use axum::Router;
 use axum::routing::{get, post};
 use secrecy::SecretString;
@@ -19,6 +20,21 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+
+/// Tells whoever handles events that there is one.
+#[async_trait]
+pub trait Wake: Send + Sync {
+    /// Does so; a try that fails is an entry of the log, because whoever handles events looks from time to time anyway.
+    async fn wake(&self);
+}
+
+/// In this process.
+#[async_trait]
+impl Wake for Notify {
+    async fn wake(&self) {
+        self.notify_one();
+    }
+}
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -30,7 +46,7 @@ pub struct AppState {
     /// Secrets that a webhook may be signed with.
     pub webhook_secrets: Arc<[SecretString]>,
     /// Tells whoever handles events that there is one.
-    pub wake: Arc<Notify>,
+    pub wake: Arc<dyn Wake>,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }

@@ -5,13 +5,17 @@
 
 mod byte_size;
 mod environment;
+mod function;
 mod listen;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use listen::ListenSettings;
-pub use values::{ArtifactsSetting, IdentitySetting, LogFormat, RegistrySetting, StoreSetting};
+pub use values::{
+    ArtifactsSetting, EngineSetting, FunctionSetting, IdentitySetting, LogFormat, RegistrySetting,
+    StoreSetting,
+};
 
 use crate::model::{AwsIdentity, Region, RepositoryName, SecretReference};
 use clap::Args;
@@ -180,6 +184,37 @@ pub struct Settings {
         value_name = "ARTIFACTS"
     )]
     pub artifacts: Option<ArtifactsSetting>,
+
+    /// Who carries runs through their steps: local or stepfunctions:ARN
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_ENGINE",
+        default_value = "local",
+        value_name = "ENGINE"
+    )]
+    pub engine: EngineSetting,
+
+    /// On AWS Lambda: which function of the deployment this is
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_FUNCTION",
+        value_name = "FUNCTION"
+    )]
+    pub function: Option<FunctionSetting>,
+
+    /// On AWS Lambda: the function that the webhook wakes
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "LAYERSMITH_SWEEP_FUNCTION",
+        value_name = "NAME"
+    )]
+    pub sweep_function: Option<String>,
 
     /// GitHub's API, for GitHub Enterprise Server
     #[arg(
@@ -376,9 +411,10 @@ impl Settings {
     /// Where built zips are kept.
     #[must_use]
     pub fn artifacts(&self) -> PathBuf {
-        self.artifacts
-            .clone()
-            .map_or_else(|| self.data.join("artifacts"), |setting| setting.0)
+        match &self.artifacts {
+            Some(ArtifactsSetting::Directory(path)) => path.clone(),
+            Some(ArtifactsSetting::S3 { .. }) | None => self.data.join("artifacts"),
+        }
     }
 
     /// Where the catalog repository is pushed to, when a repository is named.

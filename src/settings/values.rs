@@ -66,19 +66,99 @@ impl fmt::Display for RegistrySetting {
 
 /// Where built zips are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArtifactsSetting(pub PathBuf);
+pub enum ArtifactsSetting {
+    /// A folder.
+    Directory(PathBuf),
+    /// Objects in S3.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The beginning of their keys, without a `/` at its end; may be empty.
+        prefix: String,
+    },
+}
 
 impl FromStr for ArtifactsSetting {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(place) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+            if !bucket.is_empty() {
+                return Ok(Self::S3 {
+                    bucket: bucket.to_owned(),
+                    prefix: prefix.trim_end_matches('/').to_owned(),
+                });
+            }
+        }
         match text.split_once(':') {
-            Some(("dir", path)) if !path.is_empty() => Ok(Self(path.into())),
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
             _ => Err(InvalidValue(format!(
-                "`{text}` is not a place for artifacts: write `dir:PATH`"
+                "`{text}` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`"
             ))),
         }
     }
+}
+
+/// Who carries runs through their steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineSetting {
+    /// This process.
+    Local,
+    /// Two state machines of AWS Step Functions: their ARN without `-plan` and `-apply` at the end.
+    StepFunctions(String),
+}
+
+impl FromStr for EngineSetting {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "local" => Ok(Self::Local),
+            Some(("stepfunctions", arn))
+                if arn.starts_with("arn:")
+                    && arn.contains(":states:")
+                    && arn.contains(":stateMachine:") =>
+            {
+                Ok(Self::StepFunctions(arn.to_owned()))
+            }
+            _ => Err(InvalidValue(format!(
+                "`{text}` is not an engine: write `local` or `stepfunctions:arn:aws:states:REGION:ACCOUNT:stateMachine:NAME`, where NAME-plan and NAME-apply are the state machines"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for EngineSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::StepFunctions(arn) => write!(f, "stepfunctions:{arn}"),
+        }
+    }
+}
+
+/// Which function of the deployment on AWS this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FunctionSetting {
+    /// Takes deliveries in.
+    Webhook,
+    /// Answers the read API and the pages.
+    Api,
+    /// Reads GitHub and the store, and decides.
+    Plan,
+    /// Builds for one target.
+    Build,
+    /// Publishes layer versions.
+    Publish,
+    /// Commits the tables.
+    Tables,
+    /// Answers on GitHub.
+    Comment,
+    /// Handles events, starts runs, delivers messages.
+    Sweep,
+    /// Deletes layer versions.
+    Expire,
 }
 
 /// Who the bot's commits are by: `Layersmith <layersmith@example.com>`.

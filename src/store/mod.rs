@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 
 #[cfg(test)]
 mod conformance;
+mod lease;
 mod sqlite;
 
+pub use lease::Lease;
 pub use sqlite::SqliteStore;
 
 /// A store failed; callers only report it.

@@ -2,9 +2,11 @@
 
 use crate::github::render;
 use crate::model::{Run, RunKind, RunState};
+use crate::pipeline::flow::{Answer, Item, Stage, Steps, stages};
 use crate::pipeline::pull_request::{check_report, say};
-use crate::pipeline::{Bot, StepFailure, apply, pull_request, scheduled};
+use crate::pipeline::{Bot, StepFailure};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::{StreamExt as _, stream};
 
 /// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass. Returns the
 /// run as it was carried out: a pull request may have been attached before, and may be attached at any time.
@@ -32,29 +34,53 @@ pub(super) async fn drive(
     }
 }
 
+/// One try, stage by stage; what the journal has is not done again.
 async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailure> {
-    match run.kind {
-        RunKind::Plan => {
-            pull_request::execute(bot, run).await?;
-            Ok(run.clone())
+    let store = &bot.workshop.store;
+    let mut turn = None;
+    let mut run = run.clone();
+    if stages(run.kind).first() == Some(&Stage::Turn) {
+        // With everybody who shares the store, other processes included.
+        turn = Some(store.turn_to_publish().await?);
+        run = current(bot, &run).await?;
+    }
+    let steps = Steps::of_run(bot, &run).await?;
+    let mut items = Vec::new();
+    for &stage in stages(run.kind) {
+        if stage == Stage::Turn {
+            if turn.is_none() {
+                turn = Some(store.turn_to_publish().await?);
+            }
+            continue;
         }
-        RunKind::Apply => {
-            // With everybody who shares the store, other processes included.
-            let _turn = bot.workshop.store.turn_to_publish().await?;
-            let run = current(bot, run).await?;
-            apply::execute(bot, &run, last_try).await?;
-            Ok(run)
+        match carry_out(&steps, stage, &items).await {
+            Ok(answer) if stage.gives_items() => items = answer.items,
+            Ok(_) => {}
+            Err(failure) if stage.may_fail() && (last_try || !failure.transient) => {}
+            Err(failure) => return Err(failure),
         }
-        RunKind::Upgrade | RunKind::Expire => {
-            let _turn = bot.workshop.store.turn_to_publish().await?;
-            scheduled::execute(bot, run).await?;
-            Ok(run.clone())
-        }
-        // Looking takes long and holds up nobody; it takes its turn for what it mends.
-        RunKind::Verify => {
-            scheduled::execute(bot, run).await?;
-            Ok(run.clone())
-        }
+    }
+    drop(steps);
+    Ok(run)
+}
+
+/// A stage, for each of the items where it is for items. One that fails stops no other.
+async fn carry_out(steps: &Steps<'_>, stage: Stage, items: &[Item]) -> Result<Answer, StepFailure> {
+    let Some(at_once) = stage.at_once() else {
+        return steps.perform(stage, None).await;
+    };
+    let work: Vec<_> = items
+        .iter()
+        .map(|item| steps.perform(stage, Some(item)))
+        .collect();
+    let results: Vec<Result<Answer, StepFailure>> =
+        stream::iter(work).buffer_unordered(at_once).collect().await;
+    let failures: Vec<StepFailure> = results.into_iter().filter_map(Result::err).collect();
+    // What another try may get past comes first: the rest is found again then.
+    let transient = failures.iter().find(|failure| failure.transient);
+    match transient.or(failures.first()) {
+        Some(failure) => Err(failure.clone()),
+        None => Ok(Answer::default()),
     }
 }
 
@@ -65,7 +91,7 @@ pub(super) async fn current(bot: &Bot, run: &Run) -> Result<Run, StepFailure> {
 }
 
 /// Writes down how a run ended; a failure is said on the pull request first.
-pub(super) async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
+pub async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
     let run = &current(bot, run).await.unwrap_or_else(|_| run.clone());
     let (state, detail) = match &outcome {
         Ok(()) => (RunState::Done, None),

@@ -2,9 +2,8 @@
 
 use super::Engine;
 use super::drive::{current, drive, end};
-use crate::github::render;
+use super::stopping::conclude_stopped;
 use crate::model::{Run, RunKind, RunState};
-use crate::pipeline::pull_request::check_report;
 use crate::pipeline::{Bot, StepFailure};
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
@@ -27,7 +26,7 @@ pub struct LocalEngine {
 }
 
 impl LocalEngine {
-    /// An engine with nothing under way; see [`Self::resume`]. Needs a running tokio runtime.
+    /// An engine with nothing under way; see [`Engine::take_up`]. Needs a running tokio runtime.
     #[must_use]
     pub fn new(bot: Bot, retries: ExponentialBuilder) -> Arc<Self> {
         let (applies, queue) = unbounded_channel();
@@ -39,19 +38,6 @@ impl LocalEngine {
         });
         tokio::spawn(Arc::clone(&engine).work_off(queue));
         engine
-    }
-
-    /// Takes up every run that was open when the process ended, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn resume(self: &Arc<Self>) -> anyhow::Result<usize> {
-        let open = self.bot.workshop.store.runs_in(RunState::Open).await?;
-        for run in &open {
-            tracing::info!(run = %run.id, "taking up run {} from its journal", run.id);
-            self.launch(run);
-        }
-        Ok(open.len())
     }
 
     fn launch(self: &Arc<Self>, run: &Run) {
@@ -142,6 +128,15 @@ impl Engine for Arc<LocalEngine> {
         self.launch(run);
     }
 
+    async fn take_up(&self) -> anyhow::Result<usize> {
+        let open = self.bot.workshop.store.runs_in(RunState::Open).await?;
+        for run in &open {
+            tracing::info!(run = %run.id, "taking up run {} from its journal", run.id);
+            self.launch(run);
+        }
+        Ok(open.len())
+    }
+
     async fn stop(&self, run: &Run, state: RunState, detail: &str) -> anyhow::Result<()> {
         if !self
             .bot
@@ -161,20 +156,7 @@ impl Engine for Arc<LocalEngine> {
             task.abort();
         }
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
-        // The old head's check is concluded too: nothing may wait for it for ever.
-        let rendered = render::render_stopped(
-            &render::marker("pull_request", run.pull_request.unwrap_or_default()),
-            &run.head_sha,
-            detail,
-        );
-        if let Err(error) = self
-            .bot
-            .github
-            .put_check(&check_report(run, &run.head_sha, &rendered))
-            .await
-        {
-            tracing::warn!(run = %run.id, "the check run of the stopped run {} could not be concluded: {error}", run.id);
-        }
+        conclude_stopped(&self.bot, run, detail).await;
         Ok(())
     }
 }

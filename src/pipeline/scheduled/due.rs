@@ -38,17 +38,17 @@ fn is_due(last: Option<&Run>, first: Timestamp, period: i64, now: Timestamp) -> 
 }
 
 impl Intake {
-    /// Starts what time has made due: an upgrade as often as the policy says, and once a day deleting what has expired
+    /// Starts those of some kinds of runs that time has made due: an upgrade as often as the policy says, and once a day deleting what has expired
     /// and reading back what is published. Calling it often costs nothing.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn start_what_is_due(&self) -> Result<(), StepFailure> {
+    pub async fn start_what_is_due(&self, kinds: &[RunKind]) -> Result<(), StepFailure> {
         let (store, now) = (&self.bot.workshop.store, self.bot.workshop.now());
         let Some(first) = store.first_run_at().await? else {
             return Ok(());
         };
-        for kind in [RunKind::Expire, RunKind::Upgrade, RunKind::Verify] {
+        for &kind in kinds {
             let last = store.runs_of_kind(kind, 1).await?.pop();
             // Nothing is due sooner, whatever the policy says.
             if !is_due(last.as_ref(), first, DAY, now) {
@@ -74,9 +74,10 @@ impl Intake {
         let Some(last) = last else {
             return Ok(period);
         };
-        let journal = Journal::open(&self.bot.workshop, last).await?;
+        let journal = Journal::open_for_a_step(&self.bot.workshop, last);
         let unfinished = journal
             .output::<UpgradePlan>("upgrade")
+            .await?
             .is_some_and(|upgrade| upgrade.not_rebuilt.iter().any(|it| it.failure.transient));
         Ok(period.map(|period| if unfinished { DAY.min(period) } else { period }))
     }
@@ -89,9 +90,10 @@ impl Intake {
         }
         runs.sort_by_key(|run| std::cmp::Reverse(run.created_at));
         for run in &runs {
-            let journal = Journal::open(&self.bot.workshop, run).await?;
+            let journal = Journal::open_for_a_step(&self.bot.workshop, run);
             if let Some(desired) = journal
                 .output::<BranchRead>("read")
+                .await?
                 .and_then(|it| it.desired)
             {
                 return Ok(Some(desired.policy));
@@ -102,14 +104,7 @@ impl Intake {
 
     async fn start_scheduled(&self, kind: RunKind) -> Result<String, StepFailure> {
         let (store, now) = (&self.bot.workshop.store, self.bot.workshop.now());
-        let name = match kind {
-            RunKind::Plan => "plan",
-            RunKind::Apply => "apply",
-            RunKind::Upgrade => "upgrade",
-            RunKind::Expire => "expire",
-            RunKind::Verify => "verify",
-        };
-        let prefix = format!("{name}-{}-", now.date());
+        let prefix = format!("{}-{}-", kind.name(), now.date());
         let mut attempt = 1;
         while store.run(&format!("{prefix}{attempt}")).await?.is_some() {
             attempt += 1;

@@ -6,116 +6,33 @@
 mod due;
 mod owners;
 
-use super::apply::{BranchRead, commit_tables, publish_all, read_commit};
-use super::journal::Journal;
+use super::flow::{Outlook, Steps};
 use super::tables::plain_message;
-use super::telling::tell;
 use super::verify::{self, Mended, Verified};
-use super::{
-    Bot, Desired, Expired, NotRebuilt, SourceBuilds, StepFailure, commit_message, expire,
-    keep_known, upgrade_wanted,
-};
+use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known};
 use crate::github::render::count;
-use crate::model::{Run, RunKind};
-use crate::plan::{BuildState, Plan, plan, wanted};
-use futures::future::join_all;
+use crate::plan::{Plan, plan};
 use serde::{Deserialize, Serialize};
 
 /// A plan with new releases in it, and what could not be rebuilt.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct UpgradePlan {
     pub(super) plan: Plan,
     pub(super) not_rebuilt: Vec<NotRebuilt>,
 }
 
-/// Carries out a scheduled run.
-///
-/// # Errors
-/// When a step could not be done; the journal keeps what was done. What fails in a region, or of one layer, is no error of
-/// the run.
-pub(in crate::pipeline) async fn execute(bot: &Bot, run: &Run) -> Result<(), StepFailure> {
-    let journal = Journal::open(&bot.workshop, run).await?;
-    let read: BranchRead = journal.step("read", read(bot)).await?;
-    let Some(desired) = &read.desired else {
-        tracing::warn!(run = %run.id, "the policy at {} cannot be read: nothing is done", read.commit);
-        return Ok(());
-    };
-    match run.kind {
-        RunKind::Plan | RunKind::Apply => {
-            Err(StepFailure::lasting("the run is none that time sets off"))
-        }
-        RunKind::Upgrade => upgrade(bot, run, &journal, desired).await,
-        RunKind::Expire => {
-            let expired: Expired = journal
-                .step("expire", expire(&bot.workshop, desired))
-                .await?;
-            let message = match expired.deleted.len() {
-                0 => commit_message(&[], &[], &run.id),
-                gone => plain_message(
-                    &format!("Layers: {} expired", count(gone, "version")),
-                    &run.id,
-                ),
-            };
-            journal
-                .step("tables", commit_tables(bot, run, desired, &message))
-                .await?;
-            tell(bot, &journal, &desired.policy).await?;
-            Ok(())
-        }
-        RunKind::Verify => verify_and_repair(bot, run, &journal, desired).await,
-    }
-}
-
-async fn read(bot: &Bot) -> Result<BranchRead, StepFailure> {
-    let branch = bot.github.repository().await?.default_branch;
-    let commit = bot.github.branch_head(&branch).await?;
-    read_commit(bot, commit).await
-}
-
-async fn upgrade(
-    bot: &Bot,
-    run: &Run,
-    journal: &Journal<'_>,
-    desired: &Desired,
-) -> Result<(), StepFailure> {
-    let upgraded: UpgradePlan = journal
-        .step("upgrade", plan_upgrade(bot, journal, desired))
-        .await?;
-    let done = publish_all(bot, journal, desired, &upgraded.plan).await?;
-    let message = commit_message(&done.outcomes, &done.retired, &run.id);
-    journal
-        .step("tables", commit_tables(bot, run, desired, &message))
-        .await?;
-    tell(bot, journal, &desired.policy).await?;
-    journal
-        .step("owners", owners::tell(bot, desired, &upgraded.not_rebuilt))
-        .await
-}
-
-/// Resolves everything anew, each layer × target as a step of its own, and plans with what came of it.
-async fn plan_upgrade(
-    bot: &Bot,
-    journal: &Journal<'_>,
-    desired: &Desired,
+/// Resolves everything anew and plans with what came of it.
+pub(super) async fn plan_upgrade(
+    steps: &Steps<'_>,
+    outlook: Option<Outlook<'_>>,
 ) -> Result<UpgradePlan, StepFailure> {
-    let store = &bot.workshop.store;
-    let (versions, builds) = (store.layer_versions().await?, store.builds().await?);
-    let offered = bot.workshop.registry.regions().await?;
-    let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    let states = wanted.iter().map(|wanted| async {
-        let Some(request) = desired.layers.get(&wanted.layer) else {
-            return Ok(wanted.build.clone());
-        };
-        let name = format!("build/{}/{}", wanted.layer, wanted.target);
-        let (workshop, policy) = (&bot.workshop, &desired.policy);
-        let state = upgrade_wanted(workshop, wanted, request, policy, SourceBuilds::Permitted);
-        journal.step(&name, async { Ok(state.await) }).await
-    });
-    let states: Vec<Result<BuildState, StepFailure>> = join_all(states).await;
+    let Some(mut outlook) = outlook else {
+        return Ok(UpgradePlan::default());
+    };
+    let states = steps.built(&outlook).await?;
     let mut not_rebuilt = Vec::new();
-    for (wanted, state) in wanted.iter_mut().zip(states) {
-        let state = state?;
-        if let Some(request) = desired.layers.get(&wanted.layer) {
+    for (wanted, state) in outlook.wanted.iter_mut().zip(states) {
+        if let Some(request) = outlook.desired.layers.get(&wanted.layer) {
             not_rebuilt.extend(keep_known(wanted, request, state));
         }
     }
@@ -127,62 +44,95 @@ async fn plan_upgrade(
     {
         tracing::warn!(%layer, %target, reason = %failure.message, "{layer} could not be rebuilt for {target}: {}", failure.message);
     }
+    let versions = steps.bot.workshop.store.layer_versions().await?;
+    let held = &outlook.desired.held;
     Ok(UpgradePlan {
-        plan: plan(&wanted, &builds, &versions, &desired.held),
+        plan: plan(&outlook.wanted, &outlook.builds, &versions, held),
         not_rebuilt,
     })
 }
 
-/// `then` is what the branch asked for before the look.
-async fn verify_and_repair(
-    bot: &Bot,
-    run: &Run,
-    journal: &Journal<'_>,
-    then: &Desired,
-) -> Result<(), StepFailure> {
-    let workshop = &bot.workshop;
-    let seen: Verified = journal
-        .step("observe", verify::observe(workshop, then))
-        .await?;
-    let _turn = workshop.store.turn_to_publish().await?;
-    // Looking takes long, and a run that was killed may go on much later: mended is by what the branch asks for now,
-    // which for that reason is in no journal.
-    let now = read(bot).await?;
-    let Some(desired) = &now.desired else {
-        tracing::warn!(run = %run.id, "the policy at {} cannot be read: nothing is mended", now.commit);
+/// Tells the owners of layers what could not be rebuilt.
+pub(super) async fn tell_owners(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
         return Ok(());
     };
-    let verified: Verified = journal
-        .step("repair", async {
-            let mut verified = seen;
-            let (then, now) = (&then.policy, &desired.policy);
-            verify::still_wrong(workshop, &mut verified, then, now).await?;
-            verify::repair(workshop, desired, &mut verified).await?;
-            Ok(verified)
-        })
-        .await?;
+    let upgraded: Option<UpgradePlan> = steps.journal.output("upgrade").await?;
+    let not_rebuilt = upgraded.unwrap_or_default().not_rebuilt;
+    let tell = owners::tell(steps.bot, desired, &not_rebuilt);
+    steps.journal.step("owners", tell).await
+}
+
+/// Deletes what has expired.
+pub(super) async fn delete_expired(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(desired) = steps.desired().await? else {
+        return Ok(());
+    };
+    let work = expire(&steps.bot.workshop, desired);
+    let _: Expired = steps.journal.step("expire", work).await?;
+    Ok(())
+}
+
+/// What the tables are committed with after an expiry.
+pub(super) async fn expiry_message(steps: &Steps<'_>) -> Result<String, StepFailure> {
+    let expired: Option<Expired> = steps.journal.output("expire").await?;
+    let run = &steps.run.id;
+    Ok(match expired.unwrap_or_default().deleted.len() {
+        0 => commit_message(&[], &[], run),
+        gone => plain_message(&format!("Layers: {} expired", count(gone, "version")), run),
+    })
+}
+
+/// Reads back what is recorded as published, as it was asked for before the look.
+pub(super) async fn observe(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let Some(then) = &steps.branch().await?.desired else {
+        return Ok(());
+    };
+    let look = verify::observe(&steps.bot.workshop, then);
+    let _: Verified = steps.journal.step("observe", look).await?;
+    Ok(())
+}
+
+/// Mends what is wrong, within the turn to publish. Looking takes long, and a run that was killed may go on much later:
+/// mended is by what the branch asks for now.
+pub(super) async fn repair(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let (journal, workshop) = (&steps.journal, &steps.bot.workshop);
+    let then = &steps.branch().await?.desired;
+    let (Some(then), Some(desired)) = (then, steps.desired().await?) else {
+        tracing::warn!(run = %steps.run.id, "the policy cannot be read: nothing is mended");
+        return Ok(());
+    };
+    let seen: Option<Verified> = journal.output("observe").await?;
+    let mend = async {
+        let mut verified = seen.unwrap_or_default();
+        let (then, now) = (&then.policy, &desired.policy);
+        verify::still_wrong(workshop, &mut verified, then, now).await?;
+        verify::repair(workshop, desired, &mut verified).await?;
+        Ok(verified)
+    };
+    let verified: Verified = journal.step("repair", mend).await?;
     for finding in &verified.findings {
         tracing::warn!(arn = %finding.arn, "{} is {}; {}", finding.arn, finding.wrong, finding.mended);
     }
+    Ok(())
+}
+
+/// What the tables are committed with after a verification.
+pub(super) async fn repair_message(steps: &Steps<'_>) -> Result<String, StepFailure> {
+    let verified: Option<Verified> = steps.journal.output("repair").await?;
+    let verified = verified.unwrap_or_default();
     let gone = verified.findings.iter().filter(|finding| {
         matches!(
             finding.mended,
             Mended::Forgotten | Mended::Republished(_) | Mended::Adopted
         )
     });
-    let message = match gone.count() {
-        0 => commit_message(&verified.backfilled, &[], &run.id),
-        changed => plain_message(
-            &format!(
-                "Layers: {} not as recorded, mended",
-                count(changed, "version")
-            ),
-            &run.id,
-        ),
-    };
-    journal
-        .step("tables", commit_tables(bot, run, desired, &message))
-        .await?;
-    tell(bot, journal, &desired.policy).await?;
-    Ok(())
+    let run = &steps.run.id;
+    Ok(match gone.count() {
+        0 => commit_message(&verified.backfilled, &[], run),
+        changed => {
+            let versions = count(changed, "version");
+            plain_message(&format!("Layers: {versions} not as recorded, mended"), run)
+        }
+    })
 }

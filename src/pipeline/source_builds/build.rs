@@ -1,6 +1,6 @@
 //! One build of one source distribution.
 
-use super::super::Workshop;
+use super::super::Workbench;
 use super::super::building::{not_built, not_resolved};
 use super::MissingWheel;
 use crate::build::{
@@ -16,20 +16,20 @@ const ROUNDS: usize = 3;
 
 /// Builds a source distribution, unless somebody else just did, and keeps the wheel.
 pub(super) async fn build(
-    workshop: &Workshop,
+    bench: &Workbench,
     asked: &ResolveRequest<'_>,
     missing: &MissingWheel,
     tools: &SourceBuildTools,
     source: &SourceDistribution,
 ) -> Result<KeptWheel, BuildFailure> {
-    let builder = &workshop.builder;
+    let builder = &bench.builder;
     let _turn = builder.turn_to_build(&source.sha256).await;
     let known = builder.built_before(tools, &source.sha256).await;
     let not_built = |error| missing.blame(not_built(&error));
     if let Some(kept) = known.map_err(not_built)? {
         return Ok(kept);
     }
-    let built = build_anew(workshop, asked, missing, tools, source);
+    let built = build_anew(bench, asked, missing, tools, source);
     tokio::time::timeout(asked.time_limit, built)
         .await
         .unwrap_or_else(|_| {
@@ -43,13 +43,13 @@ pub(super) async fn build(
 }
 
 async fn build_anew(
-    workshop: &Workshop,
+    bench: &Workbench,
     asked: &ResolveRequest<'_>,
     missing: &MissingWheel,
     tools: &SourceBuildTools,
     source: &SourceDistribution,
 ) -> Result<KeptWheel, BuildFailure> {
-    let builder = &workshop.builder;
+    let builder = &bench.builder;
     let not_built = |error| missing.blame(not_built(&error));
     let folder = builder.source_build_folder().map_err(not_built)?;
     let file = WheelFile {
@@ -66,7 +66,7 @@ async fn build_anew(
         path: &path,
     };
     let failed = |error| failed(missing, error);
-    let uv = workshop.resolver.uv();
+    let uv = bench.resolver.uv();
     let uv = uv.map_err(|error| missing.blame(not_resolved(&error)))?;
     let (sandbox, interpreter) = (&tools.sandbox, &tools.interpreter);
     let mut system = build_system(sandbox, interpreter, unpacked)
@@ -85,7 +85,7 @@ async fn build_anew(
             Ok(place)
         };
         let (wheels, output) = (place("wheels")?, place("output")?);
-        let lock = build_requirements(workshop, asked, missing, tools, &system).await?;
+        let lock = build_requirements(bench, asked, missing, tools, &system).await?;
         let handed = builder.wheels_into(&lock, &wheels).await;
         handed.map_err(not_built)?;
         let built = build_wheel(
@@ -116,7 +116,7 @@ async fn build_anew(
 
 /// Wheels for what a build asks for, on this machine.
 async fn build_requirements(
-    workshop: &Workshop,
+    bench: &Workbench,
     asked: &ResolveRequest<'_>,
     missing: &MissingWheel,
     tools: &SourceBuildTools,
@@ -143,7 +143,7 @@ async fn build_requirements(
             allow_build: &[],
             ..*asked
         };
-        workshop.resolver.resolve(&request).await
+        bench.resolver.resolve(&request).await
     };
     lock.await.map_err(|error| {
         // Its advice is for packages of a request.

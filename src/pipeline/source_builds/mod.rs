@@ -5,7 +5,7 @@
 
 mod build;
 
-use super::Workshop;
+use super::Workbench;
 use super::building::{SourceBuilds, asking, not_built, not_resolved};
 use crate::build::{KeptWheel, SourceBuildTools};
 use crate::model::{Lock, Policy, Target};
@@ -100,19 +100,19 @@ impl BuiltFromSource {
 /// # Errors
 /// Why it cannot be built, for people.
 pub(super) async fn from_source(
-    workshop: &Workshop,
+    bench: &Workbench,
     asked: &ResolveRequest<'_>,
     missing: &MissingWheel,
     sources: SourceBuilds,
 ) -> Result<Option<BuiltFromSource>, BuildFailure> {
-    let source = locate(workshop, asked, missing).await?;
-    let builder = &workshop.builder;
-    let tools = tools(workshop, asked.target, missing).await?;
+    let source = locate(bench, asked, missing).await?;
+    let builder = &bench.builder;
+    let tools = tools(bench, asked.target, missing).await?;
     let not_built = |error| missing.blame(not_built(&error));
     let kept = match builder.built_before(&tools, &source.sha256).await {
         Ok(Some(kept)) => kept,
         Ok(None) if sources == SourceBuilds::AfterMerge => return Ok(None),
-        Ok(None) => build(workshop, asked, missing, &tools, &source).await?,
+        Ok(None) => build(bench, asked, missing, &tools, &source).await?,
         Err(error) => return Err(not_built(error)),
     };
     check(missing, &tools, &kept, asked.target)?;
@@ -128,7 +128,7 @@ pub(super) async fn from_source(
 /// # Errors
 /// Why one cannot be had any more, for people.
 pub(super) async fn restore(
-    workshop: &Workshop,
+    bench: &Workbench,
     lock: &Lock,
     target: Target,
     policy: &Policy,
@@ -138,7 +138,7 @@ pub(super) async fn restore(
         let Some(url) = wheel.built_from() else {
             continue;
         };
-        let keeps = workshop.builder.keeps(wheel).await;
+        let keeps = bench.builder.keeps(wheel).await;
         if keeps.map_err(|error| not_built(&error))? {
             continue;
         }
@@ -147,8 +147,8 @@ pub(super) async fn restore(
             release: format!("{}=={}", package.name, package.version),
             blamed: Some(package.name.clone()),
         };
-        let asked = asking(workshop, target, policy);
-        let source = locate(workshop, &asked, &missing).await?;
+        let asked = asking(bench, target, policy);
+        let source = locate(bench, &asked, &missing).await?;
         let lost = |why: &str| {
             let message = format!(
                 "`{}` was built from its source and is not kept any more, and {why}. Changing the request, such as \
@@ -160,8 +160,8 @@ pub(super) async fn restore(
         if source.url != url {
             return lost("the package index has another source of it");
         }
-        let tools = tools(workshop, target, &missing).await?;
-        let kept = build(workshop, &asked, &missing, &tools, &source).await?;
+        let tools = tools(bench, target, &missing).await?;
+        let kept = build(bench, &asked, &missing, &tools, &source).await?;
         if kept.sha256 != wheel.sha256 {
             return lost("building it again gives another file");
         }
@@ -171,7 +171,7 @@ pub(super) async fn restore(
 
 /// The source distribution of what is missing.
 async fn locate(
-    workshop: &Workshop,
+    bench: &Workbench,
     asked: &ResolveRequest<'_>,
     missing: &MissingWheel,
 ) -> Result<SourceDistribution, BuildFailure> {
@@ -187,16 +187,16 @@ async fn locate(
         packages: &packages,
         ..*asked
     };
-    let located = workshop.resolver.locate_source(&request, package).await;
+    let located = bench.resolver.locate_source(&request, package).await;
     located.map_err(|error| missing.blame(not_resolved(&error)))
 }
 
 async fn tools(
-    workshop: &Workshop,
+    bench: &Workbench,
     target: Target,
     missing: &MissingWheel,
 ) -> Result<SourceBuildTools, BuildFailure> {
-    let tools = workshop.builder.source_build_tools(target.python).await;
+    let tools = bench.builder.source_build_tools(target.python).await;
     tools.map_err(|reason| {
         let message = format!(
             "`{}` has no wheel for this target, and it cannot be built from its source: {reason}.",

@@ -6,8 +6,8 @@ use crate::model::{
     Policy, Region, Target, Timestamp,
 };
 use crate::pipeline::{
-    Carried, Desired, Workshop, carry_out, expire, render_tables, settle_expiries, settle_intents,
-    settle_visibility,
+    Carried, Desired, Workbench, Workshop, carry_out, expire, render_tables, settle_expiries,
+    settle_intents, settle_visibility,
 };
 use crate::plan::{BuildState, Plan, plan, wanted};
 use crate::registry::tests::memory::MemoryRegistry;
@@ -53,20 +53,23 @@ impl World {
         let workshop = Workshop {
             notifier: crate::notify::Notifier::new(no_aws, None),
             repository_page: None,
+            handover: None,
             store: Arc::new(SqliteStore::open_in_memory().unwrap()),
             registry: Arc::clone(&registry) as Arc<_>,
-            resolver: Resolver::new(ResolverSettings {
-                uv: None,
-                search_path: None,
-                environment: Vec::new(),
-                cache_dir: folder.path().join("uv"),
-                time_limit: Duration::from_secs(1),
-                python: None,
-                max_age: Duration::ZERO,
-            }),
-            builder: Builder::new(BuilderSettings::new(folder.path().join("cache"), artifacts)),
-            clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::Relaxed))),
-            building: Arc::new(Semaphore::new(1)),
+            bench: Workbench {
+                resolver: Resolver::new(ResolverSettings {
+                    uv: None,
+                    search_path: None,
+                    environment: Vec::new(),
+                    cache_dir: folder.path().join("uv"),
+                    time_limit: Duration::from_secs(1),
+                    python: None,
+                    max_age: Duration::ZERO,
+                }),
+                builder: Builder::new(BuilderSettings::new(folder.path().join("cache"), artifacts)),
+                clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::Relaxed))),
+                building: Arc::new(Semaphore::new(1)),
+            },
         };
         Self {
             workshop,

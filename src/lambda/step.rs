@@ -1,0 +1,204 @@
+//! One step of a run, as a state of its state machine calls for it.
+
+use super::FunctionError;
+use crate::model::{Run, RunKind, RunState};
+use crate::pipeline::engine::end;
+use crate::pipeline::flow::{INLINE_ITEMS, Item, Stage, Steps, Worker, is_within_turn};
+use crate::pipeline::{Bot, StepFailure};
+use crate::store::Lease;
+use serde::{Deserialize, Serialize};
+
+/// Seconds that a run keeps the turn to publish without asking for it again: longer than any function may run.
+const TURN_SECONDS: i64 = 1_000;
+
+/// Carries out the steps that are one function's.
+pub struct StepWorker {
+    /// The bot, with what the function's role may know.
+    pub bot: Bot,
+    /// Whose steps.
+    pub worker: Worker,
+    /// The turn to publish.
+    pub lease: Lease,
+}
+
+/// What a state hands over.
+#[derive(Debug, Deserialize)]
+pub(super) struct StepEvent {
+    run: String,
+    kind: RunKind,
+    stage: Moment,
+    item: Option<Item>,
+    error: Option<Caught>,
+}
+
+/// A stage, or the end of the run.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Moment {
+    Last(LastWord),
+    Stage(Stage),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LastWord {
+    /// Every stage is done.
+    End,
+    /// One failed for good.
+    Failed,
+}
+
+/// What a `Catch` caught (Amazon States Language, "Error representation").
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Caught {
+    error: String,
+    cause: Option<String>,
+}
+
+/// What a function that fails answers with (AWS Lambda documentation, "Error format").
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionFailure {
+    error_message: String,
+}
+
+/// What a state gets back.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct StepAnswer {
+    items: Vec<Item>,
+    /// Whether the items are a list in S3.
+    many: bool,
+    bucket: String,
+    key: String,
+    /// Whether the last stage is to be carried out again.
+    again: bool,
+}
+
+impl StepWorker {
+    pub(super) async fn handle(&self, event: StepEvent) -> Result<StepAnswer, FunctionError> {
+        let store = &self.bot.workshop.store;
+        let Some(run) = store.run(&event.run).await? else {
+            let message = format!("there is no run `{}`", event.run);
+            return Err(StepFailure::lasting(message).into());
+        };
+        let stage = match event.stage {
+            Moment::Stage(stage) => stage,
+            Moment::Last(LastWord::End) => return self.end(&run).await,
+            Moment::Last(LastWord::Failed) => return self.fail(&run, event.error).await,
+        };
+        if run.state != RunState::Open {
+            let message = format!("run {} is over", run.id);
+            return Err(StepFailure::lasting(message).into());
+        }
+        if stage.worker() != self.worker || run.kind != event.kind {
+            let message = format!("stage `{}` is another function's", stage.name());
+            return Err(StepFailure::lasting(message).into());
+        }
+        if stage == Stage::Turn || is_within_turn(run.kind, stage) {
+            self.keep_turn(&run).await?;
+        }
+        let steps = Steps::of_one_step(&self.bot, &run);
+        let items = steps.perform(stage, event.item.as_ref()).await?.items;
+        if items.len() <= INLINE_ITEMS {
+            return Ok(StepAnswer {
+                items,
+                ..StepAnswer::default()
+            });
+        }
+        let Some(handover) = &self.bot.workshop.handover else {
+            let message = "there is no bucket for long lists: set LAYERSMITH_ARTIFACTS";
+            return Err(StepFailure::lasting(message).into());
+        };
+        let place = handover.put_list(&run.id, stage.name(), &items).await?;
+        Ok(StepAnswer {
+            many: true,
+            bucket: place.bucket,
+            key: place.key,
+            ..StepAnswer::default()
+        })
+    }
+
+    /// Takes the turn to publish, or keeps it for longer.
+    async fn keep_turn(&self, run: &Run) -> Result<(), FunctionError> {
+        let now = self.bot.workshop.now();
+        if self.lease.take(&run.id, now, TURN_SECONDS).await? {
+            return Ok(());
+        }
+        let holder = self.lease.holder(now).await?;
+        Err(FunctionError::TurnTaken(holder.unwrap_or_default()))
+    }
+
+    async fn end(&self, run: &Run) -> Result<StepAnswer, FunctionError> {
+        if run.state == RunState::Open && !Steps::of_one_step(&self.bot, run).is_answered().await? {
+            return Ok(StepAnswer {
+                again: true,
+                ..StepAnswer::default()
+            });
+        }
+        end(&self.bot, run, Ok(())).await;
+        self.lease.release(&run.id).await?;
+        Ok(StepAnswer::default())
+    }
+
+    async fn fail(&self, run: &Run, caught: Option<Caught>) -> Result<StepAnswer, FunctionError> {
+        // One that was stopped is over already, and was told of.
+        if run.state == RunState::Open {
+            end(&self.bot, run, Err(reason(caught))).await;
+        }
+        self.lease.release(&run.id).await?;
+        Ok(StepAnswer::default())
+    }
+}
+
+/// What a step failed of, in its own words where it had some.
+fn reason(caught: Option<Caught>) -> StepFailure {
+    let Some(caught) = caught else {
+        return StepFailure::lasting("a step failed");
+    };
+    let said = caught.cause.as_deref().unwrap_or_default();
+    let said: Option<FunctionFailure> = serde_json::from_str(said).ok();
+    match (caught.error.as_str(), said) {
+        ("Transient" | "Lasting" | "TurnTaken", Some(said)) => {
+            StepFailure::lasting(said.error_message)
+        }
+        ("States.Timeout", _) => StepFailure::lasting("a step took longer than it may"),
+        (error, _) => StepFailure::lasting(format!("a function ended without an answer ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn states_name_stages_and_the_end() {
+        let event = |stage: &str| -> StepEvent {
+            let event = json!({"run": "apply-1", "kind": "apply", "stage": stage});
+            serde_json::from_value(event).unwrap()
+        };
+        assert!(matches!(event("end").stage, Moment::Last(LastWord::End)));
+        assert!(matches!(
+            event("tables").stage,
+            Moment::Stage(Stage::Tables)
+        ));
+    }
+
+    #[test]
+    fn a_failure_is_told_in_the_words_of_the_step() {
+        let told = |error: &str, cause: &str| {
+            let caught = json!({"Error": error, "Cause": cause});
+            reason(serde_json::from_value(caught).ok()).message
+        };
+        let cause = r#"{"errorType":"Lasting","errorMessage":"the branch is gone"}"#;
+        assert_eq!(told("Lasting", cause), "the branch is gone");
+        assert_eq!(
+            told(
+                "Runtime.ExitError",
+                r#"{"errorMessage":"RequestId: 1 Error: /tmp/x"}"#
+            ),
+            "a function ended without an answer (Runtime.ExitError)"
+        );
+    }
+}

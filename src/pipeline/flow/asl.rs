@@ -1,0 +1,382 @@
+//! The state machines of AWS Step Functions, made of the same stages that one machine walks.
+//!
+//! In the Amazon States Language (<https://states-language.net/spec.html>) with JSONPath. A state holds the run's id and kind
+//! and what a stage is to be carried out for; everything else is in the run's journal, so that no state comes near the
+//! 256 KiB that an input may have (AWS Step Functions quotas). A list of more than [`INLINE_ITEMS`] is an object in S3, which
+//! a distributed map reads: the history of one execution ends at 25,000 events.
+//!
+//! The files below `deploy/` are what [`definition`] gives; a test holds that.
+
+use super::{Stage, Worker, stages};
+use crate::model::RunKind;
+use serde_json::{Map, Value, json};
+
+/// Items that are worked on within the execution itself. Each takes about 9 events of the history, twice in a run, and some
+/// hundred bytes of the state.
+pub const INLINE_ITEMS: usize = 500;
+/// Seconds that an execution may take: half a day, most of it spent waiting for the turn to publish.
+const EXECUTION_SECONDS: u32 = 43_200;
+/// Tries of what another try may get past: the pauses between them come to about four minutes.
+const ATTEMPTS: u32 = 7;
+const LONGEST_PAUSE: u32 = 60;
+/// Tries to get the turn to publish, half a minute apart on average, which is longer than an execution may take.
+const TURN_ATTEMPTS: u32 = 2_000;
+
+/// A state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// Shows on a pull request what merging it would do.
+    Plan,
+    /// Everything that publishes or deletes.
+    Apply,
+}
+
+impl Machine {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Plan, Self::Apply];
+
+    /// The machine that carries out a kind of run.
+    #[must_use]
+    pub fn of(kind: RunKind) -> Self {
+        if kind.publishes() {
+            Self::Apply
+        } else {
+            Self::Plan
+        }
+    }
+
+    /// The end of its name, and the beginning of its file's.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+        }
+    }
+
+    /// What it carries out.
+    #[must_use]
+    pub fn kinds(self) -> &'static [RunKind] {
+        match self {
+            Self::Plan => &[RunKind::Plan],
+            Self::Apply => &[
+                RunKind::Apply,
+                RunKind::Upgrade,
+                RunKind::Expire,
+                RunKind::Verify,
+            ],
+        }
+    }
+}
+
+/// The definition of a state machine. Names in `${…}` are put in by whoever deploys it: the functions, and the beginning of
+/// the names of those that build.
+#[must_use]
+pub fn definition(machine: Machine) -> Value {
+    let mut states = Map::new();
+    let choices: Vec<Value> = machine
+        .kinds()
+        .iter()
+        .map(|kind| {
+            let first = chain(&mut states, *kind);
+            json!({"Variable": "$.kind", "StringEquals": kind.name(), "Next": first})
+        })
+        .collect();
+    states.insert(
+        "kind".to_owned(),
+        json!({"Type": "Choice", "Choices": choices, "Default": "unknown kind"}),
+    );
+    states.insert(
+        "unknown kind".to_owned(),
+        json!({"Type": "Fail", "Error": "UnknownKind", "Cause": "The input names no kind of run that this machine carries out."}),
+    );
+    json!({
+        "Comment": format!("Layersmith: {}. Generated from the stages in src/pipeline/flow; `make state-machines` writes it.", machine.name()),
+        "StartAt": "kind",
+        "TimeoutSeconds": EXECUTION_SECONDS,
+        "States": states,
+    })
+}
+
+/// Adds the states of one kind of run; returns the name of the first.
+fn chain(states: &mut Map<String, Value>, kind: RunKind) -> String {
+    let of_kind = |what: &str| format!("{}: {what}", kind.name());
+    let end = of_kind("end");
+    let mut next = end.clone();
+    for &stage in stages(kind).iter().rev() {
+        let name = of_kind(stage.name());
+        let first = match stage.at_once() {
+            None => {
+                states.insert(name.clone(), task(kind, stage, &next));
+                name
+            }
+            Some(at_once) => for_each(states, kind, stage, at_once, &next),
+        };
+        next = first;
+    }
+    let failed = of_kind("failed");
+    let failure = of_kind("failure");
+    states.insert(end.clone(), last_word("end", &of_kind("ended"), &failed));
+    states.insert(failed.clone(), last_word("failed", &failure, &failure));
+    states.insert(
+        failure,
+        json!({"Type": "Fail", "Error": "RunFailed", "CausePath": "$.error.Cause"}),
+    );
+    let succeeded = of_kind("succeeded");
+    // A pull request that was attached while the run was at work is answered, too.
+    let again = stages(kind).contains(&Stage::Answer).then(
+        || json!({"Variable": "$.answer.again", "BooleanEquals": true, "Next": of_kind(Stage::Answer.name())}),
+    );
+    states.insert(
+        of_kind("ended"),
+        match again {
+            Some(again) => json!({"Type": "Choice", "Choices": [again], "Default": succeeded}),
+            None => json!({"Type": "Pass", "Next": succeeded}),
+        },
+    );
+    states.insert(succeeded, json!({"Type": "Succeed"}));
+    next
+}
+
+/// The state of a stage without items.
+fn task(kind: RunKind, stage: Stage, next: &str) -> Value {
+    let failed = format!("{}: failed", kind.name());
+    let on_failure = if stage.may_fail() { next } else { &failed };
+    let mut state = invoke(
+        worker_name(stage.worker()),
+        json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name()}),
+        stage.seconds(),
+    );
+    state["Retry"] = retries();
+    state["Catch"] =
+        json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": on_failure}]);
+    if stage.gives_items() {
+        state["ResultSelector"] = json!({
+            "items.$": "$.Payload.items", "many.$": "$.Payload.many",
+            "bucket.$": "$.Payload.bucket", "key.$": "$.Payload.key",
+        });
+        state["ResultPath"] = json!("$.answer");
+    } else {
+        state["ResultPath"] = Value::Null;
+    }
+    state["Next"] = json!(next);
+    state
+}
+
+/// The states of a stage that is carried out for each of its items; returns the name of the first. An item that fails for
+/// good stops no other: what became of it is in the journal, and a later stage looks there.
+fn for_each(
+    states: &mut Map<String, Value>,
+    kind: RunKind,
+    stage: Stage,
+    at_once: usize,
+    next: &str,
+) -> String {
+    let name = |what: &str| format!("{}: {}{what}", kind.name(), stage.name());
+    let (choice, inline, distributed) = (name(" how?"), name(""), name(" many"));
+    let selector = json!({
+        "run.$": "$.run", "kind.$": "$.kind", "stage": stage.name(),
+        "item.$": "$$.Map.Item.Value",
+    });
+    let processor = |mode: Value, end: &str| {
+        let (one, given_up) = (
+            name(&format!(" one{end}")),
+            name(&format!(" given up{end}")),
+        );
+        let function = match stage.worker() {
+            Worker::Build => json!("States.Format('${BuildFunctionPrefix}{}', $.item.function)"),
+            worker => json!(worker_name(worker)),
+        };
+        let mut state = invoke("", json!(null), stage.seconds());
+        let key = match stage.worker() {
+            Worker::Build => "FunctionName.$",
+            _ => "FunctionName",
+        };
+        state["Parameters"] = json!({key: function, "Payload.$": "$"});
+        state["Retry"] = retries();
+        state["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": given_up}]);
+        state["ResultSelector"] = json!({});
+        state["End"] = json!(true);
+        json!({
+            "ProcessorConfig": mode,
+            "StartAt": one,
+            "States": {one: state, given_up: {"Type": "Pass", "Result": {}, "End": true}},
+        })
+    };
+    let failed = format!("{}: failed", kind.name());
+    let catch = json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": failed}]);
+    states.insert(
+        choice.clone(),
+        json!({"Type": "Choice", "Default": inline, "Choices": [
+            {"Variable": "$.answer.many", "BooleanEquals": true, "Next": distributed},
+        ]}),
+    );
+    states.insert(
+        inline,
+        json!({
+            "Type": "Map", "ItemsPath": "$.answer.items", "MaxConcurrency": at_once,
+            "ItemSelector": selector, "ItemProcessor": processor(json!({"Mode": "INLINE"}), ""),
+            "Catch": catch, "ResultPath": null, "Next": next,
+        }),
+    );
+    states.insert(
+        distributed,
+        json!({
+            "Type": "Map", "MaxConcurrency": at_once, "Label": format!("{}{}", kind.name(), stage.name()),
+            "ItemReader": {
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSON"},
+                "Parameters": {"Bucket.$": "$.answer.bucket", "Key.$": "$.answer.key"},
+            },
+            "ItemSelector": selector,
+            "ItemProcessor": processor(json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}), " of many"),
+            // More than there can be: none that failed stops the others.
+            "ToleratedFailureCount": 100_000,
+            "Catch": catch, "ResultPath": null, "Next": next,
+        }),
+    );
+    choice
+}
+
+/// The states that end a run: they are told what happened.
+fn last_word(stage: &str, next: &str, on_failure: &str) -> Value {
+    let mut payload = json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage});
+    let failed = stage == "failed";
+    if failed {
+        payload["error.$"] = json!("$.error");
+    }
+    let mut state = invoke(worker_name(Worker::Comment), payload, 300);
+    state["Retry"] = retries();
+    state["ResultPath"] = if failed {
+        Value::Null
+    } else {
+        json!("$.answer")
+    };
+    if !failed {
+        state["ResultSelector"] = json!({"again.$": "$.Payload.again"});
+    }
+    // What went wrong first is what is told.
+    let result = if failed { "$.unsaid" } else { "$.error" };
+    state["Catch"] =
+        json!([{"ErrorEquals": ["States.ALL"], "ResultPath": result, "Next": on_failure}]);
+    state["Next"] = json!(next);
+    state
+}
+
+fn invoke(function: &str, payload: Value, seconds: u32) -> Value {
+    json!({
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function, "Payload": payload},
+        // Longer than the function itself may take: its own end is the one to hear of.
+        "TimeoutSeconds": seconds + 30,
+    })
+}
+
+fn worker_name(worker: Worker) -> &'static str {
+    match worker {
+        Worker::Plan => "${PlanFunction}",
+        Worker::Build => "${BuildFunctionPrefix}",
+        Worker::Publish => "${PublishFunction}",
+        Worker::Tables => "${TablesFunction}",
+        Worker::Comment => "${CommentFunction}",
+        Worker::Expire => "${ExpireFunction}",
+    }
+}
+
+/// `Lasting` is not tried again; whatever else goes wrong may pass: what a step called transient, a function that died or
+/// was throttled, and AWS' own troubles.
+fn retries() -> Value {
+    json!([
+        {"ErrorEquals": ["Lasting"], "MaxAttempts": 0},
+        {
+            "ErrorEquals": ["TurnTaken"], "IntervalSeconds": 5, "BackoffRate": 1.5,
+            "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": TURN_ATTEMPTS,
+        },
+        {
+            "ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2,
+            "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": ATTEMPTS,
+        },
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    fn walk(definition: &Value, kind: RunKind) -> Vec<(String, String)> {
+        let states = &definition["States"];
+        let choices = states["kind"]["Choices"].as_array().unwrap();
+        let choice = choices.iter().find(|it| it["StringEquals"] == kind.name());
+        let mut at = choice.unwrap()["Next"].as_str().unwrap().to_owned();
+        let mut walked = Vec::new();
+        while at != format!("{}: end", kind.name()) {
+            let state = &states[&at];
+            match state["Type"].as_str().unwrap() {
+                "Choice" => {
+                    at = state["Default"].as_str().unwrap().to_owned();
+                    continue;
+                }
+                "Map" => {
+                    let inner = &state["ItemProcessor"];
+                    let one = &inner["States"][inner["StartAt"].as_str().unwrap()];
+                    let parameters = &one["Parameters"];
+                    let function = [&parameters["FunctionName"], &parameters["FunctionName.$"]];
+                    let function = function.iter().find_map(|it| it.as_str()).unwrap();
+                    let stage = state["ItemSelector"]["stage"].as_str().unwrap();
+                    walked.push((stage.to_owned(), function.to_owned()));
+                }
+                _ => {
+                    let stage = state["Parameters"]["Payload"]["stage"].as_str().unwrap();
+                    let function = state["Parameters"]["FunctionName"].as_str().unwrap();
+                    walked.push((stage.to_owned(), function.to_owned()));
+                }
+            }
+            at = state["Next"].as_str().unwrap().to_owned();
+        }
+        walked
+    }
+
+    #[test]
+    fn a_state_machine_walks_the_stages_that_one_machine_walks() {
+        for machine in Machine::ALL {
+            let definition = definition(machine);
+            for kind in machine.kinds() {
+                assert_eq!(Machine::of(*kind), machine);
+                let expected: Vec<&str> = stages(*kind).iter().map(|it| it.name()).collect();
+                let walked = walk(&definition, *kind);
+                let stages: Vec<&str> = walked.iter().map(|(stage, _)| stage.as_str()).collect();
+                assert_eq!(stages, expected);
+            }
+        }
+        let upgrade: BTreeMap<String, String> = walk(&definition(Machine::Apply), RunKind::Upgrade)
+            .into_iter()
+            .collect();
+        assert_eq!(upgrade["tables"], "${TablesFunction}");
+        assert_eq!(
+            upgrade["build"],
+            "States.Format('${BuildFunctionPrefix}{}', $.item.function)"
+        );
+    }
+
+    /// `make state-machines` writes them.
+    #[test]
+    fn the_files_of_the_deployment_are_the_definitions() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        for machine in Machine::ALL {
+            let path = folder.join(format!("{}.asl.json", machine.name()));
+            let text = format!("{:#}\n", definition(machine));
+            if option_env!("LAYERSMITH_WRITE_STATE_MACHINES").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                found == text,
+                "{} is another one: make state-machines",
+                path.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What the stages of a run do, one at a time: the same for every engine.
+
+use super::attempt::{Answer, Item};
+use super::outlook::Outlook;
+use super::{Stage, stages};
+use crate::model::{Run, RunKind};
+use crate::pipeline::apply::{self, BranchRead};
+use crate::pipeline::build_task::{self, BuildTask};
+use crate::pipeline::journal::Journal;
+use crate::pipeline::pull_request::{self, Planned, PullRequestRead};
+use crate::pipeline::scheduled::{self, UpgradePlan};
+use crate::pipeline::{Bot, Carried, Desired, StepFailure, carry_out};
+use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan, Wanted};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Task and result bodies under way at once.
+const CONCURRENT_BODIES: usize = 32;
+
+/// A run and everything that its steps need; what they read of the journal is kept for the next one.
+pub struct Steps<'a> {
+    pub(in crate::pipeline) bot: &'a Bot,
+    pub(in crate::pipeline) run: &'a Run,
+    pub(in crate::pipeline) journal: Journal<'a>,
+    /// What [`Stage::Prepare`] found to be built, where the same process builds it.
+    tasks: Mutex<BTreeMap<Item, Arc<BuildTask>>>,
+    pull_request: OnceCell<PullRequestRead>,
+    branch: OnceCell<BranchRead>,
+    reread: OnceCell<BranchRead>,
+    plan: OnceCell<Plan>,
+}
+
+impl<'a> Steps<'a> {
+    /// The steps of a run that is carried out here from one end to the other.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_run(bot: &'a Bot, run: &'a Run) -> Result<Self, StepFailure> {
+        let journal = Journal::open(&bot.workshop, run).await?;
+        Ok(Self::with(bot, run, journal))
+    }
+
+    /// One step of a run; the others are carried out elsewhere.
+    #[must_use]
+    pub fn of_one_step(bot: &'a Bot, run: &'a Run) -> Self {
+        Self::with(bot, run, Journal::open_for_a_step(&bot.workshop, run))
+    }
+
+    fn with(bot: &'a Bot, run: &'a Run, journal: Journal<'a>) -> Self {
+        // A region that was given up on may answer by now.
+        if run.kind.publishes() {
+            bot.workshop.registry.ask_again();
+        }
+        Self {
+            bot,
+            run,
+            journal,
+            tasks: Mutex::default(),
+            pull_request: OnceCell::new(),
+            branch: OnceCell::new(),
+            reread: OnceCell::new(),
+            plan: OnceCell::new(),
+        }
+    }
+
+    /// Carries out one stage, for one item where the stage has items. What was done before is not done again.
+    ///
+    /// # Errors
+    /// When it could not be done; the journal says why.
+    pub async fn perform(&self, stage: Stage, item: Option<&Item>) -> Result<Answer, StepFailure> {
+        if !stages(self.run.kind).contains(&stage) {
+            let name = stage.name();
+            return Err(StepFailure::lasting(format!(
+                "a run of this kind has no stage `{name}`"
+            )));
+        }
+        let nothing = |()| Answer::default();
+        match stage {
+            // The engine's own: who keeps the turn differs.
+            Stage::Turn => Ok(Answer::default()),
+            Stage::Read if self.run.kind == RunKind::Plan => {
+                self.pull_request().await.map(|_| Answer::default())
+            }
+            Stage::Read => self.branch().await.map(|_| Answer::default()),
+            Stage::Announce => pull_request::announce(self).await.map(nothing),
+            Stage::Prepare => self.prepare().await,
+            Stage::Build => self.build(needed(item)?).await.map(nothing),
+            Stage::Plan => self.make_plan().await,
+            Stage::Publish => self.publish(needed(item)?).await.map(nothing),
+            Stage::Settle => apply::settle(self).await.map(nothing),
+            Stage::Observe => scheduled::observe(self).await.map(nothing),
+            Stage::Reread => self.read_again().await.map(nothing),
+            Stage::Repair => scheduled::repair(self).await.map(nothing),
+            Stage::Expire => scheduled::delete_expired(self).await.map(nothing),
+            Stage::Tables => apply::commit(self).await.map(nothing),
+            Stage::Parameters => apply::put_public_names(self).await.map(nothing),
+            Stage::Notify => apply::notify(self).await.map(nothing),
+            Stage::Owners => scheduled::tell_owners(self).await.map(nothing),
+            Stage::Answer if self.run.kind == RunKind::Plan => {
+                pull_request::answer(self).await.map(nothing)
+            }
+            Stage::Answer => apply::answer(self).await.map(nothing),
+        }
+    }
+
+    /// What reading the pull request found.
+    pub(in crate::pipeline) async fn pull_request(&self) -> Result<&PullRequestRead, StepFailure> {
+        let read = || self.journal.step("read", pull_request::read(self));
+        self.pull_request.get_or_try_init(read).await
+    }
+
+    /// What reading the default branch found.
+    pub(in crate::pipeline) async fn branch(&self) -> Result<&BranchRead, StepFailure> {
+        let read = || self.journal.step("read", apply::read(self));
+        self.branch.get_or_try_init(read).await
+    }
+
+    /// Reads the default branch whether it was read before or not: what a run mends, it mends by what is asked for now.
+    async fn read_again(&self) -> Result<(), StepFailure> {
+        let read = || self.journal.step_again("reread", apply::read(self));
+        self.reread.get_or_try_init(read).await.map(|_| ())
+    }
+
+    /// What the run carries out; nothing when the policy cannot be read.
+    pub(in crate::pipeline) async fn desired(&self) -> Result<Option<&Desired>, StepFailure> {
+        Ok(match self.run.kind {
+            RunKind::Plan => self.pull_request().await?.desired.as_ref(),
+            RunKind::Apply | RunKind::Upgrade | RunKind::Expire => {
+                self.branch().await?.desired.as_ref()
+            }
+            RunKind::Verify => {
+                let read = || self.journal.step("reread", apply::read(self));
+                let now = self.reread.get_or_try_init(read).await?;
+                now.desired.as_ref()
+            }
+        })
+    }
+
+    /// The plan that the run carries out, once it is made.
+    pub(in crate::pipeline) async fn plan(&self) -> Result<&Plan, StepFailure> {
+        let read = || async {
+            let plan = match self.run.kind {
+                RunKind::Upgrade => {
+                    let upgrade: Option<UpgradePlan> = self.journal.output("upgrade").await?;
+                    upgrade.map(|it| it.plan)
+                }
+                RunKind::Plan => {
+                    let planned: Option<Planned> = self.journal.output("plan").await?;
+                    planned.map(|it| it.plan)
+                }
+                _ => self.journal.output("plan").await?,
+            };
+            Ok(plan.unwrap_or_default())
+        };
+        self.plan.get_or_try_init(read).await
+    }
+
+    /// Whether the pull request that the run has now was answered; a run without one has nobody to answer there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_answered(&self) -> Result<bool, StepFailure> {
+        if self.run.kind != RunKind::Apply {
+            return Ok(true);
+        }
+        let answered: Option<()> = self.journal.output(&apply::answered(self.run)).await?;
+        Ok(answered.is_some())
+    }
+
+    async fn prepare(&self) -> Result<Answer, StepFailure> {
+        let Some(outlook) = Outlook::of(self).await? else {
+            return Ok(Answer::default());
+        };
+        let tasks = outlook.tasks(self.run);
+        let items = tasks.keys().cloned().collect();
+        if let Some(handover) = &self.bot.workshop.handover {
+            let left: Vec<_> = tasks.values().map(|task| handover.put_task(task)).collect();
+            stream::iter(left)
+                .buffer_unordered(CONCURRENT_BODIES)
+                .try_collect::<()>()
+                .await?;
+        } else {
+            let mut known = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(tasks.into_iter().map(|(item, task)| (item, Arc::new(task))));
+        }
+        Ok(Answer { items })
+    }
+
+    async fn build(&self, item: &Item) -> Result<(), StepFailure> {
+        let task = {
+            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.get(item).cloned()
+        };
+        let Some(task) = task else {
+            return Err(StepFailure::lasting(format!(
+                "{} was not prepared",
+                item.step(Stage::Build)
+            )));
+        };
+        let bench = &self.bot.workshop.bench;
+        let build = async { Ok(build_task::perform(bench, &task).await) };
+        let _: BuildState = self.journal.step(&item.step(Stage::Build), build).await?;
+        Ok(())
+    }
+
+    /// What building came to for everything that had to be built, in the order of `wanted`; for the rest what was known.
+    pub(in crate::pipeline) async fn built(
+        &self,
+        outlook: &Outlook<'_>,
+    ) -> Result<Vec<BuildState>, StepFailure> {
+        let states = outlook.wanted.iter().map(|wanted| async {
+            if outlook.is_to_be_built(wanted) {
+                self.built_one(wanted).await
+            } else {
+                Ok(wanted.build.clone())
+            }
+        });
+        stream::iter(states.collect::<Vec<_>>())
+            .buffered(CONCURRENT_BODIES)
+            .try_collect()
+            .await
+    }
+
+    async fn built_one(&self, wanted: &Wanted) -> Result<BuildState, StepFailure> {
+        let item = Item::new(wanted.layer.clone(), wanted.target);
+        let name = item.step(Stage::Build);
+        let fetch = async {
+            let Some(handover) = &self.bot.workshop.handover else {
+                return Err(StepFailure::transient(format!("{name} was not built")));
+            };
+            let result = handover.result(&self.run.id, &item).await?;
+            Ok(result.unwrap_or_else(|| {
+                BuildState::Failed(BuildFailure {
+                    message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
+                    package: None,
+                    transient: true,
+                })
+            }))
+        };
+        self.journal.step(&name, fetch).await
+    }
+
+    async fn make_plan(&self) -> Result<Answer, StepFailure> {
+        let outlook = Outlook::of(self).await?;
+        match self.run.kind {
+            RunKind::Plan => {
+                let plan = pull_request::plan(self, outlook);
+                let _: Planned = self.journal.step("plan", plan).await?;
+                return Ok(Answer::default());
+            }
+            RunKind::Upgrade => {
+                let plan = scheduled::plan_upgrade(self, outlook);
+                let _: UpgradePlan = self.journal.step("upgrade", plan).await?;
+            }
+            _ if outlook.is_none() => {}
+            _ => {
+                let _: Plan = self
+                    .journal
+                    .step("plan", apply::plan_all(self, outlook))
+                    .await?;
+            }
+        }
+        let to_carry_out = self.plan().await?.entries.iter();
+        Ok(Answer {
+            items: to_carry_out
+                .filter(|entry| is_carried_out(entry))
+                .map(|entry| Item::new(entry.layer.clone(), entry.target))
+                .collect(),
+        })
+    }
+
+    async fn publish(&self, item: &Item) -> Result<(), StepFailure> {
+        let (plan, desired) = (self.plan().await?, self.desired().await?);
+        let place = (&item.layer, item.target);
+        let found = plan
+            .entries
+            .binary_search_by(|entry| (&entry.layer, entry.target).cmp(&place));
+        let (Ok(index), Some(desired)) = (found, desired) else {
+            let step = item.step(Stage::Publish);
+            return Err(StepFailure::lasting(format!("{step} is not in the plan")));
+        };
+        let work = carry_out(&self.bot.workshop, &plan.entries[index], desired);
+        let _: Carried = self.journal.step(&item.step(Stage::Publish), work).await?;
+        Ok(())
+    }
+}
+
+/// Whether an entry of a plan is something to do, so that [`Stage::Publish`] has an item for it.
+pub(in crate::pipeline) fn is_carried_out(entry: &Entry) -> bool {
+    matches!(entry.action, Action::Publish(_) | Action::Retire { .. })
+}
+
+fn needed(item: Option<&Item>) -> Result<&Item, StepFailure> {
+    item.ok_or_else(|| StepFailure::lasting("the step names no layer and target"))
+}
