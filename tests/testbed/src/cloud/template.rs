@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
 use super::calls::ACCOUNT;
+use super::door::locked;
 use crate::support::run;
 use crate::tools;
 
@@ -39,16 +41,7 @@ impl Template {
     /// # Panics
     /// When the translator is missing, or refuses the template.
     pub fn translate(given: &[(&str, &str)]) -> Self {
-        let deploy = tools::workspace_root().join("deploy");
-        let python = tools::python().unwrap_or_else(|missing| panic!("{missing}"));
-        let mut command = Command::new(python);
-        command
-            .arg(deploy.join("translate.py"))
-            .arg(deploy.join("template.yaml"));
-        command.args(given.iter().map(|(name, value)| format!("{name}={value}")));
-        let output = run(&mut command);
-        let mut template: Value =
-            serde_json::from_slice(&output.stdout).expect("the translator writes JSON");
+        let mut template = translated(given);
         let mut parameters: BTreeMap<String, String> = object(template["Parameters"].take())
             .into_iter()
             .filter_map(|(name, it)| Some((name, plain(&it["Default"])?)))
@@ -336,6 +329,31 @@ impl Template {
         };
         arn.into()
     }
+}
+
+/// The template as the translator writes it. That takes seconds: what it wrote is kept while this process lives.
+fn translated(given: &[(&str, &str)]) -> Value {
+    static KNOWN: Mutex<BTreeMap<Vec<String>, Value>> = Mutex::new(BTreeMap::new());
+    let given: Vec<String> = given
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let mut known = locked(&KNOWN);
+    if let Some(template) = known.get(&given) {
+        return template.clone();
+    }
+    let deploy = tools::workspace_root().join("deploy");
+    let python = tools::python().unwrap_or_else(|missing| panic!("{missing}"));
+    let mut command = Command::new(python);
+    command
+        .arg(deploy.join("translate.py"))
+        .arg(deploy.join("template.yaml"))
+        .args(&given);
+    let output = run(&mut command);
+    let template: Value =
+        serde_json::from_slice(&output.stdout).expect("the translator writes JSON");
+    known.insert(given, template.clone());
+    template
 }
 
 fn object(value: Value) -> Map<String, Value> {
