@@ -10,9 +10,10 @@ export LAYERSMITH_TEST_TOOLS := $(TOOLS)
 export LAYERSMITH_TEST_UV ?= $(TOOLS)/bin/uv
 export LAYERSMITH_TEST_MOTO ?= $(TOOLS)/bin/moto_server
 FUZZ_SECONDS ?= 600
+STACK ?= layersmith
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test state-machines crash-matrix lint fuzz demo demo-aws bench bench-agree
+.PHONY: help build test state-machines crash-matrix lint lint-deploy package deploy fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,27 @@ lint: ## Format, clippy, documentation, dependencies; all warnings are errors
 	cargo deny --workspace check bans licenses sources
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --workspace check advisories; \
 	else echo "advisories: not checked, the advisory database cannot be reached from here"; fi
+	@$(MAKE) --no-print-directory lint-deploy
+
+lint-deploy: ## The template for AWS and its state machines, by AWS' own tools; a part of lint
+	@.ci/tools $(TOOLS) template
+	@mkdir -p $(CARGO_TARGET_DIR)
+	$(TOOLS)/bin/cfn-lint deploy/template.yaml
+	$(TOOLS)/venv/bin/python deploy/translate.py deploy/template.yaml > $(CARGO_TARGET_DIR)/template.json
+	$(TOOLS)/bin/cfn-lint $(CARGO_TARGET_DIR)/template.json
+	@for machine in plan apply; do \
+	    echo asl-validator deploy/$$machine.asl.json; \
+	    $(TOOLS)/node_modules/.bin/asl-validator --json-path deploy/$$machine.asl.json || exit 1; \
+	done
+
+package: ## Builds target/lambda/layersmith.zip for AWS Lambda, for this machine's processor
+	@.ci/tools $(TOOLS) system cloud
+	LIBZ_SYS_STATIC=1 PATH="$(TOOLS)/cloud-venv/bin:$$PATH" cargo lambda build --release --locked --bin layersmith --features package \
+	    --target $$(uname -m)-unknown-linux-gnu.2.26 --disable-optimizations --lambda-dir $(CARGO_TARGET_DIR)/lambda
+	@$(TOOLS)/venv/bin/python deploy/package.py $(CARGO_TARGET_DIR)/lambda/layersmith/bootstrap $(CARGO_TARGET_DIR)/lambda/layersmith.zip
+
+deploy: ## Creates or updates the stack on AWS: make deploy STACK=layersmith BUCKET=... PARAMETERS="Repository=octo/catalog ..."
+	@deploy/deploy "$(STACK)" "$(BUCKET)" $(PARAMETERS)
 
 fuzz: ## Gives the wheel reader any bytes, for ten minutes (FUZZ_SECONDS=600)
 	@.ci/tools $(TOOLS) system fuzz

@@ -1,6 +1,7 @@
 //! Wheels on disk, found by digest and believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
+use super::derived::touch;
 use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher};
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ impl WheelCache {
         };
         if hash(&mut file)? == *digest {
             file.seek(SeekFrom::Start(0))?;
+            touch(&file);
             return Ok(Some(file));
         }
         tracing::warn!(wheel = %digest, "the cached wheel {digest} was altered: fetching it again");
@@ -104,5 +106,33 @@ pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
             0 => return Ok(hasher.finish()),
             read => hasher.update(&buffer[..read]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_wheel_that_is_used_counts_as_used_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = WheelCache::new(folder.path().to_owned());
+        let digest = Digest::of(b"wheel");
+        let path = cache.path_of(&digest);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"wheel").unwrap();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let (before, file) = (
+            SystemTime::now() - day,
+            File::options().write(true).open(&path),
+        );
+        file.unwrap().set_modified(before).unwrap();
+        assert!(cache.open(&digest).unwrap().is_some());
+        let used = path.metadata().unwrap().modified().unwrap();
+        assert!(
+            used > before + day / 2,
+            "what is used least recently goes first"
+        );
     }
 }

@@ -64,7 +64,7 @@ pub use from_source::{KeptWheel, SourceBuildTools, SourceBuildTurn};
 pub use options::BuildOptions;
 pub use sandbox::{
     BuildSystem, BuiltWheel, ImportTested, NoSandbox, Sandbox, SourceBuildError,
-    SourceDistribution, build_system, build_wheel, test_import,
+    SourceDistribution, build_system, build_wheel, confine, test_import,
 };
 pub use selection::{BytecodeChoice, Selection};
 pub use settings::{BuildProgress, BuilderSettings};

@@ -4,7 +4,8 @@ use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render::build_as_text;
 use crate::model::OfferedRegions;
 use crate::model::{LayerName, Target};
-use crate::pipeline::{SourceBuilds, build_wanted};
+use crate::pipeline::SourceBuilds;
+use crate::pipeline::build_task::{BuildTask, perform};
 use crate::plan::{BuildState, against_publishing, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -82,14 +83,8 @@ pub(super) async fn run(
     let progress = output.progress("Building", wanted.len());
     let (mut text, mut values, mut failed) = (String::new(), Vec::new(), false);
     for wanted in &wanted {
-        let state = build_wanted(
-            &workshop.bench,
-            wanted,
-            request,
-            &desired.policy,
-            SourceBuilds::Permitted,
-        )
-        .await;
+        let task = BuildTask::new(wanted, request, &desired.policy, SourceBuilds::Permitted);
+        let state = perform(&workshop.bench, &task).await;
         progress.done(&format!("{} {}", wanted.layer, wanted.target));
         match state {
             BuildState::Built(build) => {

@@ -7,6 +7,7 @@ mod apply;
 mod build;
 mod catalog;
 mod check;
+mod confine;
 mod doctor;
 mod expire;
 mod output;
@@ -129,6 +130,9 @@ enum Command {
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
     Replay(replay::Options),
+    /// Confines itself and becomes a program
+    #[command(hide = true)]
+    Confine(confine::Options),
 }
 
 /// Why a command did not do what it was asked for.
@@ -239,6 +243,7 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
+        Command::Confine(options) => confine::run(&options),
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,

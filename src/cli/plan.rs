@@ -3,9 +3,8 @@
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, LayerName, Level};
-use crate::pipeline::{
-    Desired, NotRebuilt, SourceBuilds, Workshop, build_wanted, keep_known, settle, upgrade_wanted,
-};
+use crate::pipeline::build_task::{BuildTask, perform};
+use crate::pipeline::{Desired, NotRebuilt, SourceBuilds, Workshop, keep_known, settle};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -125,14 +124,13 @@ async fn build(
             let progress = &progress;
             async move {
                 let policy = &desired.policy;
-                let state = match look {
-                    Look::ForMissing => {
-                        build_wanted(&workshop.bench, wanted, request, policy, sources).await
-                    }
+                let task = match look {
+                    Look::ForMissing => BuildTask::new(wanted, request, policy, sources),
                     Look::ForUpgrades | Look::ToUpgrade => {
-                        upgrade_wanted(&workshop.bench, wanted, request, policy, sources).await
+                        BuildTask::upgrade(wanted, request, policy, sources)
                     }
                 };
+                let state = perform(&workshop.bench, &task).await;
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));
                 (n, state)
             }

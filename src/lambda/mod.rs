@@ -119,11 +119,12 @@ async fn serve<E, A, F, H>(handle: H) -> anyhow::Result<()>
 where
     E: DeserializeOwned + Send + 'static,
     A: Serialize + Send + 'static,
-    F: Future<Output = Result<A, FunctionError>> + Send,
+    F: Future<Output = Result<A, FunctionError>> + Send + 'static,
     H: Fn(E) -> F + Send + Sync,
 {
     let function = service_fn(|event: LambdaEvent<E>| {
-        let answer = handle(event.payload);
+        // As an object: a step's future is deep, and the runtime wraps it in many layers more.
+        let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(handle(event.payload));
         async move {
             let answer = answer.await;
             if let Err(error) = &answer {

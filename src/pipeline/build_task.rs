@@ -1,84 +1,118 @@
-//! One layer to be built for one target, with all that building it needs: what is handed to whoever builds.
+//! One layer × target to be resolved and built, as a value: a function with a workbench and nothing else can do it.
 
 use super::Workbench;
-use super::building::{SourceBuilds, build_wanted};
-use super::upgrade::upgrade_wanted;
-use crate::model::{LayerName, LayerRequest, Policy, Target};
+use super::building::{SourceBuilds, build_new};
+use super::upgrade::build_upgrade;
+use crate::model::{BuildRecord, Digest, LayerName, LayerRequest, Policy, Target};
 use crate::plan::{BuildState, Wanted};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BuildMode {
-    /// Build what was never built.
-    New,
-    /// Resolve anew, and build where that comes to other wheels.
-    Upgrade,
+/// What of the policy decides how a layer is resolved and built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildRules {
+    /// The package index; `None` is uv's own default.
+    pub index_url: Option<String>,
+    /// Releases younger than this many days are not considered.
+    pub cooldown_days: u32,
+    /// Seconds that resolving and building may take, each.
+    pub build_seconds: u64,
 }
 
-/// One layer to be built for one target.
+impl BuildRules {
+    /// The longest that resolving, and then building, may take.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.build_seconds)
+    }
+}
+
+impl From<&Policy> for BuildRules {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            index_url: policy.index_url.clone(),
+            cooldown_days: policy.cooldown_days,
+            build_seconds: policy.limits.build_seconds,
+        }
+    }
+}
+
+/// Why a layer is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildReason {
+    /// Nothing is known of its zip.
+    New,
+    /// There may be new releases. Where resolving comes to the wheels of the known build, that one is the answer.
+    Upgrade(Option<Box<BuildRecord>>),
+}
+
+/// One layer × target to be resolved and built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildTask {
-    /// The run.
-    pub run: String,
-    /// What is wanted, with the build that is known of it.
-    pub wanted: Wanted,
-    /// What was asked for.
+    /// The layer.
+    pub layer: LayerName,
+    /// What it is built for.
+    pub target: Target,
+    /// [`LayerRequest::fingerprint`] of the request for that target.
+    pub fingerprint: Digest,
+    /// Whether a zip above the limit of a direct upload can go through a bucket.
+    pub is_staged: bool,
+    /// What is asked for.
     pub request: LayerRequest,
-    /// The policy.
-    pub policy: Policy,
-    /// What is to be done.
-    pub mode: BuildMode,
-    /// Whether packages may be built from source.
+    /// How it is resolved and built.
+    pub rules: BuildRules,
+    /// Whether packages without a wheel may be built.
     pub sources: SourceBuilds,
+    /// Why it is built.
+    pub reason: BuildReason,
 }
 
 impl BuildTask {
-    /// A task of a run.
+    /// To resolve and build what was not built yet.
     #[must_use]
     pub fn new(
-        run: &str,
         wanted: &Wanted,
         request: &LayerRequest,
         policy: &Policy,
-        mode: BuildMode,
         sources: SourceBuilds,
     ) -> Self {
         Self {
-            run: run.to_owned(),
-            wanted: wanted.clone(),
+            layer: wanted.layer.clone(),
+            target: wanted.target,
+            fingerprint: wanted.fingerprint,
+            is_staged: wanted.is_staged,
             request: request.clone(),
-            policy: policy.clone(),
-            mode,
+            rules: policy.into(),
             sources,
+            reason: BuildReason::New,
         }
     }
 
-    /// The layer.
+    /// To look for new releases of what is built already, and build where there are some.
     #[must_use]
-    pub fn layer(&self) -> &LayerName {
-        &self.wanted.layer
-    }
-
-    /// What it is built for.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        self.wanted.target
+    pub fn upgrade(
+        wanted: &Wanted,
+        request: &LayerRequest,
+        policy: &Policy,
+        sources: SourceBuilds,
+    ) -> Self {
+        let known = match &wanted.build {
+            BuildState::Built(known) => Some(known.clone()),
+            BuildState::Unknown | BuildState::FromSource(_) | BuildState::Failed(_) => None,
+        };
+        Self {
+            reason: BuildReason::Upgrade(known),
+            ..Self::new(wanted, request, policy, sources)
+        }
     }
 }
 
-/// Resolves and builds. What goes wrong is part of the answer.
+/// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
+/// go on, and the person who asked reads it.
 pub async fn perform(bench: &Workbench, task: &BuildTask) -> BuildState {
-    let BuildTask {
-        wanted,
-        request,
-        policy,
-        sources,
-        ..
-    } = task;
-    match task.mode {
-        BuildMode::New => build_wanted(bench, wanted, request, policy, *sources).await,
-        BuildMode::Upgrade => upgrade_wanted(bench, wanted, request, policy, *sources).await,
+    match &task.reason {
+        BuildReason::New => build_new(bench, task).await,
+        BuildReason::Upgrade(known) => build_upgrade(bench, task, known.as_deref()).await,
     }
 }

@@ -1,14 +1,14 @@
 //! Resolving and building what a plan asks for.
 
 use super::Workbench;
+use super::build_task::{BuildRules, BuildTask};
 use super::source_builds::{BuiltFromSource, MissingWheel, from_source};
 use crate::build::{BuildError, BuildOptions};
-use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Policy, Target, Timestamp};
+use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
@@ -30,17 +30,10 @@ pub(super) enum Resolved {
     FromSource(Vec<String>),
 }
 
-/// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
-/// go on, and the person who asked reads it.
-pub async fn build_wanted(
-    bench: &Workbench,
-    wanted: &Wanted,
-    request: &LayerRequest,
-    policy: &Policy,
-    sources: SourceBuilds,
-) -> BuildState {
-    match resolve_wanted(bench, wanted, request, policy, sources).await {
-        Ok(Resolved::Lock(lock)) => build_locked(bench, wanted, request, policy, lock).await,
+/// Resolves and builds what was not built yet.
+pub(super) async fn build_new(bench: &Workbench, task: &BuildTask) -> BuildState {
+    match resolve(bench, task).await {
+        Ok(Resolved::Lock(lock)) => build_locked(bench, task, lock).await,
         Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
         Err(failure) => BuildState::Failed(failure),
     }
@@ -48,18 +41,13 @@ pub async fn build_wanted(
 
 /// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where
 /// there are none. The resolver bounds how many are at it at once.
-pub(super) async fn resolve_wanted(
-    bench: &Workbench,
-    wanted: &Wanted,
-    request: &LayerRequest,
-    policy: &Policy,
-    sources: SourceBuilds,
-) -> Result<Resolved, BuildFailure> {
+pub(super) async fn resolve(bench: &Workbench, task: &BuildTask) -> Result<Resolved, BuildFailure> {
+    let request = &task.request;
     let others: Vec<Target> = request
         .targets
         .iter()
         .copied()
-        .filter(|target| *target != wanted.target)
+        .filter(|target| *target != task.target)
         .collect();
     let mut packages = request.packages.clone();
     let mut built: Vec<BuiltFromSource> = Vec::new();
@@ -72,7 +60,7 @@ pub(super) async fn resolve_wanted(
             other_targets: &others,
             built: &wheels,
             allow_build: &request.allow_build,
-            ..asking(bench, wanted.target, policy)
+            ..asking(bench, task.target, &task.rules)
         };
         let error = match bench.resolver.resolve(&resolve).await {
             Ok(lock) if unbuilt.is_empty() => return Ok(Resolved::Lock(lock)),
@@ -88,7 +76,7 @@ pub(super) async fn resolve_wanted(
         if let Some(wheel) = built.iter().find(|wheel| wheel.is_of(&missing.package)) {
             return Err(wheel.of_no_use(&missing));
         }
-        match from_source(bench, &resolve, &missing, sources).await? {
+        match from_source(bench, &resolve, &missing, task.sources).await? {
             Some(wheel) => built.push(wheel),
             None => {
                 // What can be known of the others without it is better known before the merge.
@@ -103,22 +91,22 @@ pub(super) async fn resolve_wanted(
     }
 }
 
-/// How the policy has everything resolved; no packages.
+/// How the rules have everything resolved; no packages.
 pub(super) fn asking<'a>(
     bench: &Workbench,
     target: Target,
-    policy: &'a Policy,
+    rules: &'a BuildRules,
 ) -> ResolveRequest<'a> {
     ResolveRequest {
         packages: &[],
         target,
         other_targets: &[],
-        index_url: policy.index_url.as_deref(),
+        index_url: rules.index_url.as_deref(),
         now: bench.now(),
-        cooldown_days: policy.cooldown_days,
+        cooldown_days: rules.cooldown_days,
         built: &[],
         allow_build: &[],
-        time_limit: Duration::from_secs(policy.limits.build_seconds),
+        time_limit: rules.time_limit(),
     }
 }
 
@@ -132,22 +120,16 @@ pub(super) fn not_resolved(error: &ResolveError) -> BuildFailure {
 }
 
 /// Builds one layer for one target from its lock.
-pub(super) async fn build_locked(
-    bench: &Workbench,
-    wanted: &Wanted,
-    request: &LayerRequest,
-    policy: &Policy,
-    lock: Lock,
-) -> BuildState {
+pub(super) async fn build_locked(bench: &Workbench, task: &BuildTask, lock: Lock) -> BuildState {
     let _one_of_a_few = bench.building.acquire().await;
-    let limit = Duration::from_secs(policy.limits.build_seconds);
-    match tokio::time::timeout(limit, build_one(bench, wanted, request, lock)).await {
+    let limit = task.rules.time_limit();
+    match tokio::time::timeout(limit, build_one(bench, task, lock)).await {
         Ok(Ok(record)) => BuildState::Built(Box::new(record)),
         Ok(Err(failure)) => BuildState::Failed(failure),
         Err(_) => BuildState::Failed(BuildFailure {
             message: format!(
                 "building took longer than the {} seconds that the policy allows",
-                policy.limits.build_seconds
+                limit.as_secs()
             ),
             package: None,
             transient: true,
@@ -157,15 +139,15 @@ pub(super) async fn build_locked(
 
 async fn build_one(
     bench: &Workbench,
-    wanted: &Wanted,
-    request: &LayerRequest,
+    task: &BuildTask,
     lock: Lock,
 ) -> Result<BuildRecord, BuildFailure> {
+    let request = &task.request;
     let now = bench.now();
     let packages = names(request);
     let options = BuildOptions {
-        is_staged: wanted.is_staged,
-        ..options(request, &packages, wanted.target, now)
+        is_staged: task.is_staged,
+        ..options(request, &packages, task.target, now)
     };
     let artifact = bench
         .builder
@@ -184,9 +166,9 @@ async fn build_one(
         });
     };
     Ok(BuildRecord {
-        layer: wanted.layer.clone(),
-        target: wanted.target,
-        fingerprint: wanted.fingerprint,
+        layer: task.layer.clone(),
+        target: task.target,
+        fingerprint: task.fingerprint,
         version,
         lock,
         artifact,

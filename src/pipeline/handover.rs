@@ -50,8 +50,8 @@ impl Handover {
     ///
     /// # Errors
     /// When S3 does not take it; another try may.
-    pub async fn put_task(&self, task: &BuildTask) -> Result<(), StepFailure> {
-        let key = self.key("tasks", &task.run, task.layer(), task.target());
+    pub async fn put_task(&self, run: &str, task: &BuildTask) -> Result<(), StepFailure> {
+        let key = self.key("tasks", run, &task.layer, task.target);
         self.put(&key, task).await
     }
 

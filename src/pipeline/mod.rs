@@ -39,7 +39,7 @@ mod upgrade;
 pub mod verify;
 mod visibility;
 
-pub use building::{SourceBuilds, build_wanted, settle};
+pub use building::{SourceBuilds, settle};
 pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
@@ -53,7 +53,7 @@ pub use publishing::{Carried, carry_out};
 use report::outcomes_of_kept;
 pub use tables::{commit_message, render_tables};
 pub use telling::tell_others;
-pub use upgrade::{NotRebuilt, keep_known, upgrade_wanted};
+pub use upgrade::{NotRebuilt, keep_known};
 pub use visibility::{Shared, settle_visibility};
 
 use crate::build::Builder;

@@ -22,7 +22,7 @@ const REGION_LIMIT: Duration = Duration::from_secs(120);
 /// parameters.
 ///
 /// # Errors
-/// When the store fails. A region that fails is part of the outcome.
+/// When the store fails, or the registry cannot say which regions it has. A region that fails is part of the outcome.
 pub(super) async fn put_parameters(
     workshop: &Workshop,
     policy: &Policy,
@@ -34,13 +34,9 @@ pub(super) async fn put_parameters(
     let versions = workshop.store.layer_versions().await?;
     let mut wanted: BTreeMap<Region, Parameters> = wanted_parameters(path, policy, &versions);
     // Where nothing is left at all, names may be; a region that is gone from the policy as well is not looked at.
-    let empty: Vec<Region> = policy
-        .regions
-        .iter()
-        .flatten()
-        .filter(|region| !wanted.contains_key(*region))
-        .cloned()
-        .collect();
+    let offered = workshop.registry.regions().await?;
+    let (mut empty, _) = policy.regions_for(None, &offered);
+    empty.retain(|region| !wanted.contains_key(region));
     for region in &empty {
         wanted.insert(region.clone(), Parameters::new());
     }

@@ -184,7 +184,7 @@ async fn find_zip(
         is_staged: policy.staging.is_some(),
         ..options
     };
-    restore(&workshop.bench, &build.lock, build.target, policy)
+    restore(&workshop.bench, &build.lock, build.target, &policy.into())
         .await
         .map_err(|failure| StepFailure {
             message: failure.message,

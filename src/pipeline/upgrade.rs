@@ -1,9 +1,10 @@
 //! Looking for new releases of what is built already.
 
 use super::Workbench;
-use super::building::{Resolved, SourceBuilds, build_locked, resolve_wanted};
+use super::build_task::BuildTask;
+use super::building::{Resolved, build_locked, resolve};
 use super::settle;
-use crate::model::{LayerName, LayerRequest, Policy, Target};
+use crate::model::{BuildRecord, LayerName, LayerRequest, Target};
 use crate::plan::{BuildFailure, BuildState, Wanted, against_publishing};
 use serde::{Deserialize, Serialize};
 
@@ -13,24 +14,21 @@ use serde::{Deserialize, Serialize};
 /// fresh is not resolved again.
 ///
 /// What was never built is resolved and built.
-pub async fn upgrade_wanted(
+pub(super) async fn build_upgrade(
     bench: &Workbench,
-    wanted: &Wanted,
-    request: &LayerRequest,
-    policy: &Policy,
-    sources: SourceBuilds,
+    task: &BuildTask,
+    known: Option<&BuildRecord>,
 ) -> BuildState {
-    let lock = match resolve_wanted(bench, wanted, request, policy, sources).await {
+    let lock = match resolve(bench, task).await {
         Ok(Resolved::Lock(lock)) => lock,
         Ok(Resolved::FromSource(packages)) => return BuildState::FromSource(packages),
         Err(failure) => return BuildState::Failed(failure),
     };
-    match &wanted.build {
-        BuildState::Built(known) if known.lock.has_same_wheels(&lock) => wanted.build.clone(),
-        BuildState::Built(_)
-        | BuildState::Unknown
-        | BuildState::FromSource(_)
-        | BuildState::Failed(_) => build_locked(bench, wanted, request, policy, lock).await,
+    match known {
+        Some(known) if known.lock.has_same_wheels(&lock) => {
+            BuildState::Built(Box::new(known.clone()))
+        }
+        Some(_) | None => build_locked(bench, task, lock).await,
     }
 }
 
@@ -45,7 +43,7 @@ pub struct NotRebuilt {
     pub failure: BuildFailure,
 }
 
-/// Notes what came of an [upgrade](upgrade_wanted). Where it did not come to something that may be published, the known
+/// Notes what came of an upgrade. Where it did not come to something that may be published, the known
 /// build stays what is wanted, so that what is live goes on and gets to new regions; why not is the answer.
 pub fn keep_known(
     wanted: &mut Wanted,

@@ -21,11 +21,17 @@ const FLOORS: &[(&str, u8)] = &[
     ("notify", 2),
     ("pipeline", 3),
     ("server", 4),
+    ("lambda", 4),
     ("cli", 4),
     ("wiring", 5),
 ];
-/// Imports on one floor: settings are made of values, and `serve` is the command that starts the server.
-const SIDEWAYS: &[(&str, &str)] = &[("settings", "model"), ("cli", "server")];
+/// Imports on one floor: settings are made of values, `serve` is the command that starts the server, and a function of the
+/// deployment answers with its router.
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("settings", "model"),
+    ("cli", "server"),
+    ("lambda", "server"),
+];
 const PURE: &[&str] = &["model", "request", "plan", "tables"];
 /// What a pure room never mentions.
 const IMPURE: &[&str] = &[
@@ -54,7 +60,10 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("env::var", &["settings"]),
     ("axum", &["server"]),
     ("clap", &["cli", "settings"]),
-    ("aws_sdk_lambda", &["registry"]),
+    ("aws_sdk_lambda", &["registry", "lambda", "wiring"]),
+    ("aws_sdk_sfn", &["pipeline", "wiring"]),
+    ("lambda_runtime", &["lambda"]),
+    ("lambda_http", &["lambda"]),
     ("aws_sdk_sns", &["notify"]),
     ("aws_sdk_ssm", &["registry", "secrets"]),
     ("rusqlite", &["store"]),

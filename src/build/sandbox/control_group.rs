@@ -55,11 +55,27 @@ impl ControlGroup {
         entering
             .args([OsString::from("-c"), ENTER.into()])
             .arg(self.folder.join("cgroup.procs"))
+            .args(variables(command))
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear();
+        if let Some(folder) = command.get_current_dir() {
+            entering.current_dir(folder);
+        }
         entering
     }
+}
+
+/// The environment that a command is to have, as `env` takes it.
+fn variables(command: &std::process::Command) -> Vec<OsString> {
+    let variables = command.get_envs();
+    let words = variables.filter_map(|(name, value)| {
+        let mut word = name.to_owned();
+        word.push("=");
+        word.push(value?);
+        Some(word)
+    });
+    words.collect()
 }
 
 impl Drop for ControlGroup {

@@ -1,6 +1,7 @@
 """Imports modules one by one and says of each how it went, as lines of JSON.
 
-Arguments: seconds until it says where it hangs, the Python minor, the lowest C library, then the modules.
+Arguments: seconds until it says where it hangs, the Python minor, the lowest C library, where the layer is, then the
+modules.
 """
 
 import builtins
@@ -10,7 +11,7 @@ import os
 import sys
 import traceback
 
-LAYER = "/opt/python"
+LAYER = sys.argv[4] + "/python"
 LINES = 60
 
 
@@ -79,7 +80,7 @@ def attempt(module, owner):
 
 def main():
     patience, minor, libc = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(".")
-    modules = sys.argv[4:]
+    modules = sys.argv[5:]
     reason = unsuitable(minor, (int(libc[0]), int(libc[1])))
     if reason:
         report(skipped=reason)

@@ -21,6 +21,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// The longest line of an answer that is read: the names of some tens of thousands of files.
 const LINE_LIMIT: u64 = 4 * 1024 * 1024;
+/// Where AWS Lambda unpacks layers.
+const OPT: &str = "/opt";
 /// Lines of a traceback shown.
 const TRACE_LINES: usize = 20;
 
@@ -130,12 +132,15 @@ pub(crate) async fn test_import_within(
         ));
     }
     let folder = unpacked(layer, working_dir).await?;
+    let _read_only = sandbox.read_only(folder.path())?;
+    let opt = sandbox.place(folder.path(), Path::new(OPT))?;
     let patience = time_limit.saturating_sub(LAST_WORDS).max(time_limit / 2);
     let (major, minor) = target.python.glibc();
     let mut arguments = vec![
         patience.as_secs_f64().to_string().into(),
         target.python.minor().to_string().into(),
         format!("{major}.{minor}").into(),
+        opt.clone().into(),
     ];
     arguments.extend(modules.iter().map(Into::into));
     let ended = sandbox
@@ -143,7 +148,7 @@ pub(crate) async fn test_import_within(
             interpreter,
             driver: DRIVER,
             arguments,
-            environment: lambda_environment(target),
+            environment: lambda_environment(target, &opt),
             readable: layer_places(folder.path())?,
             folders: &["/var/task", "/var/runtime"],
             working_folder: "/var/task",
@@ -151,7 +156,7 @@ pub(crate) async fn test_import_within(
             limits: limits(time_limit),
         })
         .await?;
-    judge(ended, modules, interpreter)
+    judge(ended, modules, interpreter, &opt)
 }
 
 /// As on a function with the most memory: what fails here for want of it would not work there either.
@@ -192,7 +197,7 @@ fn layer_places(folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let mut places = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        places.push((entry.path(), Path::new("/opt").join(entry.file_name())));
+        places.push((entry.path(), Path::new(OPT).join(entry.file_name())));
     }
     places.sort();
     Ok(places)
@@ -202,7 +207,11 @@ fn layer_places(folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
 /// folders are left out of `LD_LIBRARY_PATH`: they are searched anyway, and would come before the interpreter's.
 ///
 /// Source: AWS Lambda developer guide, "Defined runtime environment variables".
-fn lambda_environment(target: Target) -> Vec<(&'static str, String)> {
+fn lambda_environment(target: Target, opt: &Path) -> Vec<(&'static str, String)> {
+    let opt = opt.display();
+    let libraries =
+        format!("/var/lang/lib:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:{opt}/lib");
+    let programs = format!("/var/lang/bin:/usr/local/bin:/usr/bin:/bin:{opt}/bin");
     [
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240"),
@@ -214,14 +223,8 @@ fn lambda_environment(target: Target) -> Vec<(&'static str, String)> {
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("LAMBDA_TASK_ROOT", "/var/task"),
         ("LANG", "C.UTF-8"),
-        (
-            "LD_LIBRARY_PATH",
-            "/var/lang/lib:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
-        ),
-        (
-            "PATH",
-            "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
-        ),
+        ("LD_LIBRARY_PATH", libraries.as_str()),
+        ("PATH", programs.as_str()),
         ("PYTHONHASHSEED", "0"),
         ("PYTHONPATH", "/var/runtime"),
         ("TZ", ":UTC"),
@@ -249,9 +252,18 @@ struct Line {
     done: bool,
 }
 
-fn judge(ended: Ended, modules: &[String], interpreter: &Interpreter) -> io::Result<ImportTested> {
+fn judge(
+    ended: Ended,
+    modules: &[String],
+    interpreter: &Interpreter,
+    opt: &Path,
+) -> io::Result<ImportTested> {
     let prefixes: [&Path; 1] = [&interpreter.prefix];
-    let clean = |text: &str| words::last_lines(text, &prefixes, TRACE_LINES);
+    let opt = opt.to_string_lossy();
+    let clean = |text: &str| {
+        let text = text.replace(&*opt, OPT);
+        words::last_lines(&text, &prefixes, TRACE_LINES)
+    };
     let failed = |module: &str, trace: String| {
         ImportTested::only(ImportTest::Failed {
             module: module.to_owned(),

@@ -1,7 +1,8 @@
 //! What is there inside, and what is not: the arguments for bubblewrap.
 
 use super::Interpreter;
-use super::run::{self, Ended, Limits};
+use super::function::{Launcher, ReadOnly, WORD};
+use super::run::{self, Ended, Extent, Limits};
 use super::words;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,9 +13,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// The longest the probe may take; it starts one small program.
-const PROBE_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(20);
 /// Where our own files are inside.
-const OWN: &str = "/layersmith";
+pub(super) const OWN: &str = "/layersmith";
 /// Whoever runs inside. The number means nothing outside: it is an alias of the bot's own user in a new namespace.
 const PASSWD: &str = "layersmith:x:1000:1000::/tmp:/bin/sh\n";
 const GROUP: &str = "layersmith:x:1000:\n";
@@ -35,12 +36,23 @@ pub enum NoSandbox {
     /// It is there and cannot do its work.
     #[error("bubblewrap cannot isolate programs where Layersmith runs: {0}")]
     Refused(String),
+    /// The function cannot confine what runs in it.
+    #[error("programs cannot be confined within the function that Layersmith runs as: {0}")]
+    NotWithinFunction(String),
 }
 
 /// A way to run programs isolated, tried once and found to work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    bwrap: PathBuf,
+    way: Way,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    /// By the program of that name.
+    Bubblewrap(PathBuf),
+    /// Within the function that this is.
+    Function(Launcher),
 }
 
 /// One program to run inside: a driver of ours in Python.
@@ -64,13 +76,18 @@ pub(crate) struct Confined<'a> {
 }
 
 impl Sandbox {
-    /// Finds `bwrap` and tries it. `set` is the setting `LAYERSMITH_BWRAP`, a path or `off`; without it, `bwrap` is looked
-    /// for in the folders of `search_path`, the `PATH` of the bot.
+    /// Finds `bwrap` and tries it. `set` is the setting `LAYERSMITH_BWRAP`, a path, `function` or `off`; without it, `bwrap`
+    /// is looked for in the folders of `search_path`, the `PATH` of the bot.
     ///
     /// # Errors
     /// Why nothing can be isolated, fit to be shown to people.
     pub async fn find(set: Option<&Path>, search_path: Option<&OsStr>) -> Result<Self, NoSandbox> {
         let bwrap = locate(set, search_path)?;
+        if bwrap == Path::new(WORD) {
+            let own = std::env::current_exe();
+            let own = own.map_err(|error| NoSandbox::NotWithinFunction(error.to_string()))?;
+            return Self::within_function(own).await;
+        }
         let mut command = Command::new(&bwrap);
         command
             .args(system_arguments(false, 1024 * 1024))
@@ -84,7 +101,8 @@ impl Sandbox {
             .map_err(|_| NoSandbox::Refused("it did not answer".to_owned()))?
             .map_err(|error| NoSandbox::Refused(error.to_string()))?;
         if output.status.success() {
-            return Ok(Self { bwrap });
+            let way = Way::Bubblewrap(bwrap);
+            return Ok(Self { way });
         }
         let said = words::last_lines(&String::from_utf8_lossy(&output.stderr), &[], 3);
         if said.contains("nknown option") {
@@ -95,9 +113,37 @@ impl Sandbox {
         Err(NoSandbox::Refused(said))
     }
 
-    /// The program that [`Self::find`] would try; `None` when there is none.
+    /// Confines within this process's own surroundings, by way of `launcher`, which is Layersmith's executable.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) async fn within_function(launcher: PathBuf) -> Result<Self, NoSandbox> {
+        let launcher = Launcher::find(launcher).await?;
+        Ok(Self {
+            way: Way::Function(launcher),
+        })
+    }
+
+    /// The program that [`Self::find`] would try, or what else it would do; `None` when there is nothing.
     pub(crate) fn program(set: Option<&Path>, search_path: Option<&OsStr>) -> Option<PathBuf> {
         locate(set, search_path).ok()
+    }
+
+    /// Where something of this machine that is [readable](Confined::readable) is found by what runs inside: at the place
+    /// given for it, or where it is.
+    pub(crate) fn place(&self, outside: &Path, inside: &Path) -> io::Result<PathBuf> {
+        match &self.way {
+            Way::Bubblewrap(_) => Ok(inside.to_owned()),
+            Way::Function(_) => outside.canonicalize(),
+        }
+    }
+
+    /// Keeps what runs inside from writing to a folder that it may read.
+    pub(crate) fn read_only(&self, folder: &Path) -> io::Result<Option<ReadOnly>> {
+        match &self.way {
+            Way::Bubblewrap(_) => Ok(None),
+            Way::Function(_) => ReadOnly::new(folder).map(Some),
+        }
     }
 
     /// Runs a driver to its end, or to the end of a limit. Dropping the future kills all that runs inside.
@@ -105,8 +151,12 @@ impl Sandbox {
     /// # Errors
     /// When nothing could be started, or this machine's own files could not be read or written.
     pub(crate) async fn run(&self, confined: Confined<'_>) -> io::Result<Ended> {
+        let bwrap = match &self.way {
+            Way::Bubblewrap(bwrap) => bwrap,
+            Way::Function(launcher) => return launcher.run(&confined).await,
+        };
         let own = own_files(confined.driver)?;
-        let mut command = Command::new(&self.bwrap);
+        let mut command = Command::new(bwrap);
         command
             .args(system_arguments(
                 confined.for_building,
@@ -134,22 +184,31 @@ impl Sandbox {
             .args(["--chdir", confined.working_folder, "--remount-ro", "/"])
             .arg("--")
             .arg(confined.interpreter.path.canonicalize()?)
-            // As `-I`, but for the hash seed, which `-I` would leave to chance: the environment is ours altogether, and
-            // `confine.py` takes its own folder off the path. No site-packages of this machine, no bytecode written.
-            .args(["-s", "-S", "-B"])
-            .arg(format!("{OWN}/confine.py"))
-            .args(confined.limits.as_words())
-            .args(["--", &format!("{OWN}/driver.py")])
-            .args(&confined.arguments)
+            .args(python_words(Path::new(OWN), &confined))
             // Of bubblewrap itself, whose environment can be read inside.
             .env_clear();
-        run::supervise(command, &confined.limits).await
+        run::supervise(command, &confined.limits, Extent::Namespace).await
     }
+}
+
+/// The interpreter's arguments: our own files in the folder `own`, the limits, and what the driver is given.
+///
+/// As `-I`, but for the hash seed, which `-I` would leave to chance: the environment is ours altogether, and
+/// `confine.py` takes its own folder off the path. No site-packages of this machine, no bytecode written.
+pub(super) fn python_words(own: &Path, confined: &Confined<'_>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = ["-s", "-S", "-B"].map(OsString::from).to_vec();
+    words.push(own.join("confine.py").into());
+    words.extend(confined.limits.as_words().into_iter().map(OsString::from));
+    words.push("--".into());
+    words.push(own.join("driver.py").into());
+    words.extend(confined.arguments.iter().cloned());
+    words
 }
 
 fn locate(set: Option<&Path>, search_path: Option<&OsStr>) -> Result<PathBuf, NoSandbox> {
     match set {
         Some(path) if path == Path::new("off") => Err(NoSandbox::Off),
+        Some(path) if path == Path::new(WORD) => Ok(path.to_owned()),
         Some(path) if path.is_file() => Ok(path.to_owned()),
         Some(_) => Err(NoSandbox::Missing),
         None => search_path
@@ -238,7 +297,7 @@ fn interpreter_arguments(interpreter: &Interpreter) -> io::Result<Vec<OsString>>
     Ok(arguments)
 }
 
-fn own_files(driver: &str) -> io::Result<TempDir> {
+pub(super) fn own_files(driver: &str) -> io::Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("layersmith-sandbox-")
         .tempdir()?;

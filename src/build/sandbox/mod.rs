@@ -5,11 +5,14 @@
 //! all read-only, and a bounded `/tmp`. `confine.py` is the first thing that runs inside; it sets the limits, and only
 //! then hands over to a driver, which is what calls the stranger's code.
 //!
+//! Where no namespaces can be made, as on AWS Lambda, [`function`] confines instead.
+//!
 //! Deliberately absent: deciding when to run anything (that is `pipeline`), fetching (that is `Builder`), believing
 //! what comes out: an answer is read as data, bounded, and a package that forges one fools the test of itself.
 
 mod build_system;
 mod control_group;
+mod function;
 mod import_test;
 mod isolation;
 mod processes;
@@ -23,6 +26,7 @@ mod tests;
 
 use super::bytecode::Interpreter;
 pub use build_system::BuildSystem;
+pub use function::confine;
 pub use import_test::{ImportTested, test_import};
 pub use isolation::{NoSandbox, Sandbox};
 pub use source_build::{

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 struct Process {
     pid: u32,
     parent: u32,
+    group: u32,
     threads: u64,
     state: char,
 }
@@ -35,13 +36,7 @@ pub(crate) struct Census {
 ///
 /// Orphans are no escape: in their namespace they become children of its first process.
 pub(crate) fn census_below(root: u32) -> Census {
-    let all: Vec<Process> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(read)
-        .collect();
+    let all = all_processes();
     let mut known = BTreeSet::from([root]);
     // A child may have a smaller number than its parent once numbers have wrapped, so until nothing is added.
     loop {
@@ -68,6 +63,38 @@ pub(crate) fn census_below(root: u32) -> Census {
         census.resident += resident(process.pid).unwrap_or(0);
     }
     census
+}
+
+/// Counts the processes of a group, its leader among them, and offers each to the kernel in the same way.
+pub(crate) fn census_of_group(leader: u32) -> Census {
+    let mut census = Census::default();
+    let all = all_processes().into_iter();
+    for process in all.filter(|process| process.group == leader) {
+        prefer_to_kill(process.pid);
+        census.threads += process.threads;
+        census.resident += resident(process.pid).unwrap_or(0);
+    }
+    census
+}
+
+fn all_processes() -> Vec<Process> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(read)
+        .collect()
+}
+
+/// Kills a group and its leader, which may not have founded it yet. A process that one of them is about to make is killed
+/// with it: the kernel makes none for whoever has a signal waiting.
+pub(crate) fn kill_group(leader: u32) {
+    signal(leader, Signal::KILL);
+    if let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        // There may be nobody in it any more.
+        rustix::process::kill_process_group(leader, Signal::KILL).ok();
+    }
 }
 
 /// Stops bubblewrap and kills the first process of the namespace it made, with which all others in it end.
@@ -113,6 +140,7 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
         pid,
         state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
+        group: field(5)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
     })
 }
@@ -144,6 +172,7 @@ mod tests {
             Some(Process {
                 pid: 7,
                 parent: 42,
+                group: 7,
                 threads: 5,
                 state: 'S'
             })

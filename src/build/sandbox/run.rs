@@ -1,7 +1,7 @@
 //! One run from its start to its end: limits, what comes out, and that nothing is left.
 
 use super::control_group::ControlGroup;
-use super::processes::{Census, census_below, kill_inside, resume};
+use super::processes::{Census, census_below, census_of_group, kill_group, kill_inside, resume};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -61,6 +61,31 @@ impl Limits {
             format!("FSIZE={}", self.file_size),
             "CORE=0".to_owned(),
         ]
+    }
+}
+
+/// What belongs to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What is below bubblewrap: all that is in the namespace it made.
+    Namespace,
+    /// The group that the process leads, which none of it can leave.
+    Group,
+}
+
+impl Extent {
+    fn census(self, root: u32) -> Census {
+        match self {
+            Self::Namespace => census_below(root),
+            Self::Group => census_of_group(root),
+        }
+    }
+
+    fn kill(self, root: u32) {
+        match self {
+            Self::Namespace => kill_inside(root),
+            Self::Group => kill_group(root),
+        }
     }
 }
 
@@ -133,11 +158,15 @@ pub(crate) struct Ended {
     pub(crate) words: String,
 }
 
-/// Starts bubblewrap and stays with it.
+/// Starts bubblewrap, or what stands in for it, and stays with it.
 ///
 /// # Errors
 /// When it cannot be started or could not set up the inside, or the answer cannot be kept.
-pub(crate) async fn supervise(command: Command, limits: &Limits) -> io::Result<Ended> {
+pub(crate) async fn supervise(
+    command: Command,
+    limits: &Limits,
+    extent: Extent,
+) -> io::Result<Ended> {
     // Dropped last: it can be removed when nothing runs in it.
     let group = ControlGroup::of_root(limits.threads);
     let mut command = match &group {
@@ -155,6 +184,7 @@ pub(crate) async fn supervise(command: Command, limits: &Limits) -> io::Result<E
     // Made after the child, so dropped before it.
     let running = Running {
         root: Mutex::new(child.id()),
+        extent,
     };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let too_much = Notify::new();
@@ -185,27 +215,30 @@ async fn ending(
     limits: &Limits,
     too_much: &Notify,
 ) -> io::Result<Ending> {
-    let root = child.id();
+    let (root, extent) = (child.id(), running.extent);
     let ending = tokio::select! {
         status = child.wait() => read_status(status?),
         () = tokio::time::sleep(limits.time) => Ending::TimedOut(limits.time),
         () = too_much.notified() => Ending::Output,
-        ending = watch(root, limits) => ending,
+        ending = watch(root, limits, extent) => ending,
     };
-    if child.id().is_some() {
-        kill(child).await?;
+    match (child.id(), root) {
+        (Some(_), _) => kill(child, extent).await?,
+        // What it left in its group. The number is nobody else's as long as somebody is in it, and not so soon after.
+        (None, Some(root)) if extent == Extent::Group => kill_group(root),
+        (None, _) => {}
     }
     // Its number may be another's from here on.
     running.has_ended();
     Ok(ending)
 }
 
-async fn watch(root: Option<u32>, limits: &Limits) -> Ending {
+async fn watch(root: Option<u32>, limits: &Limits, extent: Extent) -> Ending {
     let Some(root) = root else {
         return std::future::pending().await;
     };
     loop {
-        let census = census(root).await;
+        let census = census(root, extent).await;
         if census.threads > limits.threads {
             return Ending::Threads(limits.threads);
         }
@@ -216,18 +249,18 @@ async fn watch(root: Option<u32>, limits: &Limits) -> Ending {
     }
 }
 
-async fn census(root: u32) -> Census {
-    tokio::task::spawn_blocking(move || census_below(root))
+async fn census(root: u32, extent: Extent) -> Census {
+    tokio::task::spawn_blocking(move || extent.census(root))
         .await
         .unwrap_or_default()
 }
 
-/// Kills everything inside and waits for bubblewrap. The kernel ends a namespace's first process only when all others of
+/// Kills everything inside and waits for what was started. The kernel ends a namespace's first process only when all others of
 /// it have ended, and bubblewrap ends after that one, so nothing is left.
-async fn kill(child: &mut Child) -> io::Result<()> {
+async fn kill(child: &mut Child, extent: Extent) -> io::Result<()> {
     if let Some(root) = child.id() {
         tokio::task::spawn_blocking(move || {
-            kill_inside(root);
+            extent.kill(root);
             resume(root);
         })
         .await
@@ -239,10 +272,11 @@ async fn kill(child: &mut Child) -> io::Result<()> {
     child.kill().await
 }
 
-/// A bubblewrap that is running; when the run is given up, everything inside is killed.
+/// A run that goes on; when the run is given up, everything inside is killed.
 struct Running {
     /// Its process, until it has ended.
     root: Mutex<Option<u32>>,
+    extent: Extent,
 }
 
 impl Running {
@@ -258,7 +292,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(root) = self.root() {
-            kill_inside(root);
+            self.extent.kill(root);
         }
     }
 }

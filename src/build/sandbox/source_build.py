@@ -1,7 +1,8 @@
 """Looks into a source distribution, or builds a wheel from one; says what came of it in a line of JSON.
 
     driver.py look SDIST - []                              {"pyproject": text or null}
-    driver.py build SDIST BACKEND PATHS REQUIREMENT...     {"wheel": name, "size": bytes}, then those bytes
+    driver.py build SDIST BACKEND PATHS UV WHEELS REQUIREMENT...
+                                                           {"wheel": name, "size": bytes}, then those bytes
                                                            {"needs": [requirement]} when more is needed
                                                            {"failed": what}
     driver.py hook NAME BACKEND PATHS                      calls a hook of PEP 517 in the environment of the build
@@ -15,13 +16,12 @@ import sys
 import tarfile
 import zipfile
 
-SOURCE = "/tmp/source"
-ENVIRONMENT = "/tmp/environment"
+TEMPORARY = os.environ["TMPDIR"]
+SOURCE = TEMPORARY + "/source"
+ENVIRONMENT = TEMPORARY + "/environment"
 PYTHON = ENVIRONMENT + "/bin/python"
-OUTPUT = "/tmp/wheel"
-RESULT = "/tmp/result.json"
-UV = "/build/uv"
-WHEELS = "/build/wheels"
+OUTPUT = TEMPORARY + "/wheel"
+RESULT = TEMPORARY + "/result.json"
 PYPROJECT_LIMIT = 1024 * 1024
 
 
@@ -75,10 +75,10 @@ def run(*command, **options):
     return subprocess.run(command, stdin=subprocess.DEVNULL, **options).returncode == 0
 
 
-def install(requirements):
+def install(uv, wheels, requirements):
     return not requirements or run(
-        UV, "pip", "install", "--quiet", "--offline", "--no-index", "--no-build",
-        "--find-links", WHEELS, "--python", PYTHON, "--", *requirements,
+        uv, "pip", "install", "--quiet", "--offline", "--no-index", "--no-build",
+        "--find-links", wheels, "--python", PYTHON, "--", *requirements,
     )  # fmt: skip
 
 
@@ -90,14 +90,14 @@ def call(folder, hook):
         return json.load(file)
 
 
-def build(path, backend, backend_path, requirements):
+def build(path, backend, backend_path, uv, wheels, *requirements):
     folder = unpack(path)
-    if not run(UV, "venv", "--quiet", "--offline", "--python", sys.executable, ENVIRONMENT):
+    if not run(uv, "venv", "--quiet", "--offline", "--python", sys.executable, ENVIRONMENT):
         raise Failed("no environment could be made for its build")
-    if not install(requirements):
+    if not install(uv, wheels, requirements):
         raise Failed("what its build needs could not be installed")
     needs = call(folder, "get_requires_for_build_wheel")
-    if not install(needs):
+    if not install(uv, wheels, needs):
         report(needs=needs)
         return
     os.mkdir(OUTPUT)
@@ -137,7 +137,7 @@ def main():
         if what == "look":
             report(pyproject=read_pyproject(unpack(subject)))
         else:
-            build(subject, backend, backend_path, sys.argv[5:])
+            build(subject, backend, backend_path, *sys.argv[5:])
     except Failed as error:
         report(failed=str(error))
     except OSError as error:

@@ -16,6 +16,9 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 const DRIVER: &str = include_str!("source_build.py");
+/// Where `uv` and the wheels for a build are inside.
+const UV: &str = "/build/uv";
+const WHEELS: &str = "/build/wheels";
 /// What a build may take: the larger C extensions compile for some minutes on two processors.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 /// What unpacking and looking may take.
@@ -98,11 +101,12 @@ pub async fn build_system(
     source: SourceDistribution<'_>,
 ) -> Result<BuildSystem, SourceBuildError> {
     let place = inside(source.path)?;
+    let seen = sandbox.place(source.path, &place)?;
     let ended = sandbox
         .run(Confined {
             interpreter,
             driver: DRIVER,
-            arguments: vec!["look".into(), place.clone().into(), "-".into(), "[]".into()],
+            arguments: vec!["look".into(), seen.into(), "-".into(), "[]".into()],
             environment: environment(),
             readable: vec![(source.path.to_owned(), place)],
             folders: &[],
@@ -169,9 +173,11 @@ pub(crate) async fn build_wheel_within(
     let backend_path = serde_json::to_string(&system.backend_path).map_err(io::Error::from)?;
     let mut arguments: Vec<OsString> = vec![
         "build".into(),
-        place.clone().into(),
+        sandbox.place(source.path, &place)?.into(),
         system.backend.clone().into(),
         backend_path.into(),
+        sandbox.place(uv, Path::new(UV))?.into(),
+        sandbox.place(wheels, Path::new(WHEELS))?.into(),
     ];
     arguments.extend(system.requires.iter().map(Into::into));
     let ended = sandbox
@@ -181,8 +187,8 @@ pub(crate) async fn build_wheel_within(
             arguments,
             environment: environment(),
             readable: vec![
-                (uv.canonicalize()?, "/build/uv".into()),
-                (wheels.to_owned(), "/build/wheels".into()),
+                (uv.canonicalize()?, UV.into()),
+                (wheels.to_owned(), WHEELS.into()),
                 (source.path.to_owned(), place),
             ],
             folders: &[],

@@ -2,8 +2,8 @@
 
 use super::attempt::Item;
 use super::steps::Steps;
-use crate::model::{BuildRecord, LayerName, LayerRequest, OfferedRegions, Run, RunKind};
-use crate::pipeline::build_task::{BuildMode, BuildTask};
+use crate::model::{BuildRecord, LayerName, LayerRequest, OfferedRegions, RunKind};
+use crate::pipeline::build_task::BuildTask;
 use crate::pipeline::{Desired, SourceBuilds, StepFailure};
 use crate::plan::{BuildState, Wanted, wanted};
 use std::collections::BTreeMap;
@@ -82,17 +82,18 @@ impl<'s> Outlook<'s> {
     }
 
     /// What has to be built, each with all that building it needs.
-    pub(super) fn tasks(&self, run: &Run) -> BTreeMap<Item, BuildTask> {
-        let (mode, sources) = match self.mode {
-            Mode::Missing(sources) => (BuildMode::New, sources),
-            Mode::Nothing | Mode::Everything => (BuildMode::Upgrade, SourceBuilds::Permitted),
-        };
+    pub(super) fn tasks(&self) -> BTreeMap<Item, BuildTask> {
         let to_build = self.wanted.iter().filter(|it| self.is_to_be_built(it));
         to_build
             .filter_map(|wanted| {
                 let request = self.desired.layers.get(&wanted.layer)?;
                 let policy = &self.desired.policy;
-                let task = BuildTask::new(&run.id, wanted, request, policy, mode, sources);
+                let task = match self.mode {
+                    Mode::Missing(sources) => BuildTask::new(wanted, request, policy, sources),
+                    Mode::Nothing | Mode::Everything => {
+                        BuildTask::upgrade(wanted, request, policy, SourceBuilds::Permitted)
+                    }
+                };
                 Some((Item::new(wanted.layer.clone(), wanted.target), task))
             })
             .collect()

@@ -173,10 +173,13 @@ impl<'a> Steps<'a> {
         let Some(outlook) = Outlook::of(self).await? else {
             return Ok(Answer::default());
         };
-        let tasks = outlook.tasks(self.run);
+        let tasks = outlook.tasks();
         let items = tasks.keys().cloned().collect();
         if let Some(handover) = &self.bot.workshop.handover {
-            let left: Vec<_> = tasks.values().map(|task| handover.put_task(task)).collect();
+            let left: Vec<_> = tasks
+                .values()
+                .map(|task| handover.put_task(&self.run.id, task))
+                .collect();
             stream::iter(left)
                 .buffer_unordered(CONCURRENT_BODIES)
                 .try_collect::<()>()

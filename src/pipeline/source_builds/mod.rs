@@ -6,9 +6,10 @@
 mod build;
 
 use super::Workbench;
+use super::build_task::BuildRules;
 use super::building::{SourceBuilds, asking, not_built, not_resolved};
 use crate::build::{KeptWheel, SourceBuildTools};
-use crate::model::{Lock, Policy, Target};
+use crate::model::{Lock, Target};
 use crate::plan::BuildFailure;
 use crate::resolve::{
     BuiltWheel, ResolveError, ResolveRequest, SourceDistribution, SupportedTags, WheelFilename,
@@ -131,7 +132,7 @@ pub(super) async fn restore(
     bench: &Workbench,
     lock: &Lock,
     target: Target,
-    policy: &Policy,
+    rules: &BuildRules,
 ) -> Result<(), BuildFailure> {
     for package in &lock.packages {
         let wheel = &package.wheel;
@@ -147,7 +148,7 @@ pub(super) async fn restore(
             release: format!("{}=={}", package.name, package.version),
             blamed: Some(package.name.clone()),
         };
-        let asked = asking(bench, target, policy);
+        let asked = asking(bench, target, rules);
         let source = locate(bench, &asked, &missing).await?;
         let lost = |why: &str| {
             let message = format!(

@@ -1,5 +1,6 @@
 //! Tests of use cases over simulated time.
 
 mod mending;
+mod parameters;
 mod world;
 mod year;
