@@ -77,6 +77,13 @@ impl Cloud {
         self.states("StartExecution", &body).await
     }
 
+    /// Stops an execution, as somebody at a console would.
+    pub async fn stop_execution(&self, execution: &Execution) {
+        let body = json!({"executionArn": execution.arn});
+        let (status, said) = self.states("StopExecution", &body).await;
+        assert_eq!(status, 200, "moto does not stop {execution:?}: {said}");
+    }
+
     async fn states(&self, operation: &str, body: &Value) -> (u16, Value) {
         let target = format!("AWSStepFunctions.{operation}");
         self.moto
