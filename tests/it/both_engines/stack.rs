@@ -67,16 +67,17 @@ impl Stack {
                 variables.insert("LAYERSMITH_UV".to_owned(), uv.clone().into());
                 variables.remove("AWS_LAMBDA_EXEC_WRAPPER");
             }
-            // INTERIM
-            let data = value("LAYERSMITH_DATA").unwrap_or_default();
+            let data = OsString::from("{room}/layersmith");
             variables.insert("LAYERSMITH_DATA".to_owned(), data);
-            variables.remove("LAYERSMITH_STORE");
         });
         let url = format!("{}/webhooks/github", cloud.url("webhook"));
         world.github.set_hook_url(&url);
         // An operator's command line beside it.
         use_aws(options, &cloud.endpoint());
         options.set("AWS_REGION", REGION);
+        let table = cloud.template.table();
+        let table = table["TableName"].as_str().unwrap_or_default();
+        options.set("LAYERSMITH_STORE", format!("dynamodb:{table}"));
         let artifacts = format!("s3://{}/layersmith", cloud.template.bucket());
         options.set("LAYERSMITH_ARTIFACTS", artifacts);
         world.stack = Some(Self { cloud });

@@ -143,11 +143,19 @@ fn lambda(method: &Method, path: &str, at: &str) -> Asked {
         ("GET", ["account-settings"]) => "GetAccountSettings",
         _ => "?",
     };
+    // A layer and a function may be named by their ARNs.
+    let named = |kind: &str, name: &str| {
+        let name = super::door::percent_decoded(name);
+        if name.starts_with("arn:") {
+            name
+        } else {
+            format!("{at}:{kind}:{name}")
+        }
+    };
     let resource = match parts.as_slice() {
-        ["layers", name, "versions", number, ..] => format!("{at}:layer:{name}:{number}"),
-        ["layers", name, ..] => format!("{at}:layer:{name}"),
-        ["functions", name, ..] if name.contains("arn") => super::door::percent_decoded(name),
-        ["functions", name, ..] => format!("{at}:function:{name}"),
+        ["layers", name, "versions", number, ..] => format!("{}:{number}", named("layer", name)),
+        ["layers", name, ..] => named("layer", name),
+        ["functions", name, ..] => named("function", name),
         _ => "*".to_owned(),
     };
     one(&format!("lambda:{action}"), &resource)
