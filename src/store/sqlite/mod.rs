@@ -16,19 +16,21 @@ mod notifications;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod turn;
 
-use super::{Recorded, Result, Store, Turn};
+use super::{Page, Record, Recorded, Result, Store, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
     Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
     Visibility,
 };
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use async_trait::async_trait;
+use connection::Link;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use turn::Turns;
 
@@ -37,27 +39,6 @@ use turn::Turns;
 pub struct SqliteStore {
     connection: Arc<Mutex<Link>>,
     turns: Turns,
-}
-
-/// The file, before and after somebody asked for something.
-#[derive(Debug)]
-enum Link {
-    Unopened(PathBuf),
-    Open(Connection),
-}
-
-impl Link {
-    fn connection(&mut self) -> Result<&mut Connection> {
-        if let Self::Unopened(path) = self {
-            let connection = connection::open(path)
-                .with_context(|| format!("cannot open the store {}", path.display()))?;
-            *self = Self::Open(connection);
-        }
-        match self {
-            Self::Open(connection) => Ok(connection),
-            Self::Unopened(path) => bail!("the store {} is not open", path.display()),
-        }
-    }
 }
 
 impl SqliteStore {
@@ -117,14 +98,24 @@ impl SqliteStore {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.on_connection(move |connection| {
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn on_connection<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let connection = Arc::clone(&self.connection);
         tokio::task::spawn_blocking(move || {
             // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
             let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = link.connection()?.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
+            work(link.connection()?)
         })
         .await
         .context("a call to the store was broken off")?
@@ -141,6 +132,11 @@ impl Store for SqliteStore {
         let (delivery, event) = (delivery.clone(), event.cloned());
         self.write(move |tx| deliveries::record(tx, &delivery, event.as_ref()))
             .await
+    }
+
+    async fn has_delivery(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.read(move |tx| deliveries::is_there(tx, &id)).await
     }
 
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
@@ -250,6 +246,12 @@ impl Store for SqliteStore {
     async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>> {
         let layers = layers.clone();
         self.read(move |tx| layer_versions::list_of(tx, &layers))
+            .await
+    }
+
+    async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
+        let region = region.clone();
+        self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
     }
 
@@ -390,6 +392,18 @@ impl Store for SqliteStore {
     async fn end_notification(&self, notification: &Notification) -> Result<()> {
         let notification = notification.clone();
         self.write(move |tx| notifications::end(tx, &notification))
+            .await
+    }
+
+    async fn export(&self, after: Option<&str>) -> Result<Page> {
+        let after = after.map(str::to_owned);
+        self.read(move |tx| transfer::export(tx, after.as_deref()))
+            .await
+    }
+
+    async fn import(&self, records: &[Record]) -> Result<()> {
+        let records = records.to_vec();
+        self.on_connection(move |connection| transfer::import(connection, &records))
             .await
     }
 }

@@ -6,6 +6,7 @@
 
 mod buckets;
 mod serving;
+mod tables;
 
 use std::collections::BTreeMap;
 

@@ -60,13 +60,15 @@ pub fn cargo_lambda() -> Result<PathBuf, String> {
         })
 }
 
-/// The Python that moto and the SAM translator are installed for: `LAYERSMITH_TEST_PYTHON`, `target/tools/venv/bin/python`.
-pub fn python() -> Result<PathBuf, String> {
-    let given = env::var_os("LAYERSMITH_TEST_PYTHON").map(PathBuf::from);
-    let ours = tools_directory().join("venv/bin/python");
-    existing(given.into_iter().chain([ours])).ok_or_else(|| {
-        "Python with moto is missing: python3 -m venv target/tools/venv && target/tools/venv/bin/pip install 'moto[server]==5.2.5'"
-            .to_owned()
+/// A Python that has AWS' translator of SAM templates: `target/tools/venv/bin/python`.
+pub fn sam_python() -> Result<PathBuf, String> {
+    let python = tools_directory().join("venv/bin/python");
+    existing([python.clone()]).ok_or_else(|| {
+        format!(
+            "{} is missing (translates the SAM template): python3 -m venv target/tools/venv && \
+             target/tools/venv/bin/pip install 'aws-sam-translator>=1.115,<2'",
+            python.display()
+        )
     })
 }
 
@@ -108,6 +110,7 @@ pub fn missing() -> Vec<String> {
         git(),
         uv(),
         moto_server(),
+        sam_python(),
         sshd(),
         github_description(),
         webhook_examples(),

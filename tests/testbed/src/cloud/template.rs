@@ -343,7 +343,7 @@ fn translated(given: &[(&str, &str)]) -> Value {
         return template.clone();
     }
     let deploy = tools::workspace_root().join("deploy");
-    let python = tools::python().unwrap_or_else(|missing| panic!("{missing}"));
+    let python = tools::sam_python().unwrap_or_else(|missing| panic!("{missing}"));
     let mut command = Command::new(python);
     command
         .arg(deploy.join("translate.py"))

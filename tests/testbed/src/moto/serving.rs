@@ -1,6 +1,7 @@
 //! Starting the server, as it comes or with one request at a time.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,13 @@ use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
-/// One request after the other: with threads, two conditional writes to `DynamoDB` may both find their condition true.
-const SERIAL: &str = "import sys
+/// moto's application behind a server without threads.
+const SERIAL: &str = "
+import sys
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-run_simple('127.0.0.1', int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+from werkzeug.serving import make_server
+application = DomainDispatcherApplication(create_backend_app)
+make_server('127.0.0.1', int(sys.argv[1]), application, threaded=False).serve_forever()
 ";
 /// What moto's own calls need: a bucket is part of the path, as there is no name for it here.
 const CONFIGURATION: &str = "[default]\ns3 =\n  addressing_style = path\n";
@@ -31,25 +34,27 @@ impl Moto {
         let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
         let port = free_port();
         let mut command = Command::new(program);
-        command
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("MOTO_PORT", port.to_string());
-        Self::start_as(command, port).await
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        Self::start_with(command, port, port).await
     }
 
-    /// Starts a server that does one thing after the other, runs the executions of its state machines, and asks for their
-    /// functions and objects at another port of this machine.
+    /// Starts `moto`'s server, one request at a time: answered side by side, its DynamoDB lets two conditional writes
+    /// both win.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
-    pub(crate) async fn start_behind(door: u16) -> Self {
-        let python = crate::tools::python().unwrap_or_else(|missing| panic!("{missing}"));
+    /// As [`Self::start`] does.
+    pub async fn start_serial() -> Self {
         let port = free_port();
-        let mut command = Command::new(python);
-        command
-            .args(["-c", SERIAL, &port.to_string()])
-            .env("MOTO_PORT", door.to_string());
-        let moto = Self::start_as(command, port).await;
+        Self::start_with(serial(port), port, port).await
+    }
+
+    /// The same, with state machines whose executions run; their functions and objects are asked for at another port.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub(crate) async fn start_behind(door: u16) -> Self {
+        let port = free_port();
+        let moto = Self::start_with(serial(port), port, door).await;
         let request = moto
             .client
             .post(format!("{}/moto-api/config", moto.endpoint))
@@ -59,13 +64,15 @@ impl Moto {
         moto
     }
 
-    async fn start_as(mut command: Command, port: u16) -> Self {
+    /// `itself` is the port where its own calls go.
+    async fn start_with(mut command: Command, port: u16, itself: u16) -> Self {
         let folder = TempDir::new().expect("the temporary folder is writable");
         let log =
             fs::File::create(folder.path().join("log")).expect("the temporary folder is writable");
         let configuration = folder.path().join("configuration");
         fs::write(&configuration, CONFIGURATION).expect("the temporary folder is writable");
         command
+            .env("MOTO_PORT", itself.to_string())
             .env("AWS_CONFIG_FILE", configuration)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -96,9 +103,18 @@ impl Moto {
         moto.front = Some(AwsProxy::start(&moto.endpoint).await);
         moto
     }
+}
 
-    /// What the server wrote down.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
+fn serial(port: u16) -> Command {
+    let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
+    let mut command = Command::new(interpreter_of(&program));
+    command.args(["-c", SERIAL, &port.to_string()]);
+    command
+}
+
+/// The Python that a program's first line names.
+fn interpreter_of(program: &Path) -> PathBuf {
+    let text = fs::read_to_string(program).expect("moto_server is a script");
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    PathBuf::from(first.expect("moto_server names its interpreter").trim())
 }

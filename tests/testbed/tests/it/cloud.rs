@@ -56,7 +56,7 @@ async fn stack(folder: &Path) -> Cloud {
 }
 
 fn script(folder: &Path) -> PathBuf {
-    let python = tools::python().unwrap();
+    let python = tools::sam_python().unwrap();
     let path = folder.join("function");
     std::fs::write(&path, format!("#!{}\n{FUNCTION}", python.display())).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
