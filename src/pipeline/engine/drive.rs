@@ -53,7 +53,12 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
             }
             continue;
         }
-        match carry_out(&steps, stage, &items).await {
+        let work = carry_out(&steps, stage, &items);
+        let done = match &turn {
+            Some(turn) => turn.during(work).await?,
+            None => work.await,
+        };
+        match done {
             Ok(answer) if stage.gives_items() => items = answer.items,
             Ok(_) => {}
             Err(failure) if stage.may_fail() && (last_try || !failure.transient) => {}
