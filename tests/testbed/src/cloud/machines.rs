@@ -77,11 +77,23 @@ impl Cloud {
         self.states("StartExecution", &body).await
     }
 
+    /// The executions that somebody wanted stopped, by their ARNs. What moto makes of one is `ABORTED`, or `FAILED` when a
+    /// function of a Map was under way.
+    pub fn stopped(&self) -> Vec<String> {
+        let calls = self.calls().into_iter();
+        let stops = calls.filter(|call| call.operation == "states:StopExecution");
+        stops
+            .flat_map(|call| call.needs)
+            .map(|(_, arn)| arn)
+            .collect()
+    }
+
     /// Stops an execution, as somebody at a console would.
     pub async fn stop_execution(&self, execution: &Execution) {
         let body = json!({"executionArn": execution.arn});
         let (status, said) = self.states("StopExecution", &body).await;
         assert_eq!(status, 200, "moto does not stop {execution:?}: {said}");
+        self.note_stop(execution);
     }
 
     async fn states(&self, operation: &str, body: &Value) -> (u16, Value) {

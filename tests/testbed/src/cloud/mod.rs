@@ -196,6 +196,14 @@ impl Cloud {
         locked(&self.door.shared.calls).clone()
     }
 
+    fn note_stop(&self, execution: &Execution) {
+        locked(&self.door.shared.calls).push(Call {
+            caller: "console".to_owned(),
+            operation: "states:StopExecution".to_owned(),
+            needs: vec![("states:StopExecution".to_owned(), execution.arn.clone())],
+        });
+    }
+
     /// What AWS would not have let through: payloads too large, events given up, what a function's role does not allow.
     pub fn violations(&self) -> Vec<String> {
         let mut violations = locked(&self.door.shared.violations).clone();
