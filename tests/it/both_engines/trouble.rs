@@ -94,11 +94,6 @@ mod cloud {
             status == 200 || said.to_string().contains("ExecutionAlreadyExists"),
             "{said}"
         );
-        // Under another name it finds that the run is over.
-        let (status, said) = cloud
-            .start_execution("layersmith-apply", "again", &input)
-            .await;
-        assert_eq!(status, 200, "{said}");
         world.settled().await;
         let asked = cloud.invokes().split_off(before);
         assert!(
