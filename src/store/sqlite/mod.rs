@@ -8,6 +8,7 @@
 mod builds;
 mod columns;
 mod connection;
+mod counts;
 mod deliveries;
 mod layer_versions;
 mod lifetimes;
@@ -16,22 +17,21 @@ mod notifications;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod transfer;
 mod turn;
 
 use super::{Page, Record, Recorded, Result, Store, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
-use anyhow::Context as _;
 use async_trait::async_trait;
 use connection::Link;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
@@ -76,50 +76,6 @@ impl SqliteStore {
             turns,
         }
     }
-
-    /// Runs reads on a blocking thread; they see one state of the store.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Deferred, work).await
-    }
-
-    /// Runs a change on a blocking thread, in a transaction that holds the write lock from its start.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Immediate, work).await
-    }
-
-    async fn transact<T: Send + 'static>(
-        &self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.on_connection(move |connection| {
-            let transaction = connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
-        })
-        .await
-    }
-
-    async fn on_connection<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let connection = Arc::clone(&self.connection);
-        tokio::task::spawn_blocking(move || {
-            // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-            let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(link.connection()?)
-        })
-        .await
-        .context("a call to the store was broken off")?
-    }
 }
 
 #[async_trait]
@@ -161,6 +117,10 @@ impl Store for SqliteStore {
 
     async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
         self.read(move |tx| runs::in_state(tx, state)).await
+    }
+
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>> {
+        self.read(counts::of_runs).await
     }
 
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>> {
@@ -253,6 +213,10 @@ impl Store for SqliteStore {
         let region = region.clone();
         self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
+    }
+
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
+        self.read(counts::of_versions).await
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {
@@ -403,7 +367,9 @@ impl Store for SqliteStore {
 
     async fn import(&self, records: &[Record]) -> Result<()> {
         let records = records.to_vec();
-        self.on_connection(move |connection| transfer::import(connection, &records))
-            .await
+        connection::on(&self.connection, move |connection| {
+            transfer::import(connection, &records)
+        })
+        .await
     }
 }

@@ -11,9 +11,6 @@ use std::time::{Duration, Instant};
 /// How long a piece of work may take before a test gives up: state machines wait seconds before they try again.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Whether each environment has a folder of its own, as on Lambda; not while zips are handed over in the folder.
-const ROOMS_ARE_APART: bool = false;
-
 /// A running stack.
 pub(crate) struct Stack {
     pub(crate) cloud: Cloud,
@@ -70,11 +67,7 @@ impl Stack {
                 variables.insert("LAYERSMITH_UV".to_owned(), uv.clone().into());
                 variables.remove("AWS_LAMBDA_EXEC_WRAPPER");
             }
-            let data = if ROOMS_ARE_APART {
-                OsString::from("{room}/layersmith")
-            } else {
-                value("LAYERSMITH_DATA").unwrap_or_default()
-            };
+            let data = OsString::from("{room}/layersmith");
             variables.insert("LAYERSMITH_DATA".to_owned(), data);
         });
         let url = format!("{}/webhooks/github", cloud.url("webhook"));

@@ -87,9 +87,6 @@ async fn the_deploy_key_is_made_kept_in_ssm_given_to_the_repository_and_may_push
     world.git.allow_key(&key.key, true);
     let (_, text, _) = said(&world, &["setup"]);
     assert!(text.contains("marked as read only"), "{text}");
-    world
-        .git
-        .allow_key(&world.github.deploy_keys()[0].key, false);
     assert_eq!(world.github.violations(), Vec::<String>::new());
 }
 

@@ -3,6 +3,7 @@
 use super::said;
 use crate::aws::use_aws;
 use crate::world::World;
+use layersmith::store::table_definition;
 use layersmith_testbed::aws_proxy::AwsProxy;
 use layersmith_testbed::moto::Moto;
 
@@ -55,6 +56,9 @@ async fn doctor_looks_at_the_account_and_says_what_to_do() {
         "LAYERSMITH_ENGINE",
         "stepfunctions:arn:aws:states:eu-central-1:123456789012:stateMachine:layersmith",
     );
+    moto.make_table("eu-central-1", "layers", &table_definition())
+        .await;
+    world.options.set("LAYERSMITH_STORE", "dynamodb:layers");
     aws.disable_regions(&["me-south-1"]);
     let folder = world.folder.path().join(".github");
     std::fs::create_dir_all(&folder).unwrap();
