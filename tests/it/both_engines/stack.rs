@@ -129,7 +129,12 @@ impl Stack {
     /// Fails on what is left over: an execution that nobody expected to fail, something that AWS would not have let
     /// through, a death nobody died.
     pub(crate) async fn finish(&self) {
-        assert_eq!(self.cloud.left(), Vec::<String>::new());
+        let left = self.cloud.left();
+        let operations = self.cloud.operations();
+        assert!(
+            left.is_empty(),
+            "did not happen: {left:#?}\n{operations:#?}"
+        );
         assert_eq!(self.cloud.violations(), Vec::<String>::new());
         let stopped = self.cloud.stopped();
         for execution in self.cloud.executions().await {

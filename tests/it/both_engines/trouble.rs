@@ -45,10 +45,10 @@ mod cloud {
                 2,
                 Death::Before,
             ),
-            ("build-p313", "s3:PutObject", 2, Death::After),
+            ("build-p313", "s3:PutObject", 1, Death::After),
             ("plan", "s3:PutObject", 1, Death::After),
             ("tables", "ssm:GetParameter", 1, Death::After),
-            ("comment", "dynamodb:PutItem", 1, Death::After),
+            ("comment", "secretsmanager:GetSecretValue", 1, Death::After),
         ] {
             super::cloud(&world).dies(function, operation, number, death);
         }

@@ -196,6 +196,16 @@ impl Cloud {
         locked(&self.door.shared.calls).clone()
     }
 
+    /// How often each function did what: what a death may be planned for.
+    pub fn operations(&self) -> BTreeMap<String, usize> {
+        let mut operations = BTreeMap::new();
+        for call in self.calls() {
+            let name = format!("{} {}", call.function(), call.operation);
+            *operations.entry(name).or_default() += 1;
+        }
+        operations
+    }
+
     fn note_stop(&self, execution: &Execution) {
         locked(&self.door.shared.calls).push(Call {
             caller: "console".to_owned(),
