@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 STACK ?= layersmith
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test state-machines crash-matrix simulate lint lint-deploy package deploy fuzz demo demo-aws bench bench-agree
+.PHONY: help build test test-cloud state-machines crash-matrix simulate lint lint-deploy package deploy fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test: ## Installs what the tests need, then runs them all
 
 state-machines: ## Writes deploy/*.asl.json from the stages that both engines go by
 	LAYERSMITH_WRITE_STATE_MACHINES=1 cargo test --lib flow::asl
+
+test-cloud: ## Runs the stack of deploy/template.yaml on this machine: the scenarios of one machine, and what only a stack meets
+	@.ci/tools $(TOOLS) system test template cloud
+	cargo test --test it both_engines -- --ignored --test-threads 2
 
 crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends
 	@.ci/tools $(TOOLS) system test

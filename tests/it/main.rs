@@ -6,6 +6,7 @@ mod aws_lifetimes;
 mod aws_trouble;
 mod bad_input;
 mod bad_wheels;
+mod both_engines;
 mod build_function;
 mod changes;
 mod command_line;

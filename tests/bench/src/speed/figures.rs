@@ -64,6 +64,9 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     if let Some(scale) = &results.scale {
         verdicts.extend(scale.judge());
     }
+    verdicts.extend(super::start::judge(
+        results.starts.as_deref().unwrap_or_default(),
+    ));
     verdicts
 }
 

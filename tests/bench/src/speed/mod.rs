@@ -10,6 +10,7 @@ mod memory;
 mod report;
 mod rounds;
 mod scale;
+mod start;
 mod statistics;
 
 use crate::layers::{LAYERS, Layer};
@@ -65,6 +66,8 @@ pub(crate) enum Row {
     FanOut,
     /// A plan of one layer in a store of two million versions
     Scale,
+    /// A function on AWS Lambda from its start to its first poll
+    Lambda,
 }
 
 impl Row {
@@ -123,6 +126,10 @@ pub(crate) async fn run(
     if asked(Row::Scale) {
         let scale = scale::measure(programs, out, runs).await;
         results.scale = results.noting("plan in a large store", scale);
+    }
+    if asked(Row::Lambda) {
+        let starts = start::measure(programs, scratch.path(), runs);
+        results.starts = results.noting("starts of functions", starts);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);

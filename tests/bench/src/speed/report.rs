@@ -7,6 +7,7 @@ use super::figures::Verdict;
 use super::memory::Peak;
 use super::rounds::Measured;
 use super::scale::Scale;
+use super::start::Start;
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::Machine;
 use crate::say;
@@ -33,6 +34,7 @@ pub(crate) struct Results {
     pub(crate) catalog: Option<Plans>,
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) scale: Option<Scale>,
+    pub(crate) starts: Option<Vec<Start>>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
 }
@@ -51,6 +53,7 @@ impl Results {
             catalog: None,
             fan_out: None,
             scale: None,
+            starts: None,
             troubles: Vec::new(),
         }
     }
@@ -99,6 +102,7 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     if let Some(scale) = &results.scale {
         scale.tell(&mut text);
     }
+    super::start::tell(&mut text, results.starts.as_deref().unwrap_or_default());
     sizes(&mut text, results);
     text.push_str("\n## Figures to reach\n\n| figure | target | reached | |\n|---|---|---|---|\n");
     for verdict in verdicts {
