@@ -4,24 +4,27 @@
 
 use super::FunctionError;
 use crate::pipeline::build_task::perform;
-use crate::pipeline::flow::StepCall;
-use crate::pipeline::{Handover, StepFailure, Workbench};
+use crate::pipeline::flow::{StepCall, task_key};
+use crate::pipeline::{StepFailure, TaskBodies, Workbench};
 
 pub(super) async fn handle(
     bench: &Workbench,
-    handover: &Handover,
+    bodies: &TaskBodies,
     call: &StepCall,
 ) -> Result<(), FunctionError> {
     let Some(item) = &call.item else {
         let failure = StepFailure::lasting("the step names no layer and target");
         return Err(failure.into());
     };
-    // A try whose answer was lost has left its result.
-    if handover.result(&call.run, item).await?.is_some() {
-        return Ok(());
+    let key = task_key(&call.run, item)?;
+    match bodies.result(&key).await {
+        // A try whose answer was lost has left its result.
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_missing() => {}
+        Err(error) => return Err(StepFailure::from(error).into()),
     }
-    let task = handover.task(&call.run, item).await?;
+    let task = bodies.task(&key).await.map_err(StepFailure::from)?;
     let result = perform(bench, &task).await;
-    handover.put_result(&call.run, item, &result).await?;
-    Ok(())
+    let left = bodies.put_result(&key, &result).await;
+    left.map_err(|error| StepFailure::from(error).into())
 }

@@ -5,6 +5,7 @@ use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::flow::{Answer, Item, Stage, Steps, stages};
 use crate::pipeline::pull_request::{check_report, say};
 use crate::pipeline::{Bot, StepFailure};
+use crate::telemetry::{add, metric};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, stream};
 
@@ -53,7 +54,12 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
             }
             continue;
         }
-        match carry_out(&steps, stage, &items).await {
+        let work = carry_out(&steps, stage, &items);
+        let done = match &turn {
+            Some(turn) => turn.during(work).await?,
+            None => work.await,
+        };
+        match done {
             Ok(answer) if stage.gives_items() => items = answer.items,
             Ok(_) => {}
             Err(failure) if stage.may_fail() && (last_try || !failure.transient) => {}
@@ -105,10 +111,26 @@ pub async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
         }
     }
     match bot.workshop.store.end_run(&run.id, state, detail).await {
-        Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
+        Ok(ended) => {
+            if ended {
+                add(&metric::RUNS_ENDED, &[word(state)], 1);
+            }
+            tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id);
+        }
         Err(error) => {
             tracing::error!(run = %run.id, "the end of run {} could not be written down: {error:#}", run.id);
         }
+    }
+}
+
+/// The state's name among the values of [`metric::RUNS_ENDED`].
+pub(super) fn word(state: RunState) -> &'static str {
+    match state {
+        RunState::Open => "open",
+        RunState::Done => "done",
+        RunState::Failed => "failed",
+        RunState::Superseded => "superseded",
+        RunState::Cancelled => "cancelled",
     }
 }
 

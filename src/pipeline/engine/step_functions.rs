@@ -5,10 +5,12 @@
 //! journal what is done.
 
 use super::Engine;
+use super::drive::word;
 use super::stopping::conclude_stopped;
 use crate::model::{Run, RunState};
 use crate::pipeline::Bot;
 use crate::pipeline::flow::Machine;
+use crate::telemetry::{add, metric};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use aws_sdk_sfn::error::{DisplayErrorContext, SdkError};
@@ -155,6 +157,7 @@ impl Engine for StepFunctionsEngine {
             return Ok(());
         }
         self.stop_executions(run, detail).await;
+        add(&metric::RUNS_ENDED, &[word(state)], 1);
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         conclude_stopped(&self.bot, run, detail).await;
         Ok(())

@@ -284,13 +284,13 @@ fn worker_name(worker: Worker) -> &'static str {
     }
 }
 
-/// `Lasting` is not tried again; whatever else goes wrong may pass: what a step called transient, a function that died or
-/// was throttled, and AWS' own troubles.
+/// `Lasting` is not tried again; the turn to publish, and a free function, come with time; whatever else goes wrong may pass:
+/// what a step called transient, a function that died, and AWS' own troubles.
 fn retries() -> Value {
     json!([
         {"ErrorEquals": ["Lasting"], "MaxAttempts": 0},
         {
-            "ErrorEquals": ["TurnTaken"], "IntervalSeconds": 5, "BackoffRate": 1.5,
+            "ErrorEquals": ["TurnTaken", "Lambda.TooManyRequestsException"], "IntervalSeconds": 5, "BackoffRate": 1.5,
             "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": TURN_ATTEMPTS,
         },
         {
