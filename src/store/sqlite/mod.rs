@@ -367,9 +367,7 @@ impl Store for SqliteStore {
 
     async fn import(&self, records: &[Record]) -> Result<()> {
         let records = records.to_vec();
-        connection::on(&self.connection, move |connection| {
-            transfer::import(connection, &records)
-        })
-        .await
+        self.on_connection(move |connection| transfer::import(connection, &records))
+            .await
     }
 }
