@@ -23,6 +23,7 @@ fn step(name: &str, output: serde_json::Value) -> StepRecord {
         name: name.to_owned(),
         state: StepState::Done,
         output,
+        started_at: None,
         finished_at: at(0),
     }
 }
