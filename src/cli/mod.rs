@@ -180,7 +180,7 @@ enum Command {
     Confine(confine::Options),
     /// Has GitHub send webhooks again that did not arrive
     Redeliver(redeliver::Options),
-    /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
+    /// Makes the deploy key and the GitHub App, or says what is missing
     Setup(setup::Options),
 }
 

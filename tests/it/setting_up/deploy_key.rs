@@ -10,14 +10,14 @@ use std::process::Command;
 
 /// The text with the public half replaced.
 fn without_key(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        if word.starts_with("AAAA") {
-            "KEY"
-        } else {
-            word
+    let words = text.split_inclusive([' ', '\n']).map(|word| {
+        match (word.starts_with("AAAA"), word.ends_with('\n')) {
+            (true, true) => "KEY\n",
+            (true, false) => "KEY ",
+            (false, _) => word,
         }
     });
-    words.collect::<Vec<_>>().join(" ")
+    words.collect()
 }
 
 /// Pushes a commit with this private key and git's own program.
