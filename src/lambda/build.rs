@@ -3,15 +3,25 @@
 //! Nothing is at hand here but the task and a place for the result: strangers' code may be near.
 
 use super::FunctionError;
+use crate::build::empty_folder;
 use crate::pipeline::build_task::perform;
 use crate::pipeline::flow::{StepCall, task_key};
 use crate::pipeline::{StepFailure, TaskBodies, Workbench};
+use std::path::Path;
 
 pub(super) async fn handle(
     bench: &Workbench,
     bodies: &TaskBodies,
+    data: &Path,
     call: &StepCall,
 ) -> Result<(), FunctionError> {
+    // A function's environment is used again: nothing that packages of another build left there may have a say in this one.
+    let emptied = std::fs::create_dir_all(data).and_then(|()| empty_folder(data));
+    emptied.map_err(|error| {
+        StepFailure::transient(format!(
+            "the folder for building cannot be emptied: {error}"
+        ))
+    })?;
     let Some(item) = &call.item else {
         let failure = StepFailure::lasting("the step names no layer and target");
         return Err(failure.into());

@@ -22,6 +22,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -97,10 +98,11 @@ pub async fn run(
             .await
         }
         FunctionSetting::Build => {
+            let data: Arc<Path> = settings.data.clone().into();
             let (bench, bodies) = (backends.builder)(settings).await?;
             serve(move |event| {
-                let (bench, bodies) = (bench.clone(), bodies.clone());
-                async move { build::handle(&bench, &bodies, &event).await }
+                let (bench, bodies, data) = (bench.clone(), bodies.clone(), Arc::clone(&data));
+                async move { build::handle(&bench, &bodies, &data, &event).await }
             })
             .await
         }
