@@ -11,7 +11,7 @@ use crate::pipeline::pull_request::{self, Planned, PullRequestRead};
 use crate::pipeline::scheduled::{self, UpgradePlan};
 use crate::pipeline::{Bot, Carried, Desired, StepFailure, TaskKey, carry_out};
 use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan, Wanted};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -85,23 +85,23 @@ impl<'a> Steps<'a> {
             }
             Stage::Read => self.branch().await.map(|_| Answer::default()),
             Stage::Announce => pull_request::announce(self).await.map(nothing),
-            Stage::Prepare => self.prepare().await,
-            Stage::Build => self.build(needed(item)?).await.map(nothing),
-            Stage::Plan => self.make_plan().await,
-            Stage::Publish => self.publish(needed(item)?).await.map(nothing),
-            Stage::Settle => apply::settle(self).await.map(nothing),
-            Stage::Observe => scheduled::observe(self).await.map(nothing),
+            Stage::Prepare => self.prepare().boxed().await,
+            Stage::Build => self.build(needed(item)?).boxed().await.map(nothing),
+            Stage::Plan => self.make_plan().boxed().await,
+            Stage::Publish => self.publish(needed(item)?).boxed().await.map(nothing),
+            Stage::Settle => apply::settle(self).boxed().await.map(nothing),
+            Stage::Observe => scheduled::observe(self).boxed().await.map(nothing),
             Stage::Reread => self.read_again().await.map(nothing),
-            Stage::Repair => scheduled::repair(self).await.map(nothing),
-            Stage::Expire => scheduled::delete_expired(self).await.map(nothing),
-            Stage::Tables => apply::commit(self).await.map(nothing),
+            Stage::Repair => scheduled::repair(self).boxed().await.map(nothing),
+            Stage::Expire => scheduled::delete_expired(self).boxed().await.map(nothing),
+            Stage::Tables => apply::commit(self).boxed().await.map(nothing),
             Stage::Parameters => apply::put_public_names(self).await.map(nothing),
             Stage::Notify => apply::notify(self).await.map(nothing),
             Stage::Owners => scheduled::tell_owners(self).await.map(nothing),
             Stage::Answer if self.run.kind == RunKind::Plan => {
                 pull_request::answer(self).await.map(nothing)
             }
-            Stage::Answer => apply::answer(self).await.map(nothing),
+            Stage::Answer => apply::answer(self).boxed().await.map(nothing),
         }
     }
 
