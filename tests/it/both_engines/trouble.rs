@@ -5,7 +5,6 @@ use crate::world::World;
 use layersmith_testbed::cloud::{Cloud, Death};
 use layersmith_testbed::github::DeliveryMode;
 use serde_json::json;
-use std::collections::BTreeSet;
 
 const CORE: &str = "packages:\n  - demo-core\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
 const NATIVE: &str = "packages:\n  - demo-native\npython: [\"3.13\"]\n";
@@ -170,9 +169,8 @@ mod cloud {
             .filter_map(|it| it.payload["run"].as_str().map(str::to_owned))
             .collect();
         runs.dedup();
-        // Merged a moment apart, the later commit may bring both layers, and the earlier run finds nothing left to do.
-        let apart: BTreeSet<&String> = runs.iter().collect();
-        assert_eq!(runs.len(), apart.len(), "the runs took turns: {runs:#?}");
+        // Both were there, and neither came between the other's steps. How many commits that takes is not said.
+        assert_eq!(runs.len(), 2, "the runs took turns: {runs:#?}");
         world.finish_published(6).await;
     }
 }
