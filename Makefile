@@ -23,7 +23,7 @@ build: ## Builds the release executable, target/release/layersmith
 	cargo build --release
 
 test: ## Installs what the tests need, then runs them all
-	@.ci/tools $(TOOLS) system test
+	@.ci/tools $(TOOLS) system test template cloud
 	cargo test --workspace
 
 state-machines: ## Writes deploy/*.asl.json from the stages that both engines go by
