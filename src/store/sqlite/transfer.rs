@@ -204,14 +204,15 @@ fn put(tx: &Transaction<'_>, record: &Record) -> Result<()> {
         )?,
         Record::Run { sequence, run } => put_run(tx, *sequence, run)?,
         Record::Step { sequence, step } => tx.execute(
-            "INSERT OR REPLACE INTO steps (sequence, run, name, state, output, finished_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO steps (sequence, run, name, state, output, finished_at, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 number(*sequence)?,
                 step.run,
                 step.name,
                 word(step.state)?,
                 step.output.to_string(),
-                step.finished_at.unix()
+                step.finished_at.unix(),
+                step.started_at.map(Timestamp::unix)
             ],
         )?,
         Record::Conversation { conversation } => {
