@@ -2,7 +2,7 @@
 //! away, its limits, and whether what the settings name is there and as it should be.
 //!
 //! Each question is asked with a short patience and answered as a value or in words for people. Nothing is changed, but for
-//! [`probe`], which takes away what it made. Deliberately absent: publishing (that is `registry`), and which of the
+//! [`probe()`], which takes away what it made. Deliberately absent: publishing (that is `registry`), and which of the
 //! answers is good.
 
 mod identity;
