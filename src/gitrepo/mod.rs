@@ -12,6 +12,7 @@
 mod address;
 mod commit;
 mod diagnosis;
+mod edit;
 mod error;
 mod known_hosts;
 mod local_clone;
@@ -20,6 +21,7 @@ mod stop;
 mod transport;
 mod tree;
 
+pub use edit::{Content, FolderEdit};
 pub use error::GitError;
 pub use tree::Snapshot;
 
@@ -83,6 +85,8 @@ pub enum Committed {
     Unchanged {
         /// The commit it was found in.
         head: String,
+        /// The folder's tree, as 40 hexadecimal digits; `None` when there is nothing in it.
+        tree: Option<String>,
     },
     /// One commit was pushed.
     Pushed {
@@ -90,6 +94,8 @@ pub enum Committed {
         commit: String,
         /// What it adds, changes or removes, sorted.
         paths: Vec<String>,
+        /// The folder's tree in it, as 40 hexadecimal digits; `None` when there is nothing in it.
+        tree: Option<String>,
     },
 }
 
@@ -165,19 +171,46 @@ impl CatalogRepository {
     where
         F: Fn(&Snapshot<'_>) -> anyhow::Result<Files> + Send + Sync + 'static,
     {
-        if !tree::is_plain_path(folder) {
-            return Err(GitError::Other(anyhow!(
-                "`{folder}` is not a folder of a repository"
-            )));
-        }
-        let (folder, message) = (folder.to_owned(), message.to_owned());
+        let folder = plain_folder(folder)?;
+        let message = message.to_owned();
         self.run(move |attempt| {
-            attempt.commit_folder(&Change {
+            let change = Change {
                 folder: &folder,
                 message: &message,
                 now,
-                render: &render,
-            })
+            };
+            attempt.commit_folder(&change, &render)
+        })
+        .await
+    }
+
+    /// Changes some files under `folder`, in one commit, and pushes it; `None`, and nothing is committed, when the folder
+    /// is not the tree `base` at the fresh head of the branch, or `edit` answers `false`.
+    ///
+    /// `edit` is called as `render` of [`Self::commit_folder`] is. The files that it leaves alone cost nothing.
+    ///
+    /// # Errors
+    /// As [`Self::commit_folder`].
+    pub async fn change_folder<F>(
+        &self,
+        folder: &str,
+        base: &str,
+        message: &str,
+        now: Timestamp,
+        edit: F,
+    ) -> Result<Option<Committed>, GitError>
+    where
+        F: Fn(&mut FolderEdit<'_>) -> anyhow::Result<bool> + Send + Sync + 'static,
+    {
+        let folder = plain_folder(folder)?;
+        let (base, message) = (base.to_owned(), message.to_owned());
+        self.run(move |attempt| {
+            let change = Change {
+                folder: &folder,
+                message: &message,
+                now,
+            };
+            attempt.change_folder(&change, &base, &edit)
         })
         .await
     }
@@ -287,6 +320,15 @@ impl Inner {
             Fault::Damaged(error) => GitError::Other(error.into()),
         })
     }
+}
+
+fn plain_folder(folder: &str) -> Result<String, GitError> {
+    if tree::is_plain_path(folder) {
+        return Ok(folder.to_owned());
+    }
+    Err(GitError::Other(anyhow!(
+        "`{folder}` is not a folder of a repository"
+    )))
 }
 
 struct StopWhenDropped(Arc<Stop>);

@@ -51,7 +51,7 @@ use notifying::write_notifications;
 use parameters::put_parameters;
 pub use publishing::{Carried, carry_out};
 use report::outcomes_of_kept;
-pub use tables::{commit_message, render_tables};
+pub use tables::{Extent, commit as commit_tables, commit_message, render as render_tables};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known};
 pub use visibility::{Shared, settle_visibility};

@@ -5,7 +5,8 @@
 
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp, Visibility,
+    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
+    Visibility,
 };
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -30,6 +31,19 @@ pub enum Recorded {
     SeenDelivery,
     /// Another delivery of an event that was recorded before.
     SeenEvent,
+}
+
+/// What the committed tables may not show yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableChanges {
+    /// Where a version was published, superseded, deleted, shared, hidden or adopted, or got another expiry date.
+    pub slots: BTreeSet<(LayerName, Target, Region)>,
+    /// Layers of which a build was put or went.
+    pub layers: BTreeSet<LayerName>,
+    /// Rises with every change.
+    pub sequence: u64,
+    /// What was noted with the last commit of the tables; `None` when there was none.
+    pub note: Option<String>,
 }
 
 /// The turn to publish; it ends when this is dropped.
@@ -150,7 +164,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         layer: &LayerName,
         target: Target,
-        regions: Option<&[crate::model::Region]>,
+        regions: Option<&[Region]>,
         expires_at: Timestamp,
     ) -> Result<usize>;
 
@@ -193,6 +207,19 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool>;
+
+    /// What the tables that were committed last do not show, written down in the transactions of the changes themselves from
+    /// the first call on. `None` when the store does not write it down: anything may have changed then.
+    async fn table_changes(&self) -> Result<Option<TableChanges>> {
+        Ok(None)
+    }
+
+    /// Notes that the tables show what [`Self::table_changes`] gave with this sequence. What somebody noted with a higher
+    /// one stands.
+    async fn note_tables(&self, sequence: u64, note: &str) -> Result<()> {
+        let _ = (sequence, note);
+        Ok(())
+    }
 
     /// What became of layer versions and was not told yet, in the order it happened. It is written in the transaction of
     /// the change itself, so that nothing that happens is forgotten.

@@ -14,11 +14,12 @@ mod lifetimes;
 mod migrations;
 mod notifications;
 mod runs;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod turn;
 
-use super::{Recorded, Result, Store, Turn};
+use super::{Recorded, Result, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
     Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
@@ -360,6 +361,16 @@ impl Store for SqliteStore {
             layer_versions::retire(tx, &layer, target, regions.as_deref(), expires_at)
         })
         .await
+    }
+
+    async fn table_changes(&self) -> Result<Option<TableChanges>> {
+        self.write(tables::changes).await.map(Some)
+    }
+
+    async fn note_tables(&self, sequence: u64, note: &str) -> Result<()> {
+        let note = note.to_owned();
+        self.write(move |tx| tables::note(tx, sequence, &note))
+            .await
     }
 
     async fn news(&self) -> Result<Vec<News>> {

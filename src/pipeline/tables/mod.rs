@@ -1,0 +1,232 @@
+//! The generated tables: rendered from the store, and committed.
+//!
+//! With each commit the store notes what it was made of ([`Note`]) and the tree that it left the folder with. While the
+//! folder at the head of the branch is that tree, what the store wrote down as changed since says which files can differ,
+//! and only those are rendered. Otherwise, be it that the policy changed, somebody edited a file, a push was lost or a
+//! process died before its note, all of them are.
+
+mod note;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use words::commit_message;
+pub(super) use words::{plain_message, run_in_message, run_trailer};
+
+use super::{Desired, Workshop};
+use crate::gitrepo::{CatalogRepository, Committed, Content, FolderEdit, Snapshot};
+use crate::model::{BuildRecord, LayerArn, LayerVersion, Policy, Timestamp};
+use crate::store::{Store, TableChanges};
+use crate::tables::{
+    self, ChangesInput, Scope, TableFiles, TablesInput, account_of, render_changes, warned_until,
+};
+use anyhow::Context as _;
+use note::Note;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// Which tables are rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Those that can have changed since the last commit, where that is known.
+    Changes,
+    /// All of them.
+    Everything,
+}
+
+/// What all tables are made of, as the store has it.
+struct Published {
+    versions: Vec<LayerVersion>,
+    builds: Vec<BuildRecord>,
+}
+
+/// Renders every table from what the store says is live; paths are relative to the catalog's root.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn render(
+    workshop: &Workshop,
+    desired: &Desired,
+) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let published = everything(workshop.store.as_ref(), &desired.policy).await?;
+    Ok(render_all(workshop, desired, &published, workshop.now()))
+}
+
+fn render_all(
+    workshop: &Workshop,
+    desired: &Desired,
+    published: &Published,
+    today: Timestamp,
+) -> BTreeMap<String, Vec<u8>> {
+    let page = workshop.repository_page.as_deref();
+    tables::render(&input(desired, published, page, today))
+}
+
+fn input<'a>(
+    desired: &'a Desired,
+    published: &'a Published,
+    repository_page: Option<&'a str>,
+    today: Timestamp,
+) -> TablesInput<'a> {
+    TablesInput {
+        policy: &desired.policy,
+        layers: &desired.layers,
+        held: &desired.held,
+        versions: &published.versions,
+        builds: &published.builds,
+        repository_page,
+        today,
+    }
+}
+
+async fn everything(store: &dyn Store, policy: &Policy) -> anyhow::Result<Published> {
+    let versions = store.layer_versions().await?;
+    Ok(Published {
+        versions: without_hidden(store, policy, versions).await?,
+        builds: store.builds().await?,
+    })
+}
+
+/// What the policy says that others may use is listed once they may.
+async fn without_hidden(
+    store: &dyn Store,
+    policy: &Policy,
+    mut versions: Vec<LayerVersion>,
+) -> anyhow::Result<Vec<LayerVersion>> {
+    let hidden: BTreeSet<LayerArn> = store
+        .shared_otherwise(&policy.visibility)
+        .await?
+        .into_iter()
+        .filter(|(_, known)| known.is_some())
+        .filter_map(|(row, _)| row.arn)
+        .collect();
+    versions.retain(|row| row.arn.as_ref().is_none_or(|arn| !hidden.contains(arn)));
+    Ok(versions)
+}
+
+/// Commits the tables as the store has them now, and notes that.
+///
+/// # Errors
+/// When the store or the catalog repository fails.
+pub async fn commit(
+    workshop: &Workshop,
+    catalog: &CatalogRepository,
+    desired: &Desired,
+    message: &str,
+    extent: Extent,
+) -> anyhow::Result<Committed> {
+    let today = workshop.now();
+    // Before anything is read of what is published: what changes meanwhile is rendered once more the next time.
+    let changes = workshop.store.table_changes().await?;
+    let page = workshop.repository_page.as_deref();
+    let mut note = Note::of(desired, page, today);
+    if let Some(changes) = &changes
+        && extent == Extent::Changes
+        && let Some(before) = changes.note.as_deref().and_then(Note::read)
+        && before.allows(&note)
+    {
+        let work = commit_changes(
+            workshop,
+            catalog,
+            desired,
+            message,
+            (changes, &before, &note),
+        );
+        if let Some(committed) = work.await? {
+            before.account.clone_into(&mut note.account);
+            noted(workshop.store.as_ref(), changes.sequence, note, &committed).await?;
+            return Ok(committed);
+        }
+    }
+    let published = everything(workshop.store.as_ref(), &desired.policy).await?;
+    account_of(&published.versions).clone_into(&mut note.account);
+    let files = render_all(workshop, desired, &published, today);
+    drop(published);
+    let folder = desired.policy.tables.path.as_str();
+    let render = move |_: &Snapshot<'_>| Ok(files.clone());
+    let committed = catalog
+        .commit_folder(folder, message, today, render)
+        .await?;
+    if let Some(changes) = changes {
+        noted(workshop.store.as_ref(), changes.sequence, note, &committed).await?;
+    }
+    Ok(committed)
+}
+
+async fn noted(
+    store: &dyn Store,
+    sequence: u64,
+    mut note: Note,
+    committed: &Committed,
+) -> anyhow::Result<()> {
+    let (Committed::Unchanged { tree, .. } | Committed::Pushed { tree, .. }) = committed;
+    note.tree.clone_from(tree);
+    store.note_tables(sequence, &note.to_text()?).await
+}
+
+/// Commits what can have changed; `None` when that is not known after all.
+async fn commit_changes(
+    workshop: &Workshop,
+    catalog: &CatalogRepository,
+    desired: &Desired,
+    message: &str,
+    (changes, before, note): (&TableChanges, &Note, &Note),
+) -> anyhow::Result<Option<Committed>> {
+    let Some(base) = &before.tree else {
+        return Ok(None);
+    };
+    let started = Instant::now();
+    let (store, today) = (workshop.store.as_ref(), note.today);
+    let ending = store.expired(warned_until(today)).await?;
+    let mut scope = Scope {
+        slots: changes.slots.clone(),
+        layers: changes.layers.clone(),
+    };
+    scope.add_warned(&ending, before.today, today);
+    scope.layers.extend(before.layers_that_differ(note));
+    let layers = scope.all_layers();
+    let mut read = layers.clone();
+    read.extend(ending.into_iter().map(|version| version.key.layer));
+    let versions = store.layer_versions_of(&read).await?;
+    let published = Published {
+        versions: without_hidden(store, &desired.policy, versions).await?,
+        builds: store.builds_of(&layers).await?,
+    };
+    let folder = desired.policy.tables.path.as_str();
+    let (desired, page) = (desired.clone(), workshop.repository_page.clone());
+    let account = before.account.clone();
+    let edit = move |folder: &mut FolderEdit<'_>| {
+        let input = ChangesInput {
+            tables: input(&desired, &published, page.as_deref(), today),
+            scope: &scope,
+            account: &account,
+        };
+        let is_known = render_changes(&input, &mut InRepository(folder))?;
+        let (layers, milliseconds) = (layers.len(), started.elapsed().as_millis());
+        tracing::info!(
+            layers,
+            milliseconds,
+            "rendered the tables that {layers} layers are in, in {milliseconds} ms"
+        );
+        Ok(is_known)
+    };
+    let changed = catalog
+        .change_folder(folder, base, message, today, edit)
+        .await;
+    changed.context("committing the tables that changed")
+}
+
+/// The tables in the catalog repository.
+struct InRepository<'e, 'r>(&'e mut FolderEdit<'r>);
+
+impl<'r> TableFiles for InRepository<'_, 'r> {
+    type Content = Content<'r>;
+
+    fn read(&self, path: &str) -> anyhow::Result<Option<Content<'r>>> {
+        self.0.get(path)
+    }
+
+    fn write(&mut self, path: &str, content: Option<&str>) -> anyhow::Result<()> {
+        self.0.put(path, content.map(str::as_bytes))
+    }
+}
