@@ -9,6 +9,7 @@ pub mod plan;
 pub mod request;
 pub mod tables;
 
+pub mod account;
 pub mod build;
 pub mod github;
 pub mod gitrepo;

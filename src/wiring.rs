@@ -1,29 +1,28 @@
-//! Settings → the running parts: the only file that names concrete backends.
+//! Settings → the running parts: the only room that names concrete backends.
 
+mod examine;
+mod examine_account;
 mod functions;
+mod stores;
 
 pub use functions::functions;
 
 use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
-use crate::cli::{Backends, Finding, FindingState, Served};
+use crate::cli::{Backends, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
-use crate::model::{Region, SecretReference, Timestamp};
+use crate::model::{SecretReference, Timestamp};
 use crate::notify::Notifier;
 use crate::pipeline::{Bot, Handover, Workbench, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
-use crate::settings::{
-    ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings, StoreSetting,
-};
-use crate::store::{SqliteStore, Store};
+use crate::settings::{ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -40,10 +39,16 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 pub fn backends() -> Backends {
     Backends {
         workshop: |settings| Box::pin(async move { workshop(&settings).await }),
+        store: |settings, place| Box::pin(async move { stores::store(&settings, &place).await }),
         catalog: |settings| Box::pin(async move { catalog(&settings).await }),
         served: |settings| Box::pin(async move { served(&settings).await }),
         webhook_secrets: |settings| Box::pin(async move { webhook_secrets(&settings).await }),
-        examine: |settings| Box::pin(async move { examine(&settings).await }),
+        examine: |settings| Box::pin(async move { examine::examine(&settings).await }),
+        examine_account: |settings, questions| {
+            Box::pin(async move { examine_account::examine(&settings, &questions).await })
+        },
+        github: |settings| Box::pin(async move { github(&settings).await }),
+        secrets: |settings| Box::pin(async move { secret_source(&settings) }),
     }
 }
 
@@ -85,15 +90,6 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
             Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
         }
     })
-}
-
-fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    let StoreSetting::Sqlite(path) = settings.store();
-    Ok(Arc::new(SqliteStore::open(&path)?))
-}
-
-async fn lease(_settings: &Settings) -> anyhow::Result<crate::store::Lease> {
-    Ok(crate::store::Lease)
 }
 
 fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
@@ -139,10 +135,9 @@ fn s3_client(config: &SdkConfig, by_path: bool) -> aws_sdk_s3::Client {
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
-    let StoreSetting::Sqlite(store) = settings.store();
     let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
     Ok(Workshop {
-        store: Arc::new(SqliteStore::open_when_used(&store)),
+        store: stores::store(settings, &settings.store()).await,
         registry: registry(settings).await?,
         bench: workbench(settings).await?,
         notifier: notifier(settings).await?,
@@ -337,108 +332,4 @@ async fn served(settings: &Settings) -> anyhow::Result<Served> {
         repository,
         webhook_secrets,
     })
-}
-
-async fn examine(settings: &Settings) -> Vec<Finding> {
-    let mut findings = vec![
-        finding(
-            "uv",
-            resolver(settings)
-                .uv_version()
-                .await
-                .map(|version| match settings.lock_max_age {
-                    0 => format!("{version}, asked every time"),
-                    seconds => format!("{version}, its answers are used for {seconds} seconds"),
-                })
-                .map_err(|error| error.for_people()),
-        ),
-        finding(
-            "store",
-            open_store(settings)
-                .map(|_| settings.store().to_string())
-                .map_err(|error| format!("{error:#}")),
-        ),
-        finding(
-            "registry",
-            registry_detail(settings)
-                .await
-                .map_err(|error| format!("{error:#}")),
-        ),
-    ];
-    if settings.repository.is_none() {
-        let detail =
-            "LAYERSMITH_REPOSITORY is not set: `serve` answers the read API only".to_owned();
-        findings.push(Finding {
-            what: "repository".to_owned(),
-            state: FindingState::NotSet,
-            detail,
-        });
-        return findings;
-    }
-    findings.push(finding(
-        "GitHub",
-        github_detail(settings)
-            .await
-            .map_err(|error| format!("{error:#}")),
-    ));
-    let secrets = match webhook_secrets(settings).await {
-        Ok(secrets) if secrets.is_empty() => {
-            Err("webhooks without a secret are anybody's: set LAYERSMITH_WEBHOOK_SECRET".to_owned())
-        }
-        Ok(secrets) => Ok(format!("{} set", secrets.len())),
-        Err(error) => Err(format!("{error:#}")),
-    };
-    findings.push(finding("webhook secret", secrets));
-    findings.push(finding(
-        "git over SSH",
-        git_detail(settings)
-            .await
-            .map_err(|error| format!("{error:#}")),
-    ));
-    findings
-}
-
-fn finding(what: &str, result: Result<String, String>) -> Finding {
-    let (state, detail) = match result {
-        Ok(detail) => (FindingState::Good, detail),
-        Err(detail) => (FindingState::Bad, detail),
-    };
-    Finding {
-        what: what.to_owned(),
-        state,
-        detail,
-    }
-}
-
-async fn registry_detail(settings: &Settings) -> anyhow::Result<String> {
-    let regions = registry(settings).await?.regions().await?;
-    let partitions: BTreeSet<&str> = regions.enabled.iter().map(Region::partition).collect();
-    let partitions: Vec<&str> = partitions.into_iter().collect();
-    let mut detail = format!("{}, {} regions", settings.registry(), regions.enabled.len());
-    if partitions != ["aws"] {
-        detail.push_str(&format!(" of {}", partitions.join(", ")));
-    }
-    if !regions.not_enabled.is_empty() {
-        detail.push_str(&format!(", {} not enabled", regions.not_enabled.len()));
-    }
-    Ok(detail)
-}
-
-async fn github_detail(settings: &Settings) -> anyhow::Result<String> {
-    let client = github(settings).await?;
-    let identity = client.identity().await?.login.clone();
-    let repository = client.repository().await?;
-    Ok(format!(
-        "{} as {identity}, default branch {}",
-        client.repository_name(),
-        repository.default_branch
-    ))
-}
-
-async fn git_detail(settings: &Settings) -> anyhow::Result<String> {
-    let head = catalog(settings).await?.head().await?;
-    Ok(format!(
-        "{} is at {head}",
-        settings.git_url().unwrap_or_default()
-    ))
 }

@@ -4,7 +4,7 @@ use super::{Backends, Ended, Failure, Output};
 use crate::github::FILE_LIMIT;
 use crate::gitrepo::CatalogRepository;
 use crate::model::{Policy, Problem};
-use crate::pipeline::{Desired, read_tree};
+use crate::pipeline::{Desired, read_policy, read_tree};
 use crate::request::SourceFile;
 use crate::settings::Settings;
 use clap::Args;
@@ -97,16 +97,7 @@ pub(super) fn read(path: &Path) -> Result<LocalCatalog, Failure> {
         }
     }
     files.retain(|path, _| crate::pipeline::retained(path));
-    let policy = match source_file(&root.join(Policy::PATH)) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(Failure::Usage(format!(
-                "{} cannot be read: {error}",
-                root.join(Policy::PATH).display()
-            )));
-        }
-    };
+    let policy = policy_file(&root)?;
     let (desired, problems) = read_tree(&files, policy.as_ref());
     Ok(LocalCatalog {
         root,
@@ -114,6 +105,29 @@ pub(super) fn read(path: &Path) -> Result<LocalCatalog, Failure> {
         desired,
         problems,
     })
+}
+
+/// The policy file of the catalog in this folder, should there be one.
+fn policy_file(root: &Path) -> Result<Option<SourceFile>, Failure> {
+    match source_file(&root.join(Policy::PATH)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Usage(format!(
+            "{} cannot be read: {error}",
+            root.join(Policy::PATH).display()
+        ))),
+    }
+}
+
+/// The policy of the catalog in this folder; `None` where there is none.
+pub(super) fn policy_of(root: &Path) -> Result<Option<Policy>, Failure> {
+    let Some(file) = policy_file(root)? else {
+        return Ok(None);
+    };
+    match read_policy(&file) {
+        (Some(policy), _) => Ok(Some(policy)),
+        (None, problems) => Err(Failure::Usage(problems_as_text(&problems))),
+    }
 }
 
 /// A file as the server would find it in a commit: links are not followed, and what is too large is not read.

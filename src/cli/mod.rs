@@ -12,18 +12,25 @@ mod doctor;
 mod expire;
 mod output;
 mod plan;
+mod redeliver;
 mod replay;
 mod serve;
+mod setup;
+mod span;
 mod status;
+mod store;
 mod tables;
 mod verify;
 
+use crate::github::GithubClient;
 use crate::github::render::{count, parameters_as_text};
 use crate::gitrepo::CatalogRepository;
-use crate::model::{Region, RepositoryName};
+use crate::model::{Policy, Region, RepositoryName};
 use crate::pipeline::{Bot, StepFailure, Workshop, deliver_notifications};
 use crate::plan::ParametersOutcome;
-use crate::settings::Settings;
+use crate::secrets::SecretSource;
+use crate::settings::{Settings, StoreSetting};
+use crate::store::Store;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
@@ -31,6 +38,8 @@ pub use output::{Output, start_logging};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
+use url::Url;
 
 /// The bot together with what its server needs.
 pub struct Served {
@@ -65,6 +74,30 @@ pub enum FindingState {
     Bad,
 }
 
+impl FindingState {
+    /// The word for it in a column of them.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good   ",
+            Self::NotSet => "not set",
+            Self::Bad => "BAD    ",
+        }
+    }
+}
+
+/// What `doctor --aws` is asked beyond the settings.
+#[derive(Debug, Clone, Default)]
+pub struct AccountQuestions {
+    /// The policy, whose regions are compared with those of the account.
+    pub policy: Option<Policy>,
+    /// Where GitHub reaches the bot.
+    pub url: Option<Url>,
+    /// The stack whose functions are looked at.
+    pub stack: Option<String>,
+    /// Whether a layer may be published and deleted.
+    pub publish_probe: bool,
+}
+
 type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 
 /// Makes the parts a command asks for out of the settings; only a command that needs a part pays for it.
@@ -72,6 +105,8 @@ type Connect<T> = fn(Settings) -> BoxFuture<'static, T>;
 pub struct Backends {
     /// Builds, publishes and remembers.
     pub workshop: Connect<anyhow::Result<Workshop>>,
+    /// A store, whichever the settings name besides.
+    pub store: fn(Settings, StoreSetting) -> BoxFuture<'static, Arc<dyn Store>>,
     /// The catalog repository, for pushing the tables.
     pub catalog: Connect<anyhow::Result<CatalogRepository>>,
     /// The bot.
@@ -80,6 +115,12 @@ pub struct Backends {
     pub webhook_secrets: Connect<anyhow::Result<Vec<SecretString>>>,
     /// Looks at everything the settings name.
     pub examine: Connect<Vec<Finding>>,
+    /// Looks at the AWS account.
+    pub examine_account: fn(Settings, AccountQuestions) -> BoxFuture<'static, Vec<Finding>>,
+    /// GitHub's API.
+    pub github: Connect<anyhow::Result<GithubClient>>,
+    /// Reads secrets and keeps new ones.
+    pub secrets: Connect<SecretSource>,
 }
 
 /// A GitOps bot that builds AWS Lambda layers from pull requests and publishes them to every region.
@@ -126,6 +167,9 @@ enum Command {
     Serve(serve::Options),
     /// Writes the tables from what is recorded as live
     Tables(catalog::CatalogOptions),
+    /// Copies everything from one store into another
+    #[command(subcommand)]
+    Store(store::Command),
     /// Looks at every setting and says what works and what does not
     Doctor(doctor::Options),
     /// Signs a recorded webhook payload and sends it to a running server
@@ -133,6 +177,10 @@ enum Command {
     /// Confines itself and becomes a program
     #[command(hide = true)]
     Confine(confine::Options),
+    /// Has GitHub send webhooks again that did not arrive
+    Redeliver(redeliver::Options),
+    /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
+    Setup(setup::Options),
 }
 
 /// Why a command did not do what it was asked for.
@@ -241,9 +289,12 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Status(options) => status::run(&output, backends, settings, &options).await,
         Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
+        Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
         Command::Confine(options) => confine::run(&options),
+        Command::Redeliver(options) => redeliver::run(&output, backends, settings, &options).await,
+        Command::Setup(options) => setup::run(&output, backends, settings, &options).await,
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,

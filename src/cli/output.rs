@@ -35,6 +35,17 @@ impl Output {
         }
     }
 
+    /// Says on standard error what a person has to do while the command waits: the value as one line of JSON when JSON was
+    /// asked for, otherwise the text.
+    pub(super) fn ask(&self, value: &serde_json::Value, text: &str) {
+        let line = if self.json {
+            value.to_string()
+        } else {
+            text.to_owned()
+        };
+        drop(writeln!(std::io::stderr(), "{line}"));
+    }
+
     /// Says on standard error why the command failed.
     pub(super) fn error(&self, message: &str) {
         let line = if self.json {
@@ -80,6 +91,19 @@ impl Progress {
             drop(writeln!(
                 std::io::stderr(),
                 "{} {position}/{total} {piece}",
+                self.what
+            ));
+        }
+    }
+
+    /// So many pieces of so many are done.
+    pub(super) fn reached(&self, position: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(position as u64);
+        if self.plain {
+            drop(writeln!(
+                std::io::stderr(),
+                "{} {position}/{total}",
                 self.what
             ));
         }

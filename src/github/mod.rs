@@ -5,12 +5,15 @@
 //! deciding what to do about any of it (that is `pipeline`), the journal of deliveries (that is `store`), the
 //! HTTP intake (that is `server`), and git itself (that is `gitrepo`).
 
+mod app_manifest;
 mod blob_cache;
 mod check_report;
 mod checks;
 mod client;
 mod commands;
 mod comments;
+mod deliveries;
+mod deploy_keys;
 mod error;
 mod event;
 mod exchange;
@@ -27,12 +30,17 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use app_manifest::{
+    APP_NAME_LIMIT, ManifestError, NewApp, app_manifest, exchange_code, fresh_state,
+};
 pub use check_report::{
     Annotation, AnnotationLevel, CHECK_NAME, CheckReport, CheckState, Conclusion,
 };
 pub use client::{GithubAuth, GithubClient, GithubSettings};
 pub use commands::{COMMAND_WORD, Command, UnknownCommand, parse_commands};
 pub use comments::Reaction;
+pub use deliveries::{DELIVERIES_KEPT, DeliveryAttempt, Hook};
+pub use deploy_keys::DeployKeyEntry;
 pub use error::GithubError;
 pub use event::{EventError, Happening, Person, Received, What, read_event};
 pub use files::{FILE_LIMIT, FILES_LIMIT, FileContent};

@@ -98,7 +98,8 @@ impl GithubClient {
         ))
     }
 
-    async fn read_answer<T: DeserializeOwned>(
+    /// A GET with retries, and the headers of its answer.
+    pub(super) async fn read_answer<T: DeserializeOwned>(
         &self,
         signer: Signer,
         path: &str,
@@ -128,8 +129,21 @@ impl GithubClient {
         body: &Value,
         repeat: Repeat,
     ) -> Result<T, GithubError> {
+        self.write_as(Signer::Installation, method, path, Some(body), repeat)
+            .await
+    }
+
+    /// The same for whoever signs, and for writes that have no body.
+    pub(super) async fn write_as<T: DeserializeOwned>(
+        &self,
+        signer: Signer,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        repeat: Repeat,
+    ) -> Result<T, GithubError> {
         let longest = self.settings.longest_wait;
-        let answer = (|| self.once_through_the_gate(&method, path, body))
+        let answer = (|| self.once_through_the_gate(signer, &method, path, body))
             .retry(self.backoff())
             .when(|error| match error {
                 GithubError::RateLimited { wait, .. } => *wait <= longest,
@@ -142,17 +156,16 @@ impl GithubClient {
 
     async fn once_through_the_gate(
         &self,
+        signer: Signer,
         method: &Method,
         path: &str,
-        body: &Value,
+        body: Option<&Value>,
     ) -> Result<Answer, GithubError> {
         let mut gate = self.gate.lock().await;
         if let Some(earliest) = gate.0 {
             tokio::time::sleep_until(earliest).await;
         }
-        let result = self
-            .once(Signer::Installation, method, path, Some(body))
-            .await;
+        let result = self.once(signer, method, path, body).await;
         // A rate limit counts for everybody who writes.
         let pause = match &result {
             Err(GithubError::RateLimited { wait, .. }) if *wait <= self.settings.longest_wait => {

@@ -51,6 +51,10 @@ impl Attempt<'_> {
         Ok(not_empty(head.commit)?.to_string())
     }
 
+    pub(super) fn may_push(&self) -> Result<(), Fault> {
+        self.server.may_push(self.repository, self.stop)
+    }
+
     pub(super) fn read_files(
         &self,
         commit: Option<&str>,

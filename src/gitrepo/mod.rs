@@ -11,6 +11,7 @@
 
 mod address;
 mod commit;
+mod deploy_key;
 mod diagnosis;
 mod edit;
 mod error;
@@ -21,6 +22,7 @@ mod stop;
 mod transport;
 mod tree;
 
+pub use deploy_key::{DeployKey, public_half};
 pub use edit::{Content, FolderEdit};
 pub use error::GitError;
 pub use tree::Snapshot;
@@ -221,6 +223,15 @@ impl CatalogRepository {
     /// Every kind of [`GitError`] but `Rejected` and `Raced`; `NotFound` also when the repository is empty.
     pub async fn head(&self) -> Result<String, GitError> {
         self.run(|attempt| attempt.head()).await
+    }
+
+    /// Whether the deploy key may push: the server is asked as for a push, and nothing is pushed. GitHub refuses a key that
+    /// may only fetch already then; a rule that protects the branch does not show.
+    ///
+    /// # Errors
+    /// As [`CatalogRepository::head`].
+    pub async fn may_push(&self) -> Result<(), GitError> {
+        self.run(|attempt| attempt.may_push()).await
     }
 
     /// The wanted regular files at the head of the branch, or at a commit that the server still gives, and which

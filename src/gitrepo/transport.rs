@@ -68,6 +68,13 @@ impl Server {
         self.converse(repository, Direction::Fetch, stop, |talk| talk.list())
     }
 
+    /// Begins a push and ends it before anything is sent.
+    pub(super) fn may_push(&self, repository: &Repository, stop: &Stop) -> Result<(), Fault> {
+        self.converse(repository, Direction::Push, stop, |talk| {
+            talk.list().map(drop)
+        })
+    }
+
     /// Lists the server's refs and, in the same conversation, fetches what `wanted` picks of them.
     pub(super) fn list_and_fetch<T>(
         &self,

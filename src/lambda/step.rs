@@ -9,7 +9,7 @@ use crate::store::Lease;
 use serde::{Deserialize, Serialize};
 
 /// Seconds that a run keeps the turn to publish without asking for it again: longer than any function may run.
-const TURN_SECONDS: i64 = 1_000;
+const TURN_SECONDS: u32 = 1_000;
 
 /// Carries out the steps that are one function's.
 pub struct StepWorker {
@@ -95,7 +95,9 @@ impl StepWorker {
             let message = format!("stage `{}` is another function's", stage.name());
             return Err(StepFailure::lasting(message).into());
         }
-        if stage == Stage::Turn || is_within_turn(run.kind, stage) {
+        if stage == Stage::Turn {
+            self.take_turn(&run).await?;
+        } else if is_within_turn(run.kind, stage) {
             self.keep_turn(&run).await?;
         }
         let steps = Steps::of_one_step(&self.bot, &run);
@@ -119,14 +121,24 @@ impl StepWorker {
         })
     }
 
-    /// Takes the turn to publish, or keeps it for longer.
-    async fn keep_turn(&self, run: &Run) -> Result<(), FunctionError> {
+    async fn take_turn(&self, run: &Run) -> Result<(), FunctionError> {
         let now = self.bot.workshop.now();
         if self.lease.take(&run.id, now, TURN_SECONDS).await? {
             return Ok(());
         }
-        let holder = self.lease.holder(now).await?;
-        Err(FunctionError::TurnTaken(holder.unwrap_or_default()))
+        let holder = self.lease.holder().await?;
+        let owner = holder.map_or_else(|| "another run".to_owned(), |holder| holder.owner);
+        Err(FunctionError::TurnTaken(owner))
+    }
+
+    /// Keeps the turn for as long as another step may take. Whoever had it meanwhile may have changed what this run found.
+    async fn keep_turn(&self, run: &Run) -> Result<(), FunctionError> {
+        let now = self.bot.workshop.now();
+        if self.lease.renew(&run.id, now, TURN_SECONDS).await? {
+            return Ok(());
+        }
+        let message = "the run was away for so long that it lost its turn to publish";
+        Err(StepFailure::lasting(message).into())
     }
 
     async fn end(&self, run: &Run) -> Result<StepAnswer, FunctionError> {

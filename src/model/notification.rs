@@ -131,7 +131,7 @@ pub struct News {
 }
 
 /// A message on its way to one destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// The same for every try and every destination: by it, receivers know a repetition.
     pub id: String,

@@ -1,4 +1,4 @@
-//! Secrets in AWS Systems Manager and AWS Secrets Manager.
+//! Secrets in AWS Systems Manager and AWS Secrets Manager: reading them, and why that did not work.
 
 use super::SecretError;
 use aws_config::{Region, SdkConfig};
@@ -102,7 +102,7 @@ fn pick(text: &str, key: &str, reference: String) -> Result<SecretString, Secret
 }
 
 /// An ARN names its region, which need not be the one the program runs in.
-fn in_region_of(name: &str, config: &SdkConfig) -> SdkConfig {
+pub(super) fn in_region_of(name: &str, config: &SdkConfig) -> SdkConfig {
     match name.split(':').collect::<Vec<_>>()[..] {
         ["arn", _, _, region, ..] if !region.is_empty() => config
             .to_builder()
@@ -112,7 +112,7 @@ fn in_region_of(name: &str, config: &SdkConfig) -> SdkConfig {
     }
 }
 
-fn explain<E>(
+pub(super) fn explain<E>(
     reference: &str,
     action: &'static str,
     config: &SdkConfig,

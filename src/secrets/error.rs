@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why a secret could not be read. Names the place and the way out, never a value.
+/// Why a secret could not be read, or kept. Names the place and the way out, never a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The environment variable is not set.
@@ -70,6 +70,24 @@ pub enum SecretError {
         /// AWS' words.
         message: String,
     },
+    /// Something is kept there already.
+    #[error(
+        "{0}: something is kept there already, and it is left as it is: `--replace` puts the new secret in its place"
+    )]
+    IsThere(String),
+    /// Nothing can be put into such a reference.
+    #[error(
+        "{0} is no place that a secret can be put into: name `ssm:/NAME`, `secretsmanager:NAME#KEY` or `file:PATH`"
+    )]
+    NoPlace(String),
+    /// The file could not be written.
+    #[error("file:{}: cannot be written ({reason}): name a place that the user who runs this may write to", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
     /// There are no AWS credentials.
     #[error(
         "{reference}: no credentials for AWS were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
@@ -86,6 +104,18 @@ pub enum SecretError {
         /// What was said or went wrong.
         message: String,
     },
+}
+
+impl SecretError {
+    /// Whether there is nothing at the place, which may be filled.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::MissingKey { .. } => true,
+            Self::File { reason, .. } => reason.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
 }
 
 fn mend_file(reason: &io::Error) -> &'static str {

@@ -1,15 +1,18 @@
-//! Reads the secrets that settings point at: environment variables, files, AWS Systems Manager, AWS Secrets Manager.
+//! Reads the secrets that settings point at (environment variables, files, AWS Systems Manager, AWS Secrets Manager), and
+//! keeps new ones there for `setup`.
 //!
 //! Every error names the reference and says how to mend it, and none holds a value. Deliberately absent: a cache (the
-//! caller reads once and keeps what it needs), writing, and the environment itself, which is handed in.
+//! caller reads once and keeps what it needs), making secrets, and the environment itself, which is handed in.
 
 mod aws;
 mod error;
 mod file;
+mod keep;
 #[cfg(test)]
 mod tests;
 
 pub use error::SecretError;
+pub use keep::Replace;
 
 use crate::model::SecretReference;
 use aws_config::SdkConfig;

@@ -67,7 +67,10 @@ async fn latest_as(
         .ok()
         .zip(region.parse::<Region>().ok());
     let layers: Vec<ApiLayer> = match &place {
-        Some((target, region)) => api_latest(&versions(&state).await?, *target, region),
+        Some((target, region)) => {
+            let live = state.store.live_in(*target, region).await?;
+            api_latest(&live, *target, region)
+        }
         None => Vec::new(),
     };
     Ok(match (format.as_str(), &place) {

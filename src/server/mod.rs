@@ -4,10 +4,13 @@
 //! answers; whoever holds the other end of `wake` does the rest. Nothing here knows which store is behind the trait.
 
 mod api;
+mod app_registration;
 mod health;
 mod inside;
 mod intake;
 mod pages;
+
+pub use app_registration::{AppRegistration, receive_code};
 
 use crate::model::RepositoryName;
 use crate::model::Timestamp;

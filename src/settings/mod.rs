@@ -155,7 +155,7 @@ pub struct Settings {
     )]
     pub git_identity: IdentitySetting,
 
-    /// Where the bot remembers things: sqlite:PATH; default: in the data folder
+    /// Where the bot remembers things: sqlite:PATH or dynamodb:TABLE; default: in the data folder
     #[arg(
         long,
         global = true,
@@ -408,7 +408,7 @@ impl Settings {
             .unwrap_or_else(|| RegistrySetting::Directory(self.data.join("registry")))
     }
 
-    /// Where built zips are kept.
+    /// Where built zips are kept on this machine.
     #[must_use]
     pub fn artifacts(&self) -> PathBuf {
         match &self.artifacts {

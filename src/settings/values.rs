@@ -10,6 +10,14 @@ use std::str::FromStr;
 pub enum StoreSetting {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A table of Amazon DynamoDB, by its name.
+    DynamoDb(String),
+}
+
+/// Whether DynamoDB accepts the name of a table (Amazon DynamoDB developer guide, "Naming rules").
+fn is_table_name(text: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (3..=255).contains(&text.len()) && text.chars().all(valid)
 }
 
 impl FromStr for StoreSetting {
@@ -18,8 +26,11 @@ impl FromStr for StoreSetting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("dynamodb", table)) if is_table_name(table) => {
+                Ok(Self::DynamoDb(table.to_owned()))
+            }
             _ => Err(InvalidValue(format!(
-                "`{text}` is not a store: write `sqlite:PATH`"
+                "`{text}` is not a store: write `sqlite:PATH` or `dynamodb:TABLE`"
             ))),
         }
     }
@@ -27,8 +38,10 @@ impl FromStr for StoreSetting {
 
 impl fmt::Display for StoreSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Sqlite(path) = self;
-        write!(f, "sqlite:{}", path.display())
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::DynamoDb(table) => write!(f, "dynamodb:{table}"),
+        }
     }
 }
 
@@ -67,13 +80,13 @@ impl fmt::Display for RegistrySetting {
 /// Where built zips are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArtifactsSetting {
-    /// A folder.
+    /// A directory.
     Directory(PathBuf),
-    /// Objects in S3.
+    /// A bucket of Amazon S3.
     S3 {
-        /// The bucket.
+        /// Its name.
         bucket: String,
-        /// The beginning of their keys, without a `/` at its end; may be empty.
+        /// What the keys of everything begin with, without a `/` at the end; empty for the whole bucket.
         prefix: String,
     },
 }
@@ -82,20 +95,23 @@ impl FromStr for ArtifactsSetting {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || {
+            InvalidValue(format!(
+                "`{text}` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`"
+            ))
+        };
         if let Some(place) = text.strip_prefix("s3://") {
-            let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-            if !bucket.is_empty() {
-                return Ok(Self::S3 {
+            return match place.split_once('/') {
+                Some((bucket, prefix)) if !bucket.is_empty() => Ok(Self::S3 {
                     bucket: bucket.to_owned(),
-                    prefix: prefix.trim_end_matches('/').to_owned(),
-                });
-            }
+                    prefix: prefix.trim_matches('/').to_owned(),
+                }),
+                _ => Err(invalid()),
+            };
         }
         match text.split_once(':') {
             Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
-            _ => Err(InvalidValue(format!(
-                "`{text}` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`"
-            ))),
+            _ => Err(invalid()),
         }
     }
 }

@@ -13,11 +13,17 @@ use std::collections::BTreeSet;
 
 #[cfg(test)]
 mod conformance;
-mod lease;
+mod copy;
+mod dynamodb;
+mod record;
 mod sqlite;
+mod turn;
 
-pub use lease::Lease;
+pub use copy::{Copied, CopyRefused, copy};
+pub use dynamodb::{CLOCK_SKEW, DynamoDbStore, Holder, Lease, table_definition};
+pub use record::{Page, Record};
 pub use sqlite::SqliteStore;
+pub use turn::Turn;
 
 /// A store failed; callers only report it.
 pub type Result<T> = anyhow::Result<T>;
@@ -46,23 +52,15 @@ pub struct TableChanges {
     pub note: Option<String>,
 }
 
-/// The turn to publish; it ends when this is dropped.
-#[must_use = "the turn ends when this is dropped"]
-pub struct Turn(#[expect(dead_code, reason = "held, not read")] Box<dyn Send + Sync>);
-
-impl Turn {
-    /// A turn that lasts as long as this value, whatever it is.
-    fn new(held: impl Send + Sync + 'static) -> Self {
-        Self(Box::new(held))
-    }
-}
-
 /// The bot's memory.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Writes down a delivery and the event it carries (`None`: nothing the bot acts on), durably, in one transaction.
     async fn record_delivery(&self, delivery: &Delivery, event: Option<&Event>)
     -> Result<Recorded>;
+
+    /// Whether a delivery with this id was written down.
+    async fn has_delivery(&self, id: &str) -> Result<bool>;
 
     /// Events that nobody has finished, oldest first, at most `limit`.
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>>;
@@ -132,6 +130,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Those of some layers, in the same order.
     async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>>;
+
+    /// The live versions for a target in a region, in the order of [`SlotKey`]: what the read API answers with. It may be a
+    /// moment behind.
+    async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>>;
 
     /// Waits until nobody else who shares this store publishes. What is to be published is decided within the turn:
     /// two that decide side by side would both find it missing.
@@ -241,4 +243,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a message: it was delivered, or given up.
     async fn end_notification(&self, notification: &Notification) -> Result<()>;
+
+    /// A page of everything there is, by what the page before it says, or the first one. Of what changes meanwhile, either
+    /// state may be on it.
+    async fn export(&self, after: Option<&str>) -> Result<Page>;
+
+    /// Takes in what another store exported, in any order, as it is: what is there under the same name is replaced, and
+    /// nothing follows from it. When it breaks off, any of the records may be there, each one whole.
+    async fn import(&self, records: &[Record]) -> Result<()>;
 }

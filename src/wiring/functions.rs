@@ -1,8 +1,8 @@
 //! Settings → the parts of the functions on AWS Lambda.
 
+use super::stores::{lease, store};
 use super::{
-    catalog, github_settings, handover, lazy_aws_config, now, open_store, webhook_secrets,
-    workbench, workshop,
+    catalog, github_settings, handover, lazy_aws_config, now, webhook_secrets, workbench, workshop,
 };
 use crate::github::{GithubAuth, GithubClient};
 use crate::lambda::{Backends, FunctionWaker, StepWorker};
@@ -44,7 +44,7 @@ async fn web(settings: &Settings) -> anyhow::Result<AppState> {
         None => Arc::new(Notify::new()),
     };
     Ok(AppState {
-        store: open_store(settings)?,
+        store: store(settings, &settings.store()).await,
         repository: settings.repository.clone().filter(|_| takes_deliveries),
         webhook_secrets: secrets.into(),
         wake,
@@ -64,7 +64,7 @@ async fn steps(settings: &Settings) -> anyhow::Result<StepWorker> {
     Ok(StepWorker {
         bot: bot(settings).await?,
         worker,
-        lease: super::lease(settings).await?,
+        lease: lease(settings).await?,
     })
 }
 

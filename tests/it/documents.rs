@@ -12,6 +12,8 @@ const DOCUMENTS: &[&str] = &[
     ".github/PULL_REQUEST_TEMPLATE.md",
     ".github/SECURITY.md",
     "deploy/README.md",
+    "deploy/one-machine.md",
+    "deploy/policy.md",
     "layers/README.md",
 ];
 
@@ -96,7 +98,7 @@ fn sources_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The variables that settings are read from: what follows `env = "`.
-fn settings_in_code() -> BTreeSet<String> {
+pub(crate) fn settings_in_code() -> BTreeSet<String> {
     sources_below(&root().join("src/settings"))
         .iter()
         .map(|path| fs::read_to_string(path).unwrap())

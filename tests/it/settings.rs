@@ -159,7 +159,7 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         For more information, try '--help'.
 
         LAYERSMITH_STORE="postgres:layers": 2
-        error: invalid value 'postgres:layers' for '--store <STORE>': `postgres:layers` is not a store: write `sqlite:PATH`
+        error: invalid value 'postgres:layers' for '--store <STORE>': `postgres:layers` is not a store: write `sqlite:PATH` or `dynamodb:TABLE`
 
         For more information, try '--help'.
 
@@ -169,7 +169,7 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         For more information, try '--help'.
 
         LAYERSMITH_ARTIFACTS="s3://bucket": 2
-        error: invalid value 's3://bucket' for '--artifacts <ARTIFACTS>': `s3://bucket` is not a place for artifacts: write `dir:PATH`
+        error: invalid value 's3://bucket' for '--artifacts <ARTIFACTS>': `s3://bucket` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`
 
         For more information, try '--help'.
 

@@ -10,13 +10,13 @@ const DIGITS: usize = 16;
 
 /// Noted with each commit of the tables, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(in crate::pipeline) struct Note {
     /// The tree of the tables' folder.
-    pub(super) tree: Option<String>,
+    pub(in crate::pipeline) tree: Option<String>,
     /// The day: it decides what is warned of.
-    pub(super) today: Timestamp,
+    pub(in crate::pipeline) today: Timestamp,
     /// [`crate::tables::account_of`] what was published.
-    pub(super) account: String,
+    pub(in crate::pipeline) account: String,
     /// Digest of what all tables depend on: policy, page, and the program that rendered them.
     all: String,
     /// Digest of what each layer's page says of its request.
@@ -24,7 +24,7 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of(desired: &Desired, page: Option<&str>, today: Timestamp) -> Self {
+    pub(in crate::pipeline) fn of(desired: &Desired, page: Option<&str>, today: Timestamp) -> Self {
         let requested = desired.layers.iter();
         let mut layers: BTreeMap<LayerName, String> = requested
             .map(|(layer, request)| (layer.clone(), shown(request)))
@@ -44,22 +44,22 @@ impl Note {
     }
 
     /// `None` for what another program noted.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(in crate::pipeline) fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    pub(super) fn to_text(&self) -> anyhow::Result<String> {
+    pub(in crate::pipeline) fn to_text(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)?)
     }
 
     /// Whether tables that were made of this differ in the parts of some layers only from those made of the other one,
     /// which is no older.
-    pub(super) fn allows(&self, now: &Self) -> bool {
+    pub(in crate::pipeline) fn allows(&self, now: &Self) -> bool {
         self.all == now.all && self.today <= now.today
     }
 
     /// Layers whose requests say another thing now, or are new or gone.
-    pub(super) fn layers_that_differ(&self, now: &Self) -> BTreeSet<LayerName> {
+    pub(in crate::pipeline) fn layers_that_differ(&self, now: &Self) -> BTreeSet<LayerName> {
         let names = self.layers.keys().chain(now.layers.keys());
         names
             .filter(|layer| self.layers.get(*layer) != now.layers.get(*layer))

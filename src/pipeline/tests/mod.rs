@@ -2,5 +2,6 @@
 
 mod mending;
 mod parameters;
+mod tables;
 mod world;
 mod year;

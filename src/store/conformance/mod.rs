@@ -1,18 +1,29 @@
 //! What every store does, as tests over `&dyn Store`; each one wants a store with nothing in it.
 
 mod lifetimes;
+mod many;
+mod moving;
 mod notifications;
 mod publications;
+mod races;
+mod tables;
 
 pub(crate) use lifetimes::{
     adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
     what_expires_and_what_is_deleted, who_may_use_what,
 };
+pub(crate) use many::{
+    large_values, many_messages_at_once, many_pages, many_versions_at_once, order_within_a_second,
+};
+pub(crate) use moving::everything_moves;
 pub(crate) use notifications::{messages_wait_for_their_time, news_are_written_with_the_change};
 pub(crate) use publications::{
-    a_publication, adopting_a_deprecated_version, order_of_layer_versions, racing_intents,
-    retiring, rolling_back, turns_are_taken_one_after_the_other, wrong_calls_change_nothing,
+    a_publication, adopting_a_deprecated_version, live_versions_by_place, order_of_layer_versions,
+    racing_intents, retiring, rolling_back, turns_are_taken_one_after_the_other,
+    wrong_calls_change_nothing,
 };
+pub(crate) use races::{one_of_many_versions_is_live, one_of_many_wins};
+pub(crate) use tables::tables_are_behind;
 
 use super::{Recorded, Store};
 use crate::model::{
@@ -22,24 +33,34 @@ use crate::model::{
 use publications::publish;
 use serde_json::json;
 
-/// Makes a test of every function here for a store that an expression makes.
+/// Makes a test of every function here for a store that an expression makes, or, `within` a test, calls one after the
+/// other.
 macro_rules! conformance_tests {
-    ($fresh:expr) => {
-        $crate::store::conformance::conformance_tests!($fresh;
+    (within $fresh:expr) => { $crate::store::conformance::conformance_tests!(list within $fresh) };
+    (list $how:ident $fresh:expr) => {
+        $crate::store::conformance::conformance_tests!($how $fresh;
             deliveries_and_events, events_wait_oldest_first, runs_end_once, journals_keep_the_first_order,
             conversations, builds_by_fingerprint, builds_that_count, a_publication, rolling_back,
             adopting_a_deprecated_version, retiring, order_of_layer_versions, wrong_calls_change_nothing,
             racing_intents, turns_are_taken_one_after_the_other, what_expires_and_what_is_deleted,
             who_may_use_what, adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
-            news_are_written_with_the_change, messages_wait_for_their_time);
+            news_are_written_with_the_change, messages_wait_for_their_time, zips_that_were_deleted,
+            live_versions_by_place, order_within_a_second, a_step_of_no_run,
+            large_values, many_pages, many_versions_at_once, many_messages_at_once,
+            one_of_many_wins, one_of_many_versions_is_live, tables_are_behind);
     };
-    ($fresh:expr; $($name:ident),*) => { $(
+    (each $fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
             let store = $fresh;
             $crate::store::conformance::$name(&store).await;
         }
     )* };
+    (within $fresh:expr; $($name:ident),*) => { $(
+        let store = $fresh;
+        $crate::store::conformance::$name(&store).await;
+    )* };
+    ($fresh:expr) => { $crate::store::conformance::conformance_tests!(list each $fresh); };
 }
 pub(crate) use conformance_tests;
 
@@ -107,7 +128,7 @@ pub(crate) fn arn(key: &SlotKey, version: u64) -> LayerArn {
     }
 }
 
-fn build(fingerprint: &str, zip: &str, seconds: i64) -> BuildRecord {
+pub(crate) fn build(fingerprint: &str, zip: &str, seconds: i64) -> BuildRecord {
     BuildRecord {
         layer: "pandas".parse().unwrap(),
         target: "p3.13".parse().unwrap(),
@@ -141,6 +162,9 @@ pub(crate) async fn deliveries_and_events(store: &dyn Store) {
     };
     assert_eq!(record("d2", Some(&again)).await, Recorded::SeenEvent);
     assert_eq!(record("d3", None).await, Recorded::New);
+    for (id, known) in [("d1", true), ("d2", true), ("d3", true), ("d9", false)] {
+        assert_eq!(store.has_delivery(id).await.unwrap(), known, "{id}");
+    }
     assert_eq!(
         store.waiting_events(10).await.unwrap(),
         std::slice::from_ref(&first)
@@ -307,4 +331,39 @@ pub(crate) async fn builds_that_count(store: &dyn Store) {
     publish(store, &key("zip", "us-east-1"), 1, 5).await;
     publish(store, &key("third zip", "us-east-1"), 2, 6).await;
     assert_eq!(store.builds().await.unwrap(), expected);
+}
+
+/// A build of a zip that was deleted everywhere is left out, until it is to be published once more.
+pub(crate) async fn zips_that_were_deleted(store: &dyn Store) {
+    for build in [
+        build("f1", "zip", 1),
+        build("f2", "zip", 2),
+        build("f3", "other zip", 3),
+    ] {
+        store.put_build(&build).await.unwrap();
+    }
+    let count = async || store.builds().await.unwrap().len();
+    let (here, there) = (key("zip", "us-east-1"), key("zip", "eu-west-1"));
+    publish(store, &here, 1, 5).await;
+    publish(store, &there, 1, 5).await;
+    store.mark_deleted(&[arn(&here, 1)]).await.unwrap();
+    assert_eq!(count().await, 3, "it is somewhere still");
+    store.mark_deleted(&[arn(&there, 1)]).await.unwrap();
+    let left = store.builds().await.unwrap();
+    assert_eq!(left, [build("f3", "other zip", 3)]);
+    let layers = std::iter::once(left[0].layer.clone()).collect();
+    assert_eq!(store.builds_of(&layers).await.unwrap(), left);
+    store.begin_publish(&here, "1.0", at(9)).await.unwrap();
+    assert_eq!(count().await, 3, "it may be published again");
+    store.drop_intent(&here).await.unwrap();
+    assert_eq!(count().await, 1);
+}
+
+pub(crate) async fn a_step_of_no_run(store: &dyn Store) {
+    let error = store.put_step(&step("read", StepState::Done, 1)).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "cannot write step `read` of run `plan-7`"
+    );
+    assert_eq!(store.steps("plan-7").await.unwrap(), []);
 }

@@ -224,3 +224,48 @@ pub(crate) async fn turns_are_taken_one_after_the_other(store: &dyn Store) {
     drop(first);
     drop(waiting.await.unwrap());
 }
+
+pub(crate) async fn live_versions_by_place(store: &dyn Store) {
+    let named = |layer: &str, target: &str, region: &str| SlotKey {
+        layer: layer.parse().unwrap(),
+        target: target.parse().unwrap(),
+        published_name: format!("Layersmith-{layer}"),
+        ..key("zip", region)
+    };
+    let places = [
+        ("b", "p3.13", "us-east-1"),
+        ("a", "p3.13", "us-east-1"),
+        ("a", "p3.13-arm64", "us-east-1"),
+        ("a", "p3.13", "eu-west-1"),
+    ];
+    for (number, (layer, target, region)) in (1..).zip(places) {
+        publish(store, &named(layer, target, region), number, 1).await;
+    }
+    let newer = SlotKey {
+        digest: Digest::of(b"newer"),
+        ..named("a", "p3.13", "us-east-1")
+    };
+    publish(store, &newer, 9, 2).await;
+    store
+        .begin_publish(&named("c", "p3.13", "us-east-1"), "1.0", at(3))
+        .await
+        .unwrap();
+    let live = async |target: &str, region: &str| {
+        let (target, region) = (target.parse().unwrap(), region.parse().unwrap());
+        let live = store.live_in(target, &region).await.unwrap();
+        let all = store.layer_versions().await.unwrap();
+        assert!(
+            live.iter().all(|version| all.contains(version)),
+            "{live:#?}"
+        );
+        live.into_iter()
+            .map(|version| format!("{} {}", version.key.layer, version.arn.unwrap().version))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(live("p3.13", "us-east-1").await, ["a 9", "b 1"]);
+    assert_eq!(live("p3.13-arm64", "us-east-1").await, ["a 3"]);
+    assert_eq!(live("p3.13", "eu-west-1").await, ["a 4"]);
+    assert_eq!(live("p3.12", "eu-west-1").await, [""; 0]);
+    store.mark_deleted(&[arn(&newer, 9)]).await.unwrap();
+    assert_eq!(live("p3.13", "us-east-1").await, ["b 1"]);
+}

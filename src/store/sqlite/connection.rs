@@ -2,15 +2,36 @@
 
 use super::migrations;
 use crate::store::Result;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use backon::{BlockingRetryable as _, ConstantBuilder};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{DirBuilder, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a writer waits for another process: longer than any transaction here, shorter than anybody's patience.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The file, before and after somebody asked for something.
+#[derive(Debug)]
+pub(super) enum Link {
+    Unopened(PathBuf),
+    Open(Connection),
+}
+
+impl Link {
+    pub(super) fn connection(&mut self) -> Result<&mut Connection> {
+        if let Self::Unopened(path) = self {
+            let connection =
+                open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
+            *self = Self::Open(connection);
+        }
+        match self {
+            Self::Open(connection) => Ok(connection),
+            Self::Unopened(path) => bail!("the store {} is not open", path.display()),
+        }
+    }
+}
 
 /// Opens the store's file, made where it is missing, with its layout brought up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {

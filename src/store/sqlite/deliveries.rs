@@ -42,6 +42,11 @@ pub(super) fn record(
     })
 }
 
+pub(super) fn is_there(tx: &Transaction<'_>, id: &str) -> Result<bool> {
+    let mut known = tx.prepare_cached("SELECT 1 FROM deliveries WHERE id = ?1")?;
+    Ok(known.exists([id])?)
+}
+
 pub(super) fn waiting(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Event>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     tx.prepare_cached(
@@ -89,7 +94,7 @@ pub(super) fn put_conversation(tx: &Transaction<'_>, conversation: &Conversation
     Ok(())
 }
 
-fn event(row: &Row<'_>) -> Result<Event> {
+pub(super) fn event(row: &Row<'_>) -> Result<Event> {
     Ok(Event {
         key: text(row, "key")?,
         delivery: text(row, "delivery")?,

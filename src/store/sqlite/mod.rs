@@ -17,20 +17,21 @@ mod runs;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod transfer;
 mod turn;
 
-use super::{Recorded, Result, Store, TableChanges, Turn};
+use super::{Page, Record, Recorded, Result, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
     Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
     Visibility,
 };
-use anyhow::{Context as _, bail};
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use connection::Link;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use turn::Turns;
 
 /// A [`Store`] in a SQLite file, or in memory.
@@ -38,27 +39,6 @@ use turn::Turns;
 pub struct SqliteStore {
     connection: Arc<Mutex<Link>>,
     turns: Turns,
-}
-
-/// The file, before and after somebody asked for something.
-#[derive(Debug)]
-enum Link {
-    Unopened(PathBuf),
-    Open(Connection),
-}
-
-impl Link {
-    fn connection(&mut self) -> Result<&mut Connection> {
-        if let Self::Unopened(path) = self {
-            let connection = connection::open(path)
-                .with_context(|| format!("cannot open the store {}", path.display()))?;
-            *self = Self::Open(connection);
-        }
-        match self {
-            Self::Open(connection) => Ok(connection),
-            Self::Unopened(path) => bail!("the store {} is not open", path.display()),
-        }
-    }
 }
 
 impl SqliteStore {
@@ -96,40 +76,6 @@ impl SqliteStore {
             turns,
         }
     }
-
-    /// Runs reads on a blocking thread; they see one state of the store.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Deferred, work).await
-    }
-
-    /// Runs a change on a blocking thread, in a transaction that holds the write lock from its start.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.transact(TransactionBehavior::Immediate, work).await
-    }
-
-    async fn transact<T: Send + 'static>(
-        &self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let connection = Arc::clone(&self.connection);
-        tokio::task::spawn_blocking(move || {
-            // A panic between begin and commit rolls back, so the connection behind a poisoned lock is sound.
-            let mut link = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = link.connection()?.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
-        })
-        .await
-        .context("a call to the store was broken off")?
-    }
 }
 
 #[async_trait]
@@ -142,6 +88,11 @@ impl Store for SqliteStore {
         let (delivery, event) = (delivery.clone(), event.cloned());
         self.write(move |tx| deliveries::record(tx, &delivery, event.as_ref()))
             .await
+    }
+
+    async fn has_delivery(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.read(move |tx| deliveries::is_there(tx, &id)).await
     }
 
     async fn waiting_events(&self, limit: usize) -> Result<Vec<Event>> {
@@ -251,6 +202,12 @@ impl Store for SqliteStore {
     async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>> {
         let layers = layers.clone();
         self.read(move |tx| layer_versions::list_of(tx, &layers))
+            .await
+    }
+
+    async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
+        let region = region.clone();
+        self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
     }
 
@@ -401,6 +358,18 @@ impl Store for SqliteStore {
     async fn end_notification(&self, notification: &Notification) -> Result<()> {
         let notification = notification.clone();
         self.write(move |tx| notifications::end(tx, &notification))
+            .await
+    }
+
+    async fn export(&self, after: Option<&str>) -> Result<Page> {
+        let after = after.map(str::to_owned);
+        self.read(move |tx| transfer::export(tx, after.as_deref()))
+            .await
+    }
+
+    async fn import(&self, records: &[Record]) -> Result<()> {
+        let records = records.to_vec();
+        self.on_connection(move |connection| transfer::import(connection, &records))
             .await
     }
 }

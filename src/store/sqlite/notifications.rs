@@ -86,7 +86,7 @@ pub(super) fn end(tx: &Transaction<'_>, notification: &Notification) -> Result<(
     Ok(())
 }
 
-fn notification(row: &Row<'_>) -> Result<Notification> {
+pub(super) fn notification(row: &Row<'_>) -> Result<Notification> {
     Ok(Notification {
         id: get(row, "id")?,
         destination: text(row, "destination")?,

@@ -111,7 +111,7 @@ pub(super) fn step(tx: &Transaction<'_>, run: &str, name: &str) -> Result<Option
         .transpose()
 }
 
-fn record(row: &Row<'_>) -> Result<StepRecord> {
+pub(super) fn record(row: &Row<'_>) -> Result<StepRecord> {
     Ok(StepRecord {
         run: columns::get(row, "run")?,
         name: columns::get(row, "name")?,
@@ -124,17 +124,19 @@ fn record(row: &Row<'_>) -> Result<StepRecord> {
 /// Runs that a condition (fixed text, never input) holds for.
 fn select(tx: &Transaction<'_>, condition: &str, parameters: impl Params) -> Result<Vec<Run>> {
     tx.prepare_cached(&format!("SELECT * FROM runs {condition}"))?
-        .query_and_then(parameters, |row| {
-            Ok(Run {
-                id: columns::get(row, "id")?,
-                kind: from_word(row, "kind")?,
-                pull_request: optional_number(row, "pull_request")?,
-                head_sha: columns::get(row, "head_sha")?,
-                base_sha: columns::get(row, "base_sha")?,
-                state: from_word(row, "state")?,
-                detail: columns::get(row, "detail")?,
-                created_at: time(row, "created_at")?,
-            })
-        })?
+        .query_and_then(parameters, run)?
         .collect()
+}
+
+pub(super) fn run(row: &Row<'_>) -> Result<Run> {
+    Ok(Run {
+        id: columns::get(row, "id")?,
+        kind: from_word(row, "kind")?,
+        pull_request: optional_number(row, "pull_request")?,
+        head_sha: columns::get(row, "head_sha")?,
+        base_sha: columns::get(row, "base_sha")?,
+        state: from_word(row, "state")?,
+        detail: columns::get(row, "detail")?,
+        created_at: time(row, "created_at")?,
+    })
 }

@@ -9,6 +9,12 @@ use std::sync::Barrier;
 
 conformance_tests!(SqliteStore::open_in_memory().unwrap());
 
+#[tokio::test]
+async fn everything_moves_into_another_store() {
+    let memory = || SqliteStore::open_in_memory().unwrap();
+    conformance::everything_moves(&memory(), &memory()).await;
+}
+
 /// Runs the work on two threads, each with a store of its own on one file, as two processes would.
 fn race<T: Send>(path: &Path, work: impl Fn(&SqliteStore, usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(2);
@@ -134,52 +140,6 @@ async fn reopening_keeps_everything() {
     assert!(!store.create_run(&run("plan-7", None, 0)).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_step_of_no_run_is_refused() {
-    let store = SqliteStore::open_in_memory().unwrap();
-    let step = serde_json::from_value(serde_json::json!({
-        "run": "nothing", "name": "read", "state": "done", "output": null,
-        "finished_at": "2026-11-22T10:00:00Z"
-    }));
-    let error = store.put_step(&step.unwrap()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot write step `read` of run `nothing`"
-    );
-}
-
-#[tokio::test]
-async fn a_zip_that_was_deleted_everywhere_has_no_build_any_more() {
-    let store = SqliteStore::open_in_memory().unwrap();
-    conformance::builds_that_count(&store).await;
-    let before = store.builds().await.unwrap().len();
-    let delete = |condition: &'static str| {
-        let sql = format!("UPDATE layer_versions SET state = 'deleted' WHERE {condition}");
-        store.write(move |tx| Ok(tx.execute(&sql, [])?))
-    };
-    delete("arn LIKE '%:2'").await.unwrap();
-    assert_eq!(
-        store.builds().await.unwrap().len(),
-        before,
-        "it had no build"
-    );
-    delete("arn LIKE '%:1'").await.unwrap();
-    let left = store.builds().await.unwrap();
-    assert_eq!(left.len(), before - 2, "two requests came to that zip");
-    let layers = std::iter::once(left[0].layer.clone()).collect();
-    assert_eq!(store.builds_of(&layers).await.unwrap(), left);
-    assert_eq!(store.layer_versions().await.unwrap(), []);
-    let revived = store
-        .begin_publish(&key("zip", "us-east-1"), "1.0", at(9))
-        .await;
-    assert_eq!(revived.unwrap().state, LayerState::Intent);
-    assert_eq!(
-        store.builds().await.unwrap().len(),
-        before,
-        "it may be published again"
-    );
-}
-
 /// With two million versions, reading every row takes seconds.
 #[tokio::test]
 async fn what_is_asked_for_is_found_by_an_index() {
@@ -190,6 +150,7 @@ async fn what_is_asked_for_is_found_by_an_index() {
     };
     for sql in [
         layer_versions::OF_LAYER.to_owned(),
+        layer_versions::LIVE_IN.replace("?2", "'us-east-1'"),
         builds::of_layer(),
         lifetimes::SHARED_OTHERWISE.to_owned(),
         version(""),

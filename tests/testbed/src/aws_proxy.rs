@@ -105,6 +105,11 @@ impl AwsProxy {
         self.add(region, Some(call), fault, times);
     }
 
+    /// Spoils the next calls of whatever kind in a region.
+    pub fn fail_next(&self, region: &str, fault: AwsFault, times: usize) {
+        self.add(region, None, fault, times);
+    }
+
     /// Says of these regions, and of no others, that the account has not enabled them; each then answers as such regions do.
     pub fn disable_regions(&self, regions: &[&str]) {
         *locked(&self.shared.disabled) = regions.iter().map(ToString::to_string).collect();
@@ -223,6 +228,10 @@ async fn pass_on(
     if uri.path() == "/listRegions" {
         return list_regions(&disabled);
     }
+    if uri.path() == "/2016-08-19/account-settings" || uri.path() == "/2016-08-19/account-settings/"
+    {
+        return account_settings();
+    }
     if disabled.contains(&region) {
         return refusal(403, "UnrecognizedClientException");
     }
@@ -332,6 +341,21 @@ fn list_regions(disabled: &[String]) -> Response {
             serde_json::json!({ "Regions": regions }).to_string(),
         ))
         .expect("a list of regions is an answer")
+}
+
+/// `lambda:GetAccountSettings`, which moto does not know, as an account with the usual limits answers it.
+fn account_settings() -> Response {
+    let limits = serde_json::json!({
+        "AccountLimit": {
+            "TotalCodeSize": 80_530_636_800_u64, "CodeSizeUnzipped": 262_144_000, "CodeSizeZipped": 52_428_800,
+            "ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 900,
+        },
+        "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": 0},
+    });
+    Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(limits.to_string()))
+        .expect("limits are an answer")
 }
 
 fn refusal(status: u16, code: &str) -> Response {

@@ -5,9 +5,11 @@
 //! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
 
 mod buckets;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,15 @@ use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
+
+/// moto's application behind a server without threads.
+const SERIAL: &str = "
+import sys
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+application = DomainDispatcherApplication(create_backend_app)
+make_server('127.0.0.1', int(sys.argv[1]), application, threaded=False).serve_forever()
+";
 
 /// A running server. It is killed, by its process id, when dropped.
 pub struct Moto {
@@ -47,15 +58,38 @@ impl Moto {
     /// When `moto_server` is missing (the text says how to get it) or does not come up.
     pub async fn start() -> Self {
         let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
+        Self::start_with(|port| {
+            let mut command = Command::new(program);
+            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+            command
+        })
+        .await
+    }
+
+    /// Starts `moto`'s server, one request at a time: answered side by side, its DynamoDB lets two conditional writes
+    /// both win.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub async fn start_serial() -> Self {
+        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
+        let python = interpreter_of(&program);
+        Self::start_with(|port| {
+            let mut command = Command::new(python);
+            command.args(["-c", SERIAL, &port.to_string()]);
+            command
+        })
+        .await
+    }
+
+    async fn start_with(command: impl FnOnce(u16) -> Command) -> Self {
         let folder = TempDir::new().expect("the temporary folder is writable");
         let log =
             fs::File::create(folder.path().join("log")).expect("the temporary folder is writable");
         let port = free_port();
-        let mut command = Command::new(program);
+        let mut command = command(port);
         command
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("MOTO_PORT", port.to_string());
-        command
+            .env("MOTO_PORT", port.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -354,6 +388,13 @@ impl Moto {
         let text = response.text().await.expect("moto's answer is whole");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
+}
+
+/// The Python that a program's first line names.
+fn interpreter_of(program: &Path) -> PathBuf {
+    let text = fs::read_to_string(program).expect("moto_server is a script");
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    PathBuf::from(first.expect("moto_server names its interpreter").trim())
 }
 
 /// moto reads service and region out of the signature's scope and does not check the signature.

@@ -69,6 +69,7 @@ exit 0
 /// A running SSH server for git. It is stopped, by its process id, when dropped.
 pub struct GitServer {
     folder: TempDir,
+    root: PathBuf,
     port: u16,
     user: String,
     server: Option<Server>,
@@ -116,6 +117,7 @@ impl GitServer {
             .expect("the temporary folder is writable");
         let mut server = Self {
             folder,
+            root: root.to_owned(),
             port: free_port(),
             user,
             server: None,
@@ -190,6 +192,20 @@ impl GitServer {
             self.folder.path().join(key).display(),
             known.display()
         )
+    }
+
+    /// Lets one more key in, by its public half, as GitHub does with a deploy key from then on.
+    pub fn allow_key(&self, public: &str, read_only: bool) {
+        let mode = if read_only { "ro" } else { "rw" };
+        let line = format!(
+            "restrict,command=\"{} '{}' {mode}\" {public}\n",
+            self.folder.path().join("serve-git").display(),
+            self.root.display()
+        );
+        let path = self.folder.path().join("authorized_keys");
+        let mut allowed = self.text("authorized_keys");
+        allowed.push_str(&line);
+        fs::write(path, allowed).expect("the temporary folder is writable");
     }
 
     /// Restarts the server, on the same port, as a host with another key: what an attacker in the middle looks like.

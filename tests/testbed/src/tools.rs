@@ -48,6 +48,18 @@ pub fn moto_server() -> Result<PathBuf, String> {
     })
 }
 
+/// A Python that has AWS' translator of SAM templates: `target/tools/venv/bin/python`.
+pub fn sam_python() -> Result<PathBuf, String> {
+    let python = tools_directory().join("venv/bin/python");
+    existing([python.clone()]).ok_or_else(|| {
+        format!(
+            "{} is missing (translates the SAM template): python3 -m venv target/tools/venv && \
+             target/tools/venv/bin/pip install 'aws-sam-translator>=1.115,<2'",
+            python.display()
+        )
+    })
+}
+
 /// The OpenSSH server: `LAYERSMITH_TEST_SSHD`, `PATH`, `/usr/sbin/sshd`. The path is absolute, as sshd demands.
 pub fn sshd() -> Result<PathBuf, String> {
     program("LAYERSMITH_TEST_SSHD", "sshd")
@@ -86,6 +98,7 @@ pub fn missing() -> Vec<String> {
         git(),
         uv(),
         moto_server(),
+        sam_python(),
         sshd(),
         github_description(),
         webhook_examples(),

@@ -8,6 +8,7 @@ mod figures;
 mod imports;
 mod memory;
 mod report;
+mod rerender;
 mod rounds;
 mod scale;
 mod statistics;
@@ -123,6 +124,8 @@ pub(crate) async fn run(
     if asked(Row::Scale) {
         let scale = scale::measure(programs, out, runs).await;
         results.scale = results.noting("plan in a large store", scale);
+        let rerender = rerender::measure(programs, out, runs).await;
+        results.rerender = results.noting("tables of a large store", rerender);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);

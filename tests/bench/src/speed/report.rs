@@ -5,6 +5,7 @@ use super::contender::Contender;
 use super::fan_out::FanOut;
 use super::figures::Verdict;
 use super::memory::Peak;
+use super::rerender::Rerender;
 use super::rounds::Measured;
 use super::scale::Scale;
 use super::statistics::{Spread, geometric_mean};
@@ -33,6 +34,7 @@ pub(crate) struct Results {
     pub(crate) catalog: Option<Plans>,
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) scale: Option<Scale>,
+    pub(crate) rerender: Option<Rerender>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
 }
@@ -51,6 +53,7 @@ impl Results {
             catalog: None,
             fan_out: None,
             scale: None,
+            rerender: None,
             troubles: Vec::new(),
         }
     }
@@ -98,6 +101,9 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     }
     if let Some(scale) = &results.scale {
         scale.tell(&mut text);
+    }
+    if let Some(rerender) = &results.rerender {
+        rerender.tell(&mut text);
     }
     sizes(&mut text, results);
     text.push_str("\n## Figures to reach\n\n| figure | target | reached | |\n|---|---|---|---|\n");

@@ -136,6 +136,13 @@ pub(crate) fn admit(
     }
 }
 
+/// What only those see who administrate the repository.
+fn administrates(permissions: &[&str]) -> bool {
+    permissions
+        .iter()
+        .all(|permission| matches!(*permission, "administration" | "repository_hooks"))
+}
+
 fn existing(state: &State, repository: Option<&str>) -> Result<(), Answer> {
     let known = repository.is_none_or(|name| state.repositories.contains_key(name));
     if known {
@@ -158,7 +165,9 @@ fn on_repository(
             401,
             "A JSON web token cannot be used here: create an installation access token",
         )),
-        Caller::Anonymous if repository.private => Err(Answer::not_found()),
+        Caller::Anonymous if repository.private || administrates(permissions) => {
+            Err(Answer::not_found())
+        }
         Caller::Anonymous if level == Level::Write => {
             Err(Answer::refused(401, "Requires authentication"))
         }
@@ -183,8 +192,10 @@ fn on_repository(
                 Some("read") => level == Level::Read,
                 _ => false,
             };
-            let public_reading =
-                level == Level::Read && !repository.private && permissions != ["checks"];
+            let public_reading = level == Level::Read
+                && !repository.private
+                && permissions != ["checks"]
+                && !administrates(permissions);
             let allowed = public_reading
                 || permissions.contains(&"metadata")
                 || permissions.iter().any(allows);
@@ -207,6 +218,9 @@ fn on_repository(
                     403,
                     "You must authenticate via a GitHub App.",
                 ));
+            }
+            if administrates(permissions) && has < Permission::Admin {
+                return Err(Answer::not_found());
             }
             // Whoever may read may join the conversation.
             let conversation = permissions.contains(&"issues");

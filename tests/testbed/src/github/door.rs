@@ -15,7 +15,7 @@ use super::auth::{admit, identify};
 use super::call::{Answer, Call};
 use super::contract::{Contract, contract};
 use super::faults::{Fault, take_fault};
-use super::routes::{OPERATIONS, find};
+use super::routes::{find, operations};
 use super::state::{Request, State, refusal};
 use crate::support::Scissors;
 
@@ -209,10 +209,7 @@ impl Incoming {
 
 /// The contract of every operation of the table.
 pub(crate) fn the_contract() -> &'static Contract {
-    let names: Vec<String> = OPERATIONS
-        .iter()
-        .map(super::routes::Operation::name)
-        .collect();
+    let names: Vec<String> = operations().map(super::routes::Operation::name).collect();
     contract(&names)
 }
 

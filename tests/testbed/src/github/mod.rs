@@ -34,6 +34,7 @@ mod issue_shapes;
 mod pull_shapes;
 mod repositories;
 mod routes;
+mod setting_up;
 mod shapes;
 mod state;
 mod templates;
@@ -56,8 +57,8 @@ pub use faults::{Fault, Matcher};
 pub use git::{Files, Identity};
 pub use history::Commit;
 pub use state::{
-    Annotation, CheckRun, Comment, CommitStatus, Delivery, DeliveryMode, Issue, Permission,
-    Request, User,
+    Annotation, CheckRun, Comment, CommitStatus, Delivery, DeliveryMode, DeployKey, Issue,
+    Permission, Request, User,
 };
 
 use crate::support::{CuttableListener, Scissors, cache_directory, run, write_whole};
@@ -175,7 +176,12 @@ impl GithubDouble {
         let (listener, address) = CuttableListener::bind().await;
         let url = format!("http://{address}");
         let token = "ghp_PersonalTokenOfTheTestBench000000000".to_owned();
-        let mut state = first_state(&options, url.clone(), root, public_key_pem);
+        let mut state = first_state(
+            &options,
+            url.clone(),
+            root,
+            (private_key_pem.clone(), public_key_pem),
+        );
         state
             .personal_tokens
             .insert(token.clone(), options.token_login.clone());
@@ -307,7 +313,7 @@ fn first_state(
     options: &GithubOptions,
     api_url: String,
     root: PathBuf,
-    public_key_pem: Vec<u8>,
+    (private_key_pem, public_key_pem): (String, Vec<u8>),
 ) -> State {
     State {
         api_url,
@@ -321,11 +327,13 @@ fn first_state(
             owner: "octo-owner".to_owned(),
             installation_id: options.installation_id,
             permissions: options.permissions.clone(),
+            private_key_pem,
             public_key_pem,
             token_lifetime: options.token_lifetime,
         },
         tokens: BTreeMap::new(),
         personal_tokens: BTreeMap::new(),
+        manifests: BTreeMap::new(),
         hook: Hook {
             id: 388_000_001,
             url: None,

@@ -160,6 +160,7 @@ fn new_repository(
         check_runs: BTreeMap::new(),
         statuses: Vec::new(),
         permissions: BTreeMap::new(),
+        deploy_keys: Vec::new(),
         known_branches: BTreeMap::new(),
     }
 }

@@ -166,6 +166,17 @@ pub struct Issue {
     pub(crate) by_app: bool,
 }
 
+/// An SSH key that is good for one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployKey {
+    pub id: u64,
+    pub title: String,
+    /// Its type and its data, without a comment.
+    pub key: String,
+    pub read_only: bool,
+    pub(crate) created_at: String,
+}
+
 pub(crate) struct Pull {
     pub(crate) id: u64,
     pub(crate) number: u64,
@@ -210,6 +221,7 @@ pub(crate) struct Repository {
     pub(crate) check_runs: BTreeMap<u64, CheckRun>,
     pub(crate) statuses: Vec<CommitStatus>,
     pub(crate) permissions: BTreeMap<String, Permission>,
+    pub(crate) deploy_keys: Vec<DeployKey>,
     /// The branches as of the last push event.
     pub(crate) known_branches: BTreeMap<String, String>,
 }
@@ -248,6 +260,7 @@ pub(crate) struct AppIdentity {
     pub(crate) owner: String,
     pub(crate) installation_id: u64,
     pub(crate) permissions: BTreeMap<String, String>,
+    pub(crate) private_key_pem: String,
     pub(crate) public_key_pem: Vec<u8>,
     pub(crate) token_lifetime: Duration,
 }
@@ -288,6 +301,8 @@ pub(crate) struct State {
     pub(crate) app: AppIdentity,
     pub(crate) tokens: BTreeMap<String, InstallationToken>,
     pub(crate) personal_tokens: BTreeMap<String, String>,
+    /// By code: the manifests that a person said yes to and nobody has exchanged yet.
+    pub(crate) manifests: BTreeMap<String, Value>,
     pub(crate) hook: Hook,
     pub(crate) announce_api_comments: bool,
     pub(crate) deliveries: Vec<Delivery>,

@@ -9,6 +9,7 @@ mod comments;
 mod git;
 mod issues;
 mod pulls;
+mod setup;
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,12 @@ const fn write(permissions: &'static [&'static str]) -> Access {
 }
 
 /// Every operation.
-pub(crate) static OPERATIONS: &[Operation] = &[
+pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(setup::OPERATIONS)
+}
+
+/// What the bot works with.
+static OPERATIONS: &[Operation] = &[
     operation("get", "/app", Access::App, apps::app),
     operation("get", "/app/hook/deliveries", Access::App, apps::deliveries),
     operation(
@@ -325,8 +331,7 @@ pub(crate) fn find(
     path: &str,
 ) -> Option<(&'static Operation, BTreeMap<String, String>)> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    OPERATIONS
-        .iter()
+    operations()
         .filter(|operation| operation.method.eq_ignore_ascii_case(method))
         .filter_map(|operation| {
             let template: Vec<&str> = operation
