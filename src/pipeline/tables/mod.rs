@@ -11,14 +11,13 @@ mod words;
 pub use words::commit_message;
 pub(super) use words::{plain_message, run_in_message, run_trailer};
 
-use super::{Desired, Workshop};
+use super::{Desired, StepFailure, Workshop};
 use crate::gitrepo::{CatalogRepository, Committed, Content, FolderEdit, Snapshot};
 use crate::model::{BuildRecord, LayerArn, LayerVersion, Policy, Timestamp};
 use crate::store::{Store, TableChanges};
 use crate::tables::{
     self, ChangesInput, Scope, TableFiles, TablesInput, account_of, render_changes, warned_until,
 };
-use anyhow::Context as _;
 pub(super) use note::Note;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -112,7 +111,7 @@ pub async fn commit(
     desired: &Desired,
     message: &str,
     extent: Extent,
-) -> anyhow::Result<Committed> {
+) -> Result<Committed, StepFailure> {
     let today = workshop.now();
     // Before anything is read of what is published: what changes meanwhile is rendered once more the next time.
     let changes = workshop.store.table_changes().await?;
@@ -226,7 +225,7 @@ async fn commit_changed(
     desired: &Desired,
     message: &str,
     changed: Changed,
-) -> anyhow::Result<Option<Committed>> {
+) -> Result<Option<Committed>, StepFailure> {
     let (base, today) = (changed.base.clone(), changed.today);
     let folder = desired.policy.tables.path.clone();
     let (desired, page) = (desired.clone(), workshop.repository_page.clone());
@@ -246,8 +245,8 @@ async fn commit_changed(
     };
     let committed = catalog
         .change_folder(&folder, &base, message, today, edit)
-        .await;
-    committed.context("committing the tables that changed")
+        .await?;
+    Ok(committed)
 }
 
 /// The tables in the catalog repository.

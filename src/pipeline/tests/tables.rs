@@ -51,6 +51,7 @@ async fn the_tables_are_what_the_store_gives() {
         .to_vec();
     let mut policy = Policy {
         python: vec!["3.13".parse().unwrap()],
+        expire_after_days: 75,
         ..Policy::default()
     };
     policy.tables.formats = vec![TableFormat::Md, TableFormat::Csv];
