@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 STACK ?= layersmith
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: help build test state-machines crash-matrix lint lint-deploy package deploy fuzz demo demo-aws bench bench-agree
+.PHONY: help build test test-cloud state-machines crash-matrix simulate lint lint-deploy package deploy fuzz demo demo-aws bench bench-agree
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,15 +23,22 @@ build: ## Builds the release executable, target/release/layersmith
 	cargo build --release
 
 test: ## Installs what the tests need, then runs them all
-	@.ci/tools $(TOOLS) system test
+	@.ci/tools $(TOOLS) system test template cloud
 	cargo test --workspace
 
 state-machines: ## Writes deploy/*.asl.json from the stages that both engines go by
 	LAYERSMITH_WRITE_STATE_MACHINES=1 cargo test --lib flow::asl
 
+test-cloud: ## Runs the stack of deploy/template.yaml on this machine: the scenarios of one machine, and what only a stack meets
+	@.ci/tools $(TOOLS) system test template cloud
+	cargo test --test it both_engines -- --ignored --test-threads 2
+
 crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends
 	@.ci/tools $(TOOLS) system test
 	LAYERSMITH_TEST_CRASH_POINTS=$${LAYERSMITH_TEST_CRASH_POINTS:-all} cargo test --test it wherever_an_apply -- --nocapture
+
+simulate: ## Publishes 12,240 and 120,000 versions in simulated time: how long, which limit binds, what it costs
+	cargo test --lib -- --ignored --nocapture --exact registry::aws::tests::scale::simulate
 
 lint: ## Format, clippy, documentation, dependencies; all warnings are errors
 	@.ci/tools $(TOOLS) system lint

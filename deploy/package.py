@@ -56,8 +56,8 @@ def complaints(path):
     if strange:
         found.append(f"{path.name} needs {', '.join(strange)}, which not every runtime has")
     try:
-        version = output(path, "--version").strip()
-    except (OSError, subprocess.CalledProcessError) as error:
+        version = output(path, "--version").splitlines()[0]
+    except (OSError, IndexError, subprocess.CalledProcessError) as error:
         version = ""
         found.append(f"{path.name} --version: {error}")
     print(f"{path.name}: {version}, {path.stat().st_size:,} bytes, glibc {'.'.join(map(str, newest))}, {', '.join(needed) or 'no libraries'}")

@@ -8,6 +8,7 @@ pub mod settings;
 pub mod plan;
 pub mod request;
 pub mod tables;
+pub mod telemetry;
 
 pub mod account;
 pub mod build;

@@ -1,6 +1,7 @@
 //! The one executable: a function of the deployment on AWS where `LAYERSMITH_FUNCTION` says so, the command line elsewhere.
 
 use layersmith::settings::{FunctionSetting, Settings};
+use layersmith::telemetry::NumbersTo;
 use layersmith::{cli, lambda, wiring};
 use std::process::ExitCode;
 
@@ -24,6 +25,6 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(function: FunctionSetting, settings: Settings) -> anyhow::Result<()> {
-    cli::start_logging(&settings).map_err(anyhow::Error::msg)?;
+    cli::start_logging(&settings, NumbersTo::CloudWatch).map_err(anyhow::Error::msg)?;
     lambda::run(function, settings, wiring::functions()).await
 }

@@ -1,5 +1,6 @@
 //! Settings → the running parts: the only room that names concrete backends.
 
+mod building;
 mod examine;
 mod examine_account;
 mod functions;
@@ -7,32 +8,26 @@ mod stores;
 
 pub use functions::functions;
 
-use crate::build::{ArtifactDirectory, Builder, BuilderSettings, InterpreterSettings};
 use crate::cli::{Backends, Served};
 use crate::github::{GithubAuth, GithubClient, GithubSettings};
 use crate::gitrepo::{CatalogRepository, CatalogSettings, Identity};
 use crate::model::{SecretReference, Timestamp};
 use crate::notify::Notifier;
-use crate::pipeline::{Bot, Handover, Workbench, Workshop};
+use crate::pipeline::{Bot, Workshop};
 use crate::registry::{AwsRegistry, DirectoryRegistry, Registry, Timing, aws_config, aws_configs};
-use crate::resolve::{Resolver, ResolverSettings};
 use crate::secrets::SecretSource;
-use crate::settings::{ArtifactsSetting, EngineSetting, Environment, RegistrySetting, Settings};
+use crate::settings::{EngineSetting, Environment, RegistrySetting, Settings};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
+use building::{bench, resolver, task_bodies};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::Semaphore;
 
 /// The longest that one exchange with the git server may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
-const CONCURRENT_BUILDS: usize = 8;
-/// The longest that one resolution may take.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The backends of this program.
 #[must_use]
@@ -59,18 +54,6 @@ fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn resolver(settings: &Settings) -> Resolver {
-    Resolver::new(ResolverSettings {
-        uv: settings.uv.clone(),
-        search_path: Environment::search_path(),
-        environment: Environment::variables(),
-        cache_dir: settings.data.join("cache").join("uv"),
-        time_limit: RESOLVE_TIMEOUT,
-        python: settings.python.clone(),
-        max_age: Duration::from_secs(settings.lock_max_age),
-    })
-}
-
 async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     Ok(match settings.registry() {
         RegistrySetting::Directory(path) => {
@@ -81,10 +64,7 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
         }
         RegistrySetting::Aws => {
             let configs = lazy_aws_configs(settings)().await;
-            let timeout = Duration::try_from_secs_f64(settings.aws_timeout)
-                .ok()
-                .filter(|timeout| !timeout.is_zero())
-                .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")?;
+            let timeout = aws_timeout(settings)?;
             let start = Instant::now();
             let clock = Arc::new(move || start.elapsed());
             Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
@@ -92,46 +72,11 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
     })
 }
 
-fn builder_settings(settings: &Settings, artifacts: ArtifactDirectory) -> BuilderSettings {
-    BuilderSettings {
-        cache_limit: settings.cache_limit.bytes(),
-        interpreters: InterpreterSettings {
-            named: settings.python.iter().cloned().collect(),
-            search_path: Environment::search_path(),
-            home: Environment::home(),
-            only: settings.interpreters.clone(),
-        },
-        compilers: std::thread::available_parallelism().map_or(1, usize::from),
-        bwrap: settings.bwrap.clone(),
-        search_path: Environment::search_path(),
-        ..BuilderSettings::new(settings.data.join("cache"), artifacts)
-    }
-}
-
-async fn workbench(settings: &Settings) -> anyhow::Result<Workbench> {
-    let artifacts = ArtifactDirectory::new(settings.artifacts());
-    Ok(Workbench {
-        resolver: resolver(settings),
-        builder: Builder::new(builder_settings(settings, artifacts)),
-        clock: Arc::new(now),
-        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
-    })
-}
-
-/// Where builds are handed to others, when the settings name a bucket and others that build.
-async fn handover(settings: &Settings) -> Option<Handover> {
-    let Some(ArtifactsSetting::S3 { bucket, prefix }) = &settings.artifacts else {
-        return None;
-    };
-    let config = lazy_aws_config(settings)().await;
-    let client = s3_client(&config, settings.aws_endpoint_url.is_some());
-    Some(Handover::new(client, bucket.clone(), prefix))
-}
-
-/// Endpoints of other services than AWS' know buckets by path only.
-fn s3_client(config: &SdkConfig, by_path: bool) -> aws_sdk_s3::Client {
-    let builder = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path);
-    aws_sdk_s3::Client::from_conf(builder.build())
+fn aws_timeout(settings: &Settings) -> anyhow::Result<Duration> {
+    Duration::try_from_secs_f64(settings.aws_timeout)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
+        .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
@@ -139,12 +84,12 @@ async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     Ok(Workshop {
         store: stores::store(settings, &settings.store()).await,
         registry: registry(settings).await?,
-        bench: workbench(settings).await?,
+        bench: bench(settings)?,
         notifier: notifier(settings).await?,
         // One machine builds by itself.
         handover: match settings.engine {
             EngineSetting::Local => None,
-            EngineSetting::StepFunctions(_) => handover(settings).await,
+            EngineSetting::StepFunctions(_) => task_bodies(settings)?,
         },
         repository_page: settings.repository.as_ref().map(page),
     })

@@ -2,6 +2,7 @@
 
 use super::{explain, in_region, patient};
 use crate::model::Region;
+use anyhow::anyhow;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
 use futures::StreamExt as _;
@@ -84,8 +85,11 @@ pub async fn functions(config: &SdkConfig, names: &[String]) -> Vec<anyhow::Resu
             .function_name(&name)
             .send()
             .await
-            .map_err(|error| {
-                explain("lambda:GetFunctionConfiguration", &error).context(name.clone())
+            .map_err(|error| match error.as_service_error() {
+                Some(answer) if answer.is_resource_not_found_exception() => {
+                    anyhow!("{name} is not there")
+                }
+                _ => explain("lambda:GetFunctionConfiguration", &error).context(name.clone()),
             })?;
         let word = |word: Option<&str>| word.unwrap_or("unknown").to_owned();
         let variables = answer

@@ -18,14 +18,14 @@ use serde_json::json;
 #[path = "../registry/tests/moto.rs"]
 mod moto;
 
-fn config(url: &str) -> SdkConfig {
+async fn config(url: &str) -> SdkConfig {
     let keys = Credentials::new("testing", "testing", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
         .endpoint_url(url)
         .credentials_provider(SharedCredentialsProvider::new(keys))
-        .build()
+        .load()
+        .await
 }
 
 async fn make_table(client: &aws_sdk_dynamodb::Client) {
@@ -50,7 +50,7 @@ async fn make_table(client: &aws_sdk_dynamodb::Client) {
 #[tokio::test]
 async fn a_table_a_caller_and_a_probe_that_leaves_nothing() {
     let Some(moto) = Moto::start() else { return };
-    let config = config(&moto.url);
+    let config = config(&moto.url).await;
     let known = identity(&config).await.unwrap();
     assert_eq!(known.account, "123456789012");
     assert!(known.clock_ahead.unwrap().abs() < 60, "{known:?}");

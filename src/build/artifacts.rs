@@ -25,6 +25,11 @@ impl ArtifactDirectory {
         Self { root }
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where an artifact is, or would be.
     #[must_use]
     pub fn path_of(&self, digest: &Digest) -> PathBuf {

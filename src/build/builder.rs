@@ -1,6 +1,6 @@
 //! The builder: a lock in, an artifact in the artifacts folder out.
 
-use super::artifacts::ArtifactDirectory;
+use super::artifact_store::Artifacts;
 use super::cache::WheelCache;
 use super::documents::{self, Documented};
 use super::error::BuildError;
@@ -38,7 +38,7 @@ pub(super) struct Inner {
     pub(super) cache: Arc<WheelCache>,
     pub(super) preparer: Arc<Preparer>,
     pub(super) importer: Importer,
-    artifacts: ArtifactDirectory,
+    artifacts: Artifacts,
     fetching: Semaphore,
     /// A permit for each wheel that may be unpacked at once to look into it: each takes two threads, and some megabytes.
     examining: Semaphore,
@@ -88,7 +88,7 @@ impl Builder {
 
     /// Where finished zips are kept.
     #[must_use]
-    pub fn artifacts(&self) -> &ArtifactDirectory {
+    pub fn artifacts(&self) -> &Artifacts {
         &self.inner.artifacts
     }
 
@@ -156,12 +156,13 @@ impl Builder {
             preparer,
             ..
         } = &*self.inner;
+        let artifacts = artifacts.local();
         let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?;
         let tester = Tester {
             importer: &self.inner.importer,
             options,
             facts: &facts,
-            artifacts: &self.inner.artifacts,
+            artifacts,
             preparer: &self.inner.preparer,
             on_progress,
         };
@@ -211,11 +212,13 @@ impl Builder {
             files: assembled.files,
         };
         let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            documents::write(&inner.artifacts, &about)?;
-            Ok((about.artifact, lasts))
+        let artifact = blocking(move || {
+            documents::write(inner.artifacts.local(), &about)?;
+            Ok(about.artifact)
         })
-        .await
+        .await?;
+        Box::pin(self.inner.artifacts.keep(&artifact.digest)).await?;
+        Ok((artifact, lasts))
     }
 
     /// A package's wheel with everything that is derived from it.

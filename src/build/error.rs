@@ -1,5 +1,6 @@
 //! Why a build failed, in the kinds that callers act on.
 
+use super::artifact_store::ArtifactError;
 use crate::model::normalize_package_name;
 use std::io;
 
@@ -76,6 +77,9 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What was built could not be kept where it belongs.
+    #[error("{0}")]
+    NotKept(#[from] ArtifactError),
     /// The machine could not read or write its own files.
     #[error("{what}: {source}")]
     Io {
@@ -90,13 +94,18 @@ impl BuildError {
     /// Whether the same build may succeed later with nothing changed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Fetch {
-                transient: true,
-                ..
-            } | Self::Io { .. }
-        )
+        match self {
+            Self::Fetch { transient, .. } => *transient,
+            Self::NotKept(error) => error.is_transient() || error.is_lost(),
+            Self::Io { .. } => true,
+            Self::HashMismatch { .. }
+            | Self::BadWheel { .. }
+            | Self::Lost { .. }
+            | Self::Conflict { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyFiles { .. }
+            | Self::BadPattern { .. } => false,
+        }
     }
 
     /// The package that is to blame (normalised name), where one is.
@@ -111,6 +120,7 @@ impl BuildError {
             Self::TooLarge { .. }
             | Self::TooManyFiles { .. }
             | Self::BadPattern { .. }
+            | Self::NotKept(_)
             | Self::Io { .. } => None,
         }
     }
@@ -158,6 +168,7 @@ impl BuildError {
             Self::BadPattern { pattern, reason } => {
                 format!("`{pattern}` in `exclude` is not a pattern of file names: {reason}")
             }
+            Self::NotKept(error) => format!("The layer was built and could not be kept: {error}."),
             Self::Io { .. } => {
                 "Layersmith could not read or write its own files; whoever runs it finds more in its log.".to_owned()
             }

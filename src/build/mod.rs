@@ -8,9 +8,12 @@
 //! `plan`, which gets the sizes), running anything of a package, and console scripts made from entry points, which
 //! have no use in a layer.
 
+mod artifact_store;
 mod artifacts;
+mod artifacts_room;
 mod assemble;
 mod audit;
+mod bucket;
 mod builder;
 mod bytecode;
 mod cache;
@@ -32,6 +35,7 @@ mod layer;
 mod layout;
 mod member_name;
 mod metadata;
+mod object_key;
 mod options;
 mod overlay;
 mod prepare;
@@ -51,20 +55,23 @@ mod zip_reader;
 mod zip_writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub use artifact_store::{ArtifactError, Artifacts, HeldZip};
 pub use artifacts::ArtifactDirectory;
 pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
+pub use bucket::{Bucket, BucketError, LazyConfig};
 pub use builder::Builder;
 pub use bytecode::{Interpreter, InterpreterSettings};
 pub use documents::Document;
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use from_source::{KeptWheel, SourceBuildTools, SourceBuildTurn};
+pub use object_key::ObjectKey;
 pub use options::BuildOptions;
 pub use sandbox::{
-    BuildSystem, BuiltWheel, ImportTested, NoSandbox, Sandbox, SourceBuildError,
-    SourceDistribution, build_system, build_wheel, confine, test_import,
+    BuildSystem, BuiltWheel, ImportTested, NoSandbox, Reach, Sandbox, SourceBuildError,
+    SourceDistribution, build_system, build_wheel, confine, empty_folder, test_import,
 };
 pub use selection::{BytecodeChoice, Selection};
 pub use settings::{BuildProgress, BuilderSettings};

@@ -45,6 +45,7 @@ impl Builder {
             known.map_err(BuildError::io("reading a layer that was built before"))
         });
         if let Some(artifact) = known.await? {
+            Box::pin(self.artifacts().keep(&artifact.digest)).await?;
             return Ok(artifact);
         }
         let (artifact, lasts) = self.build_anew(lock, options, on_progress).await?;
@@ -93,7 +94,10 @@ impl Builder {
     /// Notes what was built by a recipe.
     fn remember(&self, recipe: &Digest, artifact: Artifact) -> io::Result<()> {
         let documents = Document::ALL.iter().map(|document| {
-            let path = self.artifacts().document_path(&artifact.digest, *document);
+            let path = self
+                .artifacts()
+                .local()
+                .document_path(&artifact.digest, *document);
             hash(&mut File::open(path)?)
         });
         let note = serde_json::to_string(&Remembered {
@@ -119,7 +123,7 @@ impl Builder {
         else {
             return Ok(None);
         };
-        let artifacts = self.artifacts();
+        let artifacts = self.artifacts().local();
         let paths = Document::ALL.map(|it| artifacts.document_path(&artifact.digest, it));
         if documents.len() != paths.len() {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! How building is done, and how far a build is.
 
-use super::artifacts::ArtifactDirectory;
+use super::artifact_store::Artifacts;
 use super::bytecode::InterpreterSettings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ pub struct BuilderSettings {
     /// A folder for fetched wheels; made when it is not there. May be shared between processes and may be emptied.
     pub cache_dir: PathBuf,
     /// Where finished zips go.
-    pub artifacts: ArtifactDirectory,
+    pub artifacts: Artifacts,
     /// The most bytes that the folder of fetched wheels, and of what is derived from them, holds.
     pub cache_limit: u64,
     /// Where interpreters that compile are looked for.
     pub interpreters: InterpreterSettings,
     /// Processes that compile at once, over all builds; at least 1.
     pub compilers: usize,
-    /// The program that isolates a stranger's code (bubblewrap): its path, or `off`; `None` looks for it on
+    /// The program that isolates a stranger's code (bubblewrap): its path, `function` or `off`; `None` looks for it on
     /// `search_path`.
     pub bwrap: Option<PathBuf>,
     /// Folders of programs, as in the variable `PATH`.
@@ -42,10 +42,10 @@ pub struct BuilderSettings {
 impl BuilderSettings {
     /// Settings that suit most machines; no interpreter is looked for, and nothing isolates.
     #[must_use]
-    pub fn new(cache_dir: PathBuf, artifacts: ArtifactDirectory) -> Self {
+    pub fn new(cache_dir: PathBuf, artifacts: impl Into<Artifacts>) -> Self {
         Self {
             cache_dir,
-            artifacts,
+            artifacts: artifacts.into(),
             cache_limit: CACHE_LIMIT,
             interpreters: InterpreterSettings::default(),
             compilers: 1,

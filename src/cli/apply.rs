@@ -43,10 +43,11 @@ pub(super) async fn run(
         None,
         look,
         SourceBuilds::Permitted,
-    )
-    .await?;
+    );
+    let made = turn.during(made).await??;
     let plan = made.plan;
-    let mut done = carry_out_all(output, &workshop, desired, &plan).await;
+    let work = carry_out_all(output, &workshop, desired, &plan);
+    let mut done = turn.during(work).await?;
     settle(&workshop, desired, &plan, &mut done).await;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
     let root = &catalog.root;

@@ -92,6 +92,7 @@ pub(super) async fn run(
                     .bench
                     .builder
                     .artifacts()
+                    .local()
                     .path_of(&build.artifact.digest);
                 let path = match &options.output {
                     Some(path) => {

@@ -1,9 +1,10 @@
 //! `layersmith confine`: what isolates packages on AWS Lambda starts itself by. Nobody else has use for it.
 
 use super::{Ended, Failure};
-use crate::build::confine;
+use crate::build::{Reach, confine};
 use clap::Args;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What `confine` is told.
 #[derive(Debug, Args)]
@@ -12,12 +13,24 @@ pub(super) struct Options {
     #[arg(long)]
     keep_modes: bool,
 
+    /// A file or folder that it may read and run
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
+
+    /// A file or folder that it may do anything with
+    #[arg(long, value_name = "PATH")]
+    write: Vec<PathBuf>,
+
     /// The program and its arguments; without one, only whether confining works is tried
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
 pub(super) fn run(options: &Options) -> Result<Ended, Failure> {
-    confine(&options.program, options.keep_modes)?;
+    let reach = Reach {
+        read: options.read.clone(),
+        write: options.write.clone(),
+    };
+    confine(&options.program, &reach, options.keep_modes)?;
     Ok(Ended::Done)
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(
     let repository = options.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let turn = workshop.store.turn_to_publish().await?;
-    let expired = expire(&workshop, desired).await?;
+    let expired = turn.during(expire(&workshop, desired)).await??;
     let message = commit_message(&[], &[], "command-line");
     let root = &catalog.root;
     let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;

@@ -31,6 +31,7 @@ use crate::plan::ParametersOutcome;
 use crate::secrets::SecretSource;
 use crate::settings::{Settings, StoreSetting};
 use crate::store::Store;
+use crate::telemetry::NumbersTo;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::future::BoxFuture;
@@ -161,7 +162,7 @@ enum Command {
     Expire(catalog::CatalogOptions),
     /// Reads back what is recorded as published and says what is wrong
     Verify(verify::Options),
-    /// Shows the journal of a run
+    /// Shows how far a run is and what its steps came to, or the last runs
     Status(status::Options),
     /// Answers webhooks and the read API, and works on pull requests
     Serve(serve::Options),
@@ -179,7 +180,7 @@ enum Command {
     Confine(confine::Options),
     /// Has GitHub send webhooks again that did not arrive
     Redeliver(redeliver::Options),
-    /// Makes the deploy key and the GitHub App; alone, says what is missing and what to type next
+    /// Makes the deploy key and the GitHub App, or says what is missing
     Setup(setup::Options),
 }
 
@@ -256,15 +257,15 @@ fn not_enabled(regions: &BTreeSet<Region>) -> String {
 /// Reads the command line and carries out the command.
 pub async fn run(backends: Backends) -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
-    if let Err(error) = start_logging(&cli.settings) {
+    let counters = start_logging(&cli.settings, NumbersTo::Counters).unwrap_or_else(|error| {
         let mut command = Cli::command();
         command
             .error(
                 clap::error::ErrorKind::InvalidValue,
                 format!("--log: {error}"),
             )
-            .exit();
-    }
+            .exit()
+    });
     let output = Output::new(cli.json);
     let settings = cli.settings;
     let ended = match cli.command {
@@ -287,7 +288,9 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Expire(options) => expire::run(&output, backends, settings, &options).await,
         Command::Verify(options) => verify::run(&output, backends, settings, &options).await,
         Command::Status(options) => status::run(&output, backends, settings, &options).await,
-        Command::Serve(options) => serve::run(&output, backends, settings, &options).await,
+        Command::Serve(options) => {
+            serve::run(&output, backends, settings, &options, counters).await
+        }
         Command::Tables(options) => tables::run(&output, backends, settings, &options).await,
         Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,

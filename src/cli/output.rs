@@ -1,10 +1,10 @@
 //! How commands speak: text on standard output, JSON when asked, errors and progress on standard error.
 
-use crate::settings::{LogFormat, Settings};
+use crate::settings::Settings;
+use crate::telemetry::{self, Counters, NumbersTo};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
-use tracing_subscriber::EnvFilter;
 
 /// Where a command's answer goes.
 pub struct Output {
@@ -115,17 +115,10 @@ impl Progress {
     }
 }
 
-/// Sends logs to standard error, as the settings ask for.
-pub fn start_logging(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| error.to_string())?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| error.to_string())
+/// Sends logs to standard error, as the settings ask for; returns where numbers are kept.
+///
+/// # Errors
+/// When the settings' filter is none.
+pub fn start_logging(settings: &Settings, numbers: NumbersTo) -> Result<Counters, String> {
+    telemetry::start(&settings.log, settings.log_format, numbers)
 }

@@ -7,6 +7,7 @@ use crate::pipeline::intake::Intake;
 use crate::pipeline::{Workshop, deliver_notifications};
 use crate::server::{self, AppState};
 use crate::settings::{ListenSettings, Settings};
+use crate::telemetry::Counters;
 use anyhow::Context as _;
 use backon::ExponentialBuilder;
 use clap::Args;
@@ -33,6 +34,7 @@ pub(super) async fn run(
     backends: Backends,
     settings: Settings,
     options: &Options,
+    counters: Counters,
 ) -> Result<Ended, Failure> {
     let wake = Arc::new(Notify::new());
     let (state, workshop, intake) = if settings.repository.is_some() {
@@ -45,14 +47,20 @@ pub(super) async fn run(
         let resumed = engine.take_up().await?;
         tracing::info!(%repository, "serving {repository}; {resumed} runs taken up");
         let engine: Arc<dyn Engine> = Arc::new(engine);
-        let state = app_state(&bot.workshop, Some(repository), webhook_secrets, &wake);
+        let state = app_state(
+            &bot.workshop,
+            Some(repository),
+            webhook_secrets,
+            &wake,
+            counters,
+        );
         (state, bot.workshop.clone(), Some(Intake::new(bot, engine)))
     } else {
         let workshop = (backends.workshop)(settings).await?;
         // A store that cannot be opened is told now, not to whoever asks first.
         workshop.store.first_run_at().await?;
         tracing::info!("no repository is set: only the read API and the pages are served");
-        let state = app_state(&workshop, None, Vec::new(), &wake);
+        let state = app_state(&workshop, None, Vec::new(), &wake, counters);
         (state, workshop, None)
     };
     let listener = tokio::net::TcpListener::bind(options.listen.listen)
@@ -86,12 +94,14 @@ fn app_state(
     repository: Option<RepositoryName>,
     webhook_secrets: Vec<secrecy::SecretString>,
     wake: &Arc<Notify>,
+    counters: Counters,
 ) -> AppState {
     AppState {
         store: Arc::clone(&workshop.store),
         repository,
         webhook_secrets: webhook_secrets.into(),
         wake: Arc::clone(wake) as Arc<dyn server::Wake>,
+        counters,
         clock: Arc::clone(&workshop.bench.clock),
     }
 }

@@ -46,7 +46,8 @@ pub(super) async fn run(
     still_wrong(&workshop, &mut verified, policy, policy).await?;
     let (mut written, mut told) = (None, None);
     if options.repair {
-        repair(&workshop, desired, &mut verified).await?;
+        let work = repair(&workshop, desired, &mut verified);
+        turn.during(work).await??;
         let message = commit_message(&verified.backfilled, &[], "command-line");
         let root = &catalog.root;
         let repository = repository.as_ref();

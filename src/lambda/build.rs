@@ -3,25 +3,38 @@
 //! Nothing is at hand here but the task and a place for the result: strangers' code may be near.
 
 use super::FunctionError;
+use crate::build::empty_folder;
 use crate::pipeline::build_task::perform;
-use crate::pipeline::flow::StepCall;
-use crate::pipeline::{Handover, StepFailure, Workbench};
+use crate::pipeline::flow::{StepCall, task_key};
+use crate::pipeline::{StepFailure, TaskBodies, Workbench};
+use std::path::Path;
 
 pub(super) async fn handle(
     bench: &Workbench,
-    handover: &Handover,
+    bodies: &TaskBodies,
+    data: &Path,
     call: &StepCall,
 ) -> Result<(), FunctionError> {
+    // A function's environment is used again: nothing that packages of another build left there may have a say in this one.
+    let emptied = std::fs::create_dir_all(data).and_then(|()| empty_folder(data));
+    emptied.map_err(|error| {
+        StepFailure::transient(format!(
+            "the folder for building cannot be emptied: {error}"
+        ))
+    })?;
     let Some(item) = &call.item else {
         let failure = StepFailure::lasting("the step names no layer and target");
         return Err(failure.into());
     };
-    // A try whose answer was lost has left its result.
-    if handover.result(&call.run, item).await?.is_some() {
-        return Ok(());
+    let key = task_key(&call.run, item)?;
+    match bodies.result(&key).await {
+        // A try whose answer was lost has left its result.
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_missing() => {}
+        Err(error) => return Err(StepFailure::from(error).into()),
     }
-    let task = handover.task(&call.run, item).await?;
+    let task = bodies.task(&key).await.map_err(StepFailure::from)?;
     let result = perform(bench, &task).await;
-    handover.put_result(&call.run, item, &result).await?;
-    Ok(())
+    let left = bodies.put_result(&key, &result).await;
+    left.map_err(|error| StepFailure::from(error).into())
 }

@@ -13,15 +13,18 @@ pub use step::StepWorker;
 pub use waker::FunctionWaker;
 
 use crate::pipeline::engine::Engine;
-use crate::pipeline::{Bot, Handover, StepFailure, Workbench};
+use crate::pipeline::{Bot, StepFailure, TaskBodies, Workbench};
 use crate::server::AppState;
 use crate::settings::{FunctionSetting, Settings};
+use crate::telemetry::invocation;
 use futures::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 type Connect<T> = fn(Settings) -> BoxFuture<'static, anyhow::Result<T>>;
 
@@ -35,7 +38,7 @@ pub struct Backends {
     /// For whoever starts runs: the bot and its engine.
     pub starter: Connect<(Bot, Arc<dyn Engine>)>,
     /// For whoever builds: a workbench, and where tasks and results are.
-    pub builder: Connect<(Workbench, Handover)>,
+    pub builder: Connect<(Workbench, TaskBodies)>,
 }
 
 /// Why a function did not do what it was asked for. The state machines know these by name.
@@ -95,10 +98,11 @@ pub async fn run(
             .await
         }
         FunctionSetting::Build => {
-            let (bench, handover) = (backends.builder)(settings).await?;
+            let data: Arc<Path> = settings.data.clone().into();
+            let (bench, bodies) = (backends.builder)(settings).await?;
             serve(move |event| {
-                let (bench, handover) = (bench.clone(), handover.clone());
-                async move { build::handle(&bench, &handover, &event).await }
+                let (bench, bodies, data) = (bench.clone(), bodies.clone(), Arc::clone(&data));
+                async move { build::handle(&bench, &bodies, &data, &event).await }
             })
             .await
         }
@@ -124,7 +128,9 @@ where
 {
     let function = service_fn(|event: LambdaEvent<E>| {
         // As an object: a step's future is deep, and the runtime wraps it in many layers more.
-        let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(handle(event.payload));
+        let span = invocation(&event.context.request_id);
+        let answer = handle(event.payload).instrument(span);
+        let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(answer);
         async move {
             let answer = answer.await;
             if let Err(error) = &answer {

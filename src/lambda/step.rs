@@ -1,7 +1,7 @@
 //! One step of a run, as a state of its state machine calls for it.
 
 use super::FunctionError;
-use crate::model::{Run, RunKind, RunState};
+use crate::model::{InvalidValue, Run, RunId, RunKind, RunState};
 use crate::pipeline::engine::end;
 use crate::pipeline::flow::{INLINE_ITEMS, Item, Stage, Steps, Worker, is_within_turn};
 use crate::pipeline::{Bot, StepFailure};
@@ -112,7 +112,12 @@ impl StepWorker {
             let message = "there is no bucket for long lists: set LAYERSMITH_ARTIFACTS";
             return Err(StepFailure::lasting(message).into());
         };
-        let place = handover.put_list(&run.id, stage.name(), &items).await?;
+        let id: RunId = run
+            .id
+            .parse()
+            .map_err(|error: InvalidValue| StepFailure::lasting(error.to_string()))?;
+        let place = handover.put_list(&id, stage, &items).await;
+        let place = place.map_err(StepFailure::from)?;
         Ok(StepAnswer {
             many: true,
             bucket: place.bucket,

@@ -127,7 +127,10 @@ pub struct StepRecord {
     pub state: StepState,
     /// Its output, in its own type, as JSON.
     pub output: serde_json::Value,
-    /// When.
+    /// When its last try began, where that is known.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
     pub finished_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
 //! One layer × target to be resolved and built, as a value: a function with a workbench and nothing else can do it.
 
 use super::Workbench;
-use super::building::{SourceBuilds, build_new};
+use super::building::{SourceBuilds, build_new, counted};
 use super::upgrade::build_upgrade;
 use crate::model::{BuildRecord, Digest, LayerName, LayerRequest, Policy, Target};
 use crate::plan::{BuildState, Wanted};
@@ -111,8 +111,11 @@ impl BuildTask {
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
 /// go on, and the person who asked reads it.
 pub async fn perform(bench: &Workbench, task: &BuildTask) -> BuildState {
-    match &task.reason {
-        BuildReason::New => build_new(bench, task).await,
-        BuildReason::Upgrade(known) => build_upgrade(bench, task, known.as_deref()).await,
-    }
+    let build = async {
+        match &task.reason {
+            BuildReason::New => build_new(bench, task).await,
+            BuildReason::Upgrade(known) => build_upgrade(bench, task, known.as_deref()).await,
+        }
+    };
+    counted(task, build).await
 }

@@ -7,8 +7,10 @@ use crate::build::{BuildError, BuildOptions};
 use crate::model::{BuildRecord, LayerName, LayerRequest, Lock, Target, Timestamp};
 use crate::plan::{BuildFailure, BuildState, Wanted};
 use crate::resolve::{ResolveError, ResolveRequest};
+use crate::telemetry::{add, metric};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tracing::{Instrument as _, error_span};
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
@@ -37,6 +39,24 @@ pub(super) async fn build_new(bench: &Workbench, task: &BuildTask) -> BuildState
         Ok(Resolved::FromSource(packages)) => BuildState::FromSource(packages),
         Err(failure) => BuildState::Failed(failure),
     }
+}
+
+/// Builds, and counts what came of it; its log says of what.
+pub(super) async fn counted(
+    task: &BuildTask,
+    build: impl Future<Output = BuildState>,
+) -> BuildState {
+    let (layer, target) = (&task.layer, task.target);
+    let state = build
+        .instrument(error_span!("build", %layer, %target))
+        .await;
+    let result = match &state {
+        BuildState::Built(_) | BuildState::Unknown => "built",
+        BuildState::FromSource(_) => "from_source",
+        BuildState::Failed(_) => "failed",
+    };
+    add(&metric::BUILDS, &[&target.to_string(), result], 1);
+    state
 }
 
 /// Finds the versions and wheels of one layer for one target; wheels of packages that `allow_build` names are built where

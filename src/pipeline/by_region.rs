@@ -7,6 +7,7 @@ use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use tracing::{Instrument as _, error_span};
 
 /// Versions worked on at once in one region; what it takes of requests is the registry's to bound.
 const AT_ONCE: usize = 8;
@@ -83,7 +84,8 @@ where
                 if let Some(hopeless) = hopeless.get() {
                     return (place, Err(hopeless.error(region.clone())));
                 }
-                let result = work(item).await;
+                let span = error_span!("region", %region);
+                let result = work(item).instrument(span).await;
                 if let Some(found) = result.as_ref().err().and_then(Hopeless::of) {
                     // Whoever was first has said it.
                     hopeless.set(found).ok();

@@ -9,6 +9,7 @@ use super::tables::run_in_message;
 use super::{Bot, StepFailure, commands};
 use crate::github::{Happening, PullRequest, What};
 use crate::model::{Event, Run, RunKind, RunState};
+use crate::telemetry::{add, metric};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -52,7 +53,11 @@ impl Intake {
                 tracing::warn!(event = %event.key, "event {} waits: {}", event.key, failure.message);
                 return Ok(false);
             }
-            Err(failure) => format!("given up: {}", failure.message),
+            Err(failure) => {
+                add(&metric::DELIVERIES_GIVEN_UP, &[], 1);
+                tracing::error!(event = %event.key, "event {} is given up: {}", event.key, failure.message);
+                format!("given up: {}", failure.message)
+            }
         };
         tracing::info!(event = %event.key, "event {}: {outcome}", event.key);
         self.bot

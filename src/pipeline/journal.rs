@@ -1,13 +1,16 @@
 //! A run's journal: a step that is written there is not done again.
 
 use super::{StepFailure, Workshop};
-use crate::model::{Run, StepRecord, StepState};
+use crate::model::{Run, StepRecord, StepState, Timestamp};
+use crate::telemetry::{metric, took};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use tracing::{Instrument as _, error_span};
 
 /// The journal of one run, and the hand that goes on writing it.
 pub(super) struct Journal<'a> {
@@ -93,15 +96,17 @@ impl<'a> Journal<'a> {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, StepFailure>> + Send,
     {
-        let result = work.await;
+        let started_at = self.workshop.now();
+        let result = self.watched(name, work).await;
         match &result {
             Ok(output) => {
                 let output = to_value(output)?;
-                self.write(name, StepState::Done, output.clone()).await?;
+                self.write(name, StepState::Done, started_at, output.clone())
+                    .await?;
                 self.know(name, output);
             }
             Err(failure) => {
-                self.write(name, StepState::Failed, to_value(failure)?)
+                self.write(name, StepState::Failed, started_at, to_value(failure)?)
                     .await?
             }
         }
@@ -118,12 +123,29 @@ impl<'a> Journal<'a> {
         done.insert(name.to_owned(), output);
     }
 
-    async fn write(&self, name: &str, state: StepState, output: Value) -> Result<(), StepFailure> {
+    /// Does the work of a step: its log says of which, and it is measured how long it takes.
+    async fn watched<F: Future>(&self, name: &str, work: F) -> F::Output {
+        let began = Instant::now();
+        let span = error_span!("step", run = %self.run.id, step = name);
+        let output = work.instrument(span).await;
+        let kind = name.split('/').next().unwrap_or_default();
+        took(&metric::STEP_SECONDS, &[kind], began.elapsed());
+        output
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        state: StepState,
+        started_at: Timestamp,
+        output: Value,
+    ) -> Result<(), StepFailure> {
         let record = StepRecord {
             run: self.run.id.clone(),
             name: name.to_owned(),
             state,
             output,
+            started_at: Some(started_at),
             finished_at: self.workshop.now(),
         };
         Ok(self.workshop.store.put_step(&record).await?)

@@ -16,22 +16,24 @@ pub mod engine;
 mod expiry;
 mod failure;
 pub mod flow;
-mod handover;
 pub mod intake;
 mod intents;
 mod journal;
 mod lanes;
 mod lifetimes;
 mod notifying;
+mod one_region;
 mod parameters;
 mod publishing;
 pub mod pull_request;
 mod redeliver;
 mod report;
 mod scheduled;
+mod shortfall;
 mod source_builds;
 mod sweep;
 mod tables;
+mod task_bodies;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -39,12 +41,12 @@ mod undone;
 mod upgrade;
 pub mod verify;
 mod visibility;
+mod watching;
 
 pub use building::{SourceBuilds, settle};
 pub use by_region::ArnFailure;
 pub use desired::{Desired, read_policy, read_tree, retained};
 pub use failure::StepFailure;
-pub use handover::{Handover, ListPlace};
 pub use intents::settle_intents;
 pub use lifetimes::{Expired, expire, settle_expiries};
 pub use notifying::deliver_notifications;
@@ -53,10 +55,13 @@ use parameters::put_parameters;
 pub use publishing::{Carried, carry_out};
 pub use redeliver::{Answered, FailedDelivery, Redeliver, redeliver};
 use report::outcomes_of_kept;
+pub use shortfall::shortfalls;
 pub use tables::{Extent, commit as commit_tables, commit_message, render as render_tables};
+pub use task_bodies::{BodyError, ListPlace, TaskBodies, TaskKey};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known};
 pub use visibility::{Shared, settle_visibility};
+pub use watching::gauges;
 
 use crate::build::Builder;
 use crate::github::GithubClient;
@@ -107,7 +112,7 @@ pub struct Workshop {
     /// The catalog repository's page, for links: `https://github.com/owner/name`.
     pub repository_page: Option<String>,
     /// Where tasks are left for whoever builds elsewhere; without it, this process builds.
-    pub handover: Option<Handover>,
+    pub handover: Option<TaskBodies>,
 }
 
 impl Workshop {

@@ -7,6 +7,7 @@
 use super::{StepFailure, Workshop};
 use crate::model::{Destination, LayerName, Notification, Policy, Timestamp};
 use crate::tables::{AnnouncementsInput, announcements};
+use crate::telemetry::{add, metric};
 use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
 
@@ -124,6 +125,7 @@ async fn deliver(workshop: &Workshop, notification: &Notification) -> Result<boo
         }
         Err(reason) if now.unix() - notification.created_at.unix() >= PATIENCE => {
             store.end_notification(notification).await?;
+            add(&metric::NOTIFICATIONS_GIVEN_UP, &[], 1);
             tracing::error!(id = %notification.id, "{to} was not told and is given up on after three days ({}): {reason}", notification.subject);
             Ok(false)
         }

@@ -5,6 +5,7 @@ use super::expiry::{is_news, versions_with_leaving};
 use super::intake::{Intake, last_plan, made_by};
 use super::tables::run_trailer;
 use super::undone::{left_lost, left_out, may_work_by_now};
+use super::watching::gauges;
 use crate::model::{Run, RunKind, RunState, StepRecord};
 
 /// Closed pull requests that a sweep looks at, those that changed last.
@@ -24,6 +25,11 @@ impl Intake {
     /// # Errors
     /// When GitHub or the store cannot be read.
     pub async fn sweep(&self) -> Result<(), StepFailure> {
+        // Before anything can fail: what the numbers tell of may be what fails.
+        let workshop = &self.bot.workshop;
+        for gauge in gauges(&*workshop.store, workshop.now()).await? {
+            gauge.send();
+        }
         let branch = self.bot.github.repository().await?.default_branch;
         for pull_request in self.bot.github.open_pull_requests().await? {
             let planned = self

@@ -104,6 +104,7 @@ mod tests {
             name: name.to_owned(),
             state,
             output: serde_json::to_value(output).unwrap(),
+            started_at: None,
             finished_at: Timestamp::from_unix(0),
         }
     }

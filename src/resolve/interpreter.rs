@@ -1,5 +1,6 @@
 //! A Python interpreter for uv, named by its path: to look for one itself, uv starts all it finds, shims included.
 
+use crate::model::libraries_of;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
@@ -73,6 +74,7 @@ async fn ask(candidate: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
     command
         .args(["-I", "-S", "-c", QUESTION])
         .env_clear()
+        .envs(libraries_of(candidate).map(|path| ("LD_LIBRARY_PATH", path)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -8,7 +8,7 @@ use super::lock_cache::{self, LockCache};
 use super::source::SourceDistribution;
 use super::turns::Turns;
 use super::{pylock, requirements, uv};
-use crate::model::{Digest, Hasher, Lock, Requirement, Target, Timestamp};
+use crate::model::{Digest, Hasher, Lock, Requirement, Target, Timestamp, libraries_of};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -320,6 +320,14 @@ impl Resolver {
             .current_dir(folder);
         if let Some(path) = &self.settings().search_path {
             command.env("PATH", path);
+        }
+        // For the interpreter, which uv asks what it is.
+        let folders = self.settings().search_path.iter();
+        let mut places = folders
+            .flat_map(std::env::split_paths)
+            .chain(self.settings().python.clone());
+        if let Some(path) = places.find_map(|place| libraries_of(&place)) {
+            command.env("LD_LIBRARY_PATH", path);
         }
         command
     }

@@ -1,12 +1,11 @@
 //! Whether the server is alive and ready, and what it has to do, for machines.
 
 use super::AppState;
-use crate::model::{LayerState, RunState};
+use crate::model::RunState;
+use crate::pipeline::gauges;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// The process answers.
 pub(super) async fn alive() -> &'static str {
@@ -30,13 +29,13 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
 
 /// Prometheus' text format, version 0.0.4.
 pub(super) async fn metrics(State(state): State<AppState>) -> Response {
-    match collect(&state).await {
-        Ok(text) => (
+    match gauges(&*state.store, (state.clock)()).await {
+        Ok(now) => (
             [(
                 header::CONTENT_TYPE,
                 "text/plain; version=0.0.4; charset=utf-8",
             )],
-            text,
+            state.counters.text(&now),
         )
             .into_response(),
         Err(error) => {
@@ -48,53 +47,4 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Response {
                 .into_response()
         }
     }
-}
-
-async fn collect(state: &AppState) -> anyhow::Result<String> {
-    let mut text = String::new();
-    writeln!(
-        text,
-        "# HELP layersmith_runs Runs by state.\n# TYPE layersmith_runs gauge"
-    )?;
-    for (name, run_state) in [
-        ("open", RunState::Open),
-        ("done", RunState::Done),
-        ("failed", RunState::Failed),
-        ("superseded", RunState::Superseded),
-        ("cancelled", RunState::Cancelled),
-    ] {
-        writeln!(
-            text,
-            "layersmith_runs{{state=\"{name}\"}} {}",
-            state.store.runs_in(run_state).await?.len()
-        )?;
-    }
-    let mut versions: BTreeMap<&str, usize> =
-        BTreeMap::from([("intent", 0), ("live", 0), ("deprecated", 0)]);
-    for version in state.store.layer_versions().await? {
-        let name = match version.state {
-            LayerState::Intent => "intent",
-            LayerState::Live => "live",
-            LayerState::Deprecated => "deprecated",
-            LayerState::Deleted => "deleted",
-        };
-        *versions.entry(name).or_default() += 1;
-    }
-    writeln!(
-        text,
-        "# HELP layersmith_layer_versions Layer versions by state.\n# TYPE layersmith_layer_versions gauge"
-    )?;
-    for (name, count) in versions {
-        writeln!(
-            text,
-            "layersmith_layer_versions{{state=\"{name}\"}} {count}"
-        )?;
-    }
-    let waiting = state.store.waiting_events(10_000).await?.len();
-    writeln!(
-        text,
-        "# HELP layersmith_events_waiting Events nobody has handled yet.\n# TYPE layersmith_events_waiting gauge"
-    )?;
-    writeln!(text, "layersmith_events_waiting {waiting}")?;
-    Ok(text)
 }

@@ -15,6 +15,7 @@ pub use app_registration::{AppRegistration, receive_code};
 use crate::model::RepositoryName;
 use crate::model::Timestamp;
 use crate::store::Store;
+use crate::telemetry::Counters;
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::{get, post};
@@ -50,6 +51,8 @@ pub struct AppState {
     pub webhook_secrets: Arc<[SecretString]>,
     /// Tells whoever handles events that there is one.
     pub wake: Arc<dyn Wake>,
+    /// What happened since the process began, for `/metrics`.
+    pub counters: Counters,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }

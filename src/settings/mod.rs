@@ -7,6 +7,7 @@ mod byte_size;
 mod environment;
 mod function;
 mod listen;
+mod places;
 mod values;
 
 pub use byte_size::ByteSize;
@@ -175,7 +176,7 @@ pub struct Settings {
     )]
     pub registry: Option<RegistrySetting>,
 
-    /// Where built layers are kept: dir:PATH; default: in the data folder
+    /// Where built layers are kept: dir:PATH or `s3://BUCKET/PREFIX`; default: in the data folder
     #[arg(
         long,
         global = true,
@@ -280,8 +281,8 @@ pub struct Settings {
     )]
     pub interpreters: Option<OsString>,
 
-    /// The bubblewrap executable, which isolates packages while they are imported or built; `off` never runs them;
-    /// default: `bwrap` on PATH
+    /// The bubblewrap executable, which isolates packages while they are imported or built; `function` confines them within the
+    /// function that Layersmith runs as; `off` never runs them; default: `bwrap` on PATH
     #[arg(
         long,
         global = true,
@@ -291,7 +292,8 @@ pub struct Settings {
     )]
     pub bwrap: Option<PathBuf>,
 
-    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB
+    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB; the same for copies of layers
+    /// that are kept in S3
     #[arg(
         long,
         global = true,
@@ -389,42 +391,4 @@ pub struct Settings {
         value_name = "FILTER"
     )]
     pub log: String,
-}
-
-impl Settings {
-    /// Where the store is.
-    #[must_use]
-    pub fn store(&self) -> StoreSetting {
-        self.store
-            .clone()
-            .unwrap_or_else(|| StoreSetting::Sqlite(self.data.join("store.sqlite")))
-    }
-
-    /// Where layers are published.
-    #[must_use]
-    pub fn registry(&self) -> RegistrySetting {
-        self.registry
-            .clone()
-            .unwrap_or_else(|| RegistrySetting::Directory(self.data.join("registry")))
-    }
-
-    /// Where built zips are kept on this machine.
-    #[must_use]
-    pub fn artifacts(&self) -> PathBuf {
-        match &self.artifacts {
-            Some(ArtifactsSetting::Directory(path)) => path.clone(),
-            Some(ArtifactsSetting::S3 { .. }) | None => self.data.join("artifacts"),
-        }
-    }
-
-    /// Where the catalog repository is pushed to, when a repository is named.
-    #[must_use]
-    pub fn git_url(&self) -> Option<String> {
-        let github = || {
-            self.repository
-                .as_ref()
-                .map(|name| format!("ssh://git@github.com/{name}.git"))
-        };
-        self.git_url.clone().or_else(github)
-    }
 }

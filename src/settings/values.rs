@@ -80,38 +80,65 @@ impl fmt::Display for RegistrySetting {
 /// Where built zips are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArtifactsSetting {
-    /// A directory.
+    /// In a folder.
     Directory(PathBuf),
-    /// A bucket of Amazon S3.
+    /// In a bucket of Amazon S3.
     S3 {
         /// Its name.
         bucket: String,
-        /// What the keys of everything begin with, without a `/` at the end; empty for the whole bucket.
+        /// The folder in it, without a slash at either end; may be empty.
         prefix: String,
     },
+}
+
+impl ArtifactsSetting {
+    /// Reads `BUCKET/PREFIX`. Names: Amazon S3 user guide, "General purpose bucket naming rules"; keys: the same,
+    /// "Object key naming guidelines", the safe characters.
+    fn s3(place: &str) -> Option<Self> {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let is_bucket = (3..=63).contains(&bucket.len())
+            && bucket.starts_with(is_plain)
+            && bucket.ends_with(is_plain)
+            && bucket
+                .chars()
+                .all(|c| is_plain(c) || matches!(c, '-' | '.'));
+        let is_safe =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '!' | '-' | '_' | '.' | '(' | ')');
+        let is_folder = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(is_safe);
+        let is_prefix =
+            prefix.is_empty() || (prefix.len() <= 512 && prefix.split('/').all(is_folder));
+        (is_bucket && is_prefix).then(|| Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
+    }
 }
 
 impl FromStr for ArtifactsSetting {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Some(Self::Directory(path.into())),
+            Some(("s3", place)) => place.strip_prefix("//").and_then(Self::s3),
+            _ => None,
+        }
+        .ok_or_else(|| {
             InvalidValue(format!(
                 "`{text}` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`"
             ))
-        };
-        if let Some(place) = text.strip_prefix("s3://") {
-            return match place.split_once('/') {
-                Some((bucket, prefix)) if !bucket.is_empty() => Ok(Self::S3 {
-                    bucket: bucket.to_owned(),
-                    prefix: prefix.trim_matches('/').to_owned(),
-                }),
-                _ => Err(invalid()),
-            };
-        }
-        match text.split_once(':') {
-            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
-            _ => Err(invalid()),
+        })
+    }
+}
+
+impl fmt::Display for ArtifactsSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "dir:{}", path.display()),
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
 }
@@ -220,4 +247,33 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_for_artifacts_is_a_folder_or_part_of_a_bucket() {
+        for text in ["dir:/var/zips", "s3://my-bucket", "s3://my.bucket/a/b-1"] {
+            let place: ArtifactsSetting = text.parse().unwrap();
+            assert_eq!(place.to_string(), text);
+        }
+        let slash: ArtifactsSetting = "s3://bucket/a/".parse().unwrap();
+        assert_eq!(slash.to_string(), "s3://bucket/a");
+        for text in [
+            "dir:",
+            "/var/zips",
+            "s3:bucket",
+            "s3://",
+            "s3://ab",
+            "s3://Bucket/a",
+            "s3://bucket-/a",
+            "s3://bucket//a",
+            "s3://bucket/../a",
+            "s3://bucket/a b",
+        ] {
+            assert!(text.parse::<ArtifactsSetting>().is_err(), "{text}");
+        }
+    }
 }

@@ -4,12 +4,12 @@
 //! layer, target and region; one event per key; one run per id), each call in one transaction.
 
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
 use async_trait::async_trait;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod conformance;
@@ -77,6 +77,9 @@ pub trait Store: Send + Sync + 'static {
     /// Runs in a state, oldest first.
     async fn runs_in(&self, state: RunState) -> Result<Vec<Run>>;
 
+    /// How many runs there are in each state; states without any are left out. Asked often: it reads no run.
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>>;
+
     /// Runs of a pull request, oldest first.
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>>;
 
@@ -134,6 +137,10 @@ pub trait Store: Send + Sync + 'static {
     /// The live versions for a target in a region, in the order of [`SlotKey`]: what the read API answers with. It may be a
     /// moment behind.
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>>;
+
+    /// How many layer versions that are not deleted there are in each state; states without any are left out. Asked often:
+    /// it reads no layer version, however many there are.
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>>;
 
     /// Waits until nobody else who shares this store publishes. What is to be published is decided within the turn:
     /// two that decide side by side would both find it missing.

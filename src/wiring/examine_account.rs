@@ -8,15 +8,17 @@ use crate::account::{
 };
 use crate::cli::{AccountQuestions, Finding, FindingState};
 use crate::model::{OfferedRegions, Policy, Region, SecretReference};
-use crate::settings::{ArtifactsSetting, EngineSetting, RegistrySetting, Settings};
+use crate::settings::{ArtifactsSetting, EngineSetting, RegistrySetting, Settings, StoreSetting};
+use crate::store::{CLOCK_SKEW, table_definition};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use aws_config::SdkConfig;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
-/// Seconds that a clock may be off. AWS refuses what was signed five minutes ago, and a lease counts on half a minute.
-const CLOCK_TOLERANCE: i64 = 20;
+/// Seconds that a clock may be off: of two machines that are both within it, none is further away from the other than a
+/// lease allows for. AWS itself refuses what was signed five minutes ago.
+const CLOCK_TOLERANCE: i64 = CLOCK_SKEW / 2;
 /// Executions at once that an account needs for the functions of the deployment.
 const EXECUTIONS: i32 = 200;
 /// How long the bot's address may take to answer.
@@ -119,10 +121,9 @@ async fn secrets(settings: &Settings) -> Vec<Finding> {
 /// The table, the bucket and the state machines.
 async fn places(settings: &Settings) -> Vec<Finding> {
     let config = lazy_aws_config(settings)().await;
-    let store = settings.store().to_string();
-    let table = match store.strip_prefix("dynamodb:") {
-        None => not_set("table", &format!("the store is {store}")),
-        Some(name) => said("table", table_is_right(&config, name).await),
+    let table = match settings.store() {
+        StoreSetting::DynamoDb(name) => said("table", table_is_right(&config, &name).await),
+        store => not_set("table", &format!("the store is {store}")),
     };
     let bucket = match &settings.artifacts {
         Some(ArtifactsSetting::S3 { bucket, prefix }) => said(
@@ -148,7 +149,7 @@ async fn places(settings: &Settings) -> Vec<Finding> {
 
 async fn table_is_right(config: &SdkConfig, name: &str) -> Said {
     let facts = table(config, name).await?;
-    let wrong = differences(&facts, &serde_json::Value::Null);
+    let wrong = differences(&facts, &table_definition());
     ensure!(wrong.is_empty(), "{name}: {}", wrong.join("; "));
     Ok(format!(
         "{name} is active, with {} indexes, can be restored, and lets {} decide what expires",

@@ -1,16 +1,16 @@
 //! Settings → the parts of the functions on AWS Lambda.
 
+use super::building::{bench, task_bodies};
 use super::stores::{lease, store};
-use super::{
-    catalog, github_settings, handover, lazy_aws_config, now, webhook_secrets, workbench, workshop,
-};
+use super::{catalog, github_settings, lazy_aws_config, now, webhook_secrets, workshop};
 use crate::github::{GithubAuth, GithubClient};
 use crate::lambda::{Backends, FunctionWaker, StepWorker};
 use crate::pipeline::engine::{Engine, StepFunctionsEngine};
 use crate::pipeline::flow::Worker;
-use crate::pipeline::{Bot, Handover, Workbench};
+use crate::pipeline::{Bot, TaskBodies, Workbench};
 use crate::server::{AppState, Wake};
 use crate::settings::{EngineSetting, FunctionSetting, Settings};
+use crate::telemetry::Counters;
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -48,6 +48,7 @@ async fn web(settings: &Settings) -> anyhow::Result<AppState> {
         repository: settings.repository.clone().filter(|_| takes_deliveries),
         webhook_secrets: secrets.into(),
         wake,
+        counters: Counters::default(),
         clock: Arc::new(now),
     })
 }
@@ -79,11 +80,11 @@ async fn starter(settings: &Settings) -> anyhow::Result<(Bot, Arc<dyn Engine>)> 
     Ok((bot, Arc::new(engine)))
 }
 
-async fn builder(settings: &Settings) -> anyhow::Result<(Workbench, Handover)> {
-    let handover = handover(settings).await;
-    let handover =
-        handover.context("tasks are left in S3: set LAYERSMITH_ARTIFACTS=s3://BUCKET/PREFIX")?;
-    Ok((workbench(settings).await?, handover))
+async fn builder(settings: &Settings) -> anyhow::Result<(Workbench, TaskBodies)> {
+    let bodies = task_bodies(settings)?;
+    let bodies =
+        bodies.context("tasks are left in S3: set LAYERSMITH_ARTIFACTS=s3://BUCKET/PREFIX")?;
+    Ok((bench(settings)?, bodies))
 }
 
 /// The bot, with what the settings of the function name: a function that was given no key for GitHub, or none for the

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
-    /// Every version the registry directory holds: `region/layer/number` → description (name, version, digest).
+    /// Every version that the registry, a directory or AWS, holds: `region/layer/number` → description (name, version, digest).
     pub(crate) fn published(&self) -> BTreeMap<String, String> {
+        if let Some(moto) = self.moto() {
+            return crate::both_engines::published(moto);
+        }
         let root = self.folder.path().join("data/registry");
         let pattern = |path: &std::path::Path| {
             fs::read_dir(path)

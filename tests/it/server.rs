@@ -33,12 +33,30 @@ async fn health_readiness_and_metrics_are_answered_before_anything_happened() {
         layersmith_runs{state="cancelled"} 0
         # HELP layersmith_layer_versions Layer versions by state.
         # TYPE layersmith_layer_versions gauge
-        layersmith_layer_versions{state="deprecated"} 0
         layersmith_layer_versions{state="intent"} 0
         layersmith_layer_versions{state="live"} 0
+        layersmith_layer_versions{state="deprecated"} 0
         # HELP layersmith_events_waiting Events nobody has handled yet.
         # TYPE layersmith_events_waiting gauge
         layersmith_events_waiting 0
+        # HELP layersmith_regions_failed Regions in which something that was to be published is not live.
+        # TYPE layersmith_regions_failed gauge
+        layersmith_regions_failed 0
+        # HELP layersmith_intents_in_doubt Intents to publish that are open for more than an hour: nobody knows whether there is a version.
+        # TYPE layersmith_intents_in_doubt gauge
+        layersmith_intents_in_doubt 0
+        # HELP layersmith_runs_ended_total Runs that ended, by how they did.
+        # TYPE layersmith_runs_ended_total counter
+        layersmith_runs_ended_total{state="done"} 0
+        layersmith_runs_ended_total{state="failed"} 0
+        layersmith_runs_ended_total{state="superseded"} 0
+        layersmith_runs_ended_total{state="cancelled"} 0
+        # HELP layersmith_deliveries_given_up_total Webhook deliveries whose event could not be handled and was given up.
+        # TYPE layersmith_deliveries_given_up_total counter
+        layersmith_deliveries_given_up_total 0
+        # HELP layersmith_notifications_given_up_total Messages that their receiver did not take and that were given up.
+        # TYPE layersmith_notifications_given_up_total counter
+        layersmith_notifications_given_up_total 0
         "#);
     let (status, page) = world.get("/").await;
     assert_eq!(status, 200);

@@ -67,7 +67,7 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         ("LAYERSMITH_REPOSITORY", "catalog"),
         ("LAYERSMITH_STORE", "postgres:layers"),
         ("LAYERSMITH_REGISTRY", "s3:bucket"),
-        ("LAYERSMITH_ARTIFACTS", "s3://bucket"),
+        ("LAYERSMITH_ARTIFACTS", "s3://Bucket"),
         ("LAYERSMITH_GIT_IDENTITY", "Layersmith"),
         ("LAYERSMITH_KNOWN_HOSTS", "github.com"),
         ("LAYERSMITH_GIT_URL", "https://github.com/octo/catalog.git"),
@@ -168,8 +168,8 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
 
         For more information, try '--help'.
 
-        LAYERSMITH_ARTIFACTS="s3://bucket": 2
-        error: invalid value 's3://bucket' for '--artifacts <ARTIFACTS>': `s3://bucket` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`
+        LAYERSMITH_ARTIFACTS="s3://Bucket": 2
+        error: invalid value 's3://Bucket' for '--artifacts <ARTIFACTS>': `s3://Bucket` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`
 
         For more information, try '--help'.
 

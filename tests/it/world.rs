@@ -1,14 +1,22 @@
 //! A world for one test: a GitHub with a catalog repository, its git server, a package index, and the real bot.
 
+mod text;
+mod wheels;
+
+use crate::both_engines::Stack;
+use layersmith_testbed::aws_proxy::AwsProxy;
 use layersmith_testbed::bot::{Bot, BotOptions};
 use layersmith_testbed::github::{CheckRun, GithubDouble, GithubOptions, Permission};
-use layersmith_testbed::index::{PackageIndex, Wheel};
+use layersmith_testbed::index::PackageIndex;
+use layersmith_testbed::moto::Moto;
 use layersmith_testbed::ssh::GitServer;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use tempfile::TempDir;
+pub(crate) use text::normalize;
+pub(crate) use wheels::usual_wheels;
 
 pub(crate) const REPOSITORY: &str = "octo/catalog";
 pub(crate) const AUTHOR: &str = "mona";
@@ -21,6 +29,10 @@ pub(crate) struct World {
     pub(crate) options: BotOptions,
     pub(crate) folder: TempDir,
     bot: Option<Bot>,
+    /// The stack that the bot consists of, when it is not one process.
+    pub(crate) stack: Option<Stack>,
+    /// moto in place of AWS, for a bot that is one process and publishes there.
+    pub(crate) aws: Option<(Moto, AwsProxy)>,
     read: Mutex<BTreeSet<u64>>,
 }
 
@@ -71,6 +83,8 @@ impl World {
             options,
             folder,
             bot: None,
+            stack: None,
+            aws: None,
             read: Mutex::default(),
         }
     }
@@ -90,20 +104,32 @@ impl World {
         }
     }
 
-    pub(crate) fn url(&self) -> &str {
-        self.bot.as_ref().expect("the bot runs").url()
+    pub(crate) fn url(&self) -> String {
+        match &self.stack {
+            Some(stack) => stack.cloud.url("api"),
+            None => self.bot.as_ref().expect("the bot runs").url().to_owned(),
+        }
     }
 
     pub(crate) fn log(&self) -> String {
-        self.bot.as_ref().expect("the bot runs").log()
+        match &self.stack {
+            Some(stack) => stack.cloud.log(),
+            None => self.bot.as_ref().expect("the bot runs").log(),
+        }
     }
 
     /// Waits until the bot has nothing left to do; pushes it made are announced by webhook and worked on, too.
     pub(crate) async fn settled(&self) {
-        let bot = self.bot.as_ref().expect("the bot runs");
-        bot.settled().await;
+        self.bot_settled().await;
         if !self.github.sync_pushes().await.is_empty() {
-            bot.settled().await;
+            self.bot_settled().await;
+        }
+    }
+
+    async fn bot_settled(&self) {
+        match &self.stack {
+            Some(stack) => stack.settled().await,
+            None => self.bot.as_ref().expect("the bot runs").settled().await,
         }
     }
 
@@ -233,6 +259,9 @@ impl World {
         if !self.tables().is_empty() {
             self.tables_are_right();
         }
+        if let Some(stack) = &self.stack {
+            stack.finish().await;
+        }
         let log = self.log();
         assert!(!log.contains("panicked"), "{log}");
         for secret in [
@@ -288,95 +317,5 @@ pub(crate) fn age_store(path: &std::path::Path, days: i64) {
             let sql = format!("UPDATE {table} SET {column} = {column} - {seconds}");
             store.execute(&sql, []).unwrap();
         }
-    }
-}
-
-/// Pure and binary wheels, two versions, one dependency: enough for every flow.
-pub(crate) fn usual_wheels() -> Vec<Wheel> {
-    let mut wheels = vec![
-        Wheel::new("demo-core", "1.0.0")
-            .module("demo_core", "VALUE = 1\n")
-            .license("MIT"),
-        Wheel::new("demo-app", "1.0.0")
-            .module("demo_app", "import demo_core\n")
-            .requires("demo-core>=1")
-            .license("Apache-2.0"),
-        Wheel::new("demo-app", "1.1.0")
-            .module("demo_app", "import demo_core\nNEW = True\n")
-            .requires("demo-core>=1")
-            .license("Apache-2.0"),
-        Wheel::new("only-old-core", "1.0.0")
-            .module("only_old_core", "")
-            .requires("demo-core<1"),
-    ];
-    for python in ["cp312", "cp313"] {
-        for machine in ["x86_64", "aarch64"] {
-            let tag = format!("{python}-{python}-manylinux_2_28_{machine}");
-            wheels.push(
-                Wheel::new("demo-native", "2.0.0")
-                    .module("demo_native", &format!("TAG = '{tag}'\n"))
-                    .tag(&tag),
-            );
-        }
-    }
-    wheels.push(
-        Wheel::new("only-x86", "1.0.0")
-            .module("only_x86", "")
-            .tag("cp313-cp313-manylinux_2_28_x86_64"),
-    );
-    wheels
-}
-
-/// Replaces commit ids, days and ports, which differ from run to run.
-pub(crate) fn normalize(text: &str) -> String {
-    let mut normal = String::new();
-    let mut word = String::new();
-    let hexadecimal = |word: &str| {
-        word.len() >= 7
-            && word.chars().all(|c| c.is_ascii_hexdigit())
-            && word.contains(|c: char| c.is_ascii_digit())
-            && word.contains(|c: char| c.is_ascii_alphabetic())
-    };
-    let flush = |word: &mut String, normal: &mut String| {
-        // A day counts as one word: `2026-11-22`.
-        let parts: Vec<&str> = word.split('-').collect();
-        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-        let day = lengths == [4, 2, 2] && word.chars().all(|c| c == '-' || c.is_ascii_digit());
-        let words: Vec<&str> = if day {
-            vec!["DATE"]
-        } else {
-            parts
-                .iter()
-                .map(|part| if hexadecimal(part) { "SHA" } else { part })
-                .collect()
-        };
-        normal.push_str(&words.join("-"));
-        word.clear();
-    };
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || c == '-' {
-            word.push(c);
-        } else {
-            flush(&mut word, &mut normal);
-            normal.push(c);
-        }
-    }
-    flush(&mut word, &mut normal);
-    match normal.find("127.0.0.1:") {
-        None => normal,
-        Some(_) => normal
-            .split("127.0.0.1:")
-            .enumerate()
-            .map(|(n, part)| {
-                if n == 0 {
-                    part.to_owned()
-                } else {
-                    format!(
-                        "127.0.0.1:PORT{}",
-                        part.trim_start_matches(|c: char| c.is_ascii_digit())
-                    )
-                }
-            })
-            .collect(),
     }
 }

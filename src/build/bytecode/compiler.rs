@@ -1,6 +1,7 @@
 //! One process that compiles, with limits of its own: it may crash or hang without harm.
 
 use super::interpreter::Interpreter;
+use crate::model::libraries_of;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -52,6 +53,7 @@ impl Compiler {
             .args(["-c", DRIVER])
             .env_clear()
             .env("PYTHONHASHSEED", "0")
+            .envs(libraries_of(&interpreter.path).map(|path| ("LD_LIBRARY_PATH", path)))
             .current_dir(empty_folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! The CPython that compiles for a Python version: one of the same minor version, found on this machine.
 
 use crate::build::derived::DerivedCache;
-use crate::model::{Digest, PythonVersion};
+use crate::model::{Digest, PythonVersion, libraries_of};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -234,6 +234,7 @@ async fn ask(candidate: &Path) -> Option<String> {
     let mut child = Command::new(candidate)
         .args(["-I", "-S", "-B", "-c", QUESTION])
         .env_clear()
+        .envs(libraries_of(candidate).map(|path| ("LD_LIBRARY_PATH", path)))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

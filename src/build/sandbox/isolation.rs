@@ -157,12 +157,13 @@ impl Sandbox {
         };
         let own = own_files(confined.driver)?;
         let mut command = Command::new(bwrap);
-        command
-            .args(system_arguments(
-                confined.for_building,
-                confined.limits.temporary_files,
-            ))
-            .args(interpreter_arguments(confined.interpreter)?);
+        command.args(system_arguments(
+            confined.for_building,
+            confined.limits.temporary_files,
+        ));
+        for path in interpreter_places(confined.interpreter)? {
+            command.arg("--ro-bind").arg(&path).arg(&path);
+        }
         for folder in confined.folders {
             command.args(["--dir", folder]);
         }
@@ -276,13 +277,13 @@ fn system_arguments(for_building: bool, temporary_files: u64) -> Vec<OsString> {
 
 /// The interpreter's own files, where they are not below `/usr`: of the folder it is installed in (which may be a home
 /// folder) the executable, its libraries and its headers, and nothing else.
-fn interpreter_arguments(interpreter: &Interpreter) -> io::Result<Vec<OsString>> {
+pub(super) fn interpreter_places(interpreter: &Interpreter) -> io::Result<Vec<PathBuf>> {
     let executable = interpreter.path.canonicalize()?;
     let prefix = interpreter.prefix.canonicalize()?;
-    let mut arguments = Vec::new();
+    let mut places = Vec::new();
     let mut bind = |path: &Path| {
         if !path.starts_with("/usr") {
-            arguments.extend(["--ro-bind".into(), path.into(), path.into()]);
+            places.push(path.to_owned());
         }
     };
     bind(&executable);
@@ -294,7 +295,7 @@ fn interpreter_arguments(interpreter: &Interpreter) -> io::Result<Vec<OsString>>
             }
         }
     }
-    Ok(arguments)
+    Ok(places)
 }
 
 pub(super) fn own_files(driver: &str) -> io::Result<TempDir> {

@@ -26,7 +26,7 @@ mod tests;
 
 use super::bytecode::Interpreter;
 pub use build_system::BuildSystem;
-pub use function::confine;
+pub use function::{Reach, confine, empty_folder};
 pub use import_test::{ImportTested, test_import};
 pub use isolation::{NoSandbox, Sandbox};
 pub use source_build::{

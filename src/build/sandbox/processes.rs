@@ -21,6 +21,9 @@ struct Process {
 /// The longest a process is waited for to stop.
 const STOP_WAIT: Duration = Duration::from_millis(100);
 
+/// The longest that the processes of a killed group are waited for to end.
+const END_WAIT: Duration = Duration::from_secs(1);
+
 /// What runs below a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Census {
@@ -91,9 +94,14 @@ fn all_processes() -> Vec<Process> {
 /// with it: the kernel makes none for whoever has a signal waiting.
 pub(crate) fn kill_group(leader: u32) {
     signal(leader, Signal::KILL);
-    if let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
         // There may be nobody in it any more.
-        rustix::process::kill_process_group(leader, Signal::KILL).ok();
+        rustix::process::kill_process_group(group, Signal::KILL).ok();
+    }
+    let begun = Instant::now();
+    let is_alive = |process: &Process| process.group == leader && process.state != 'Z';
+    while all_processes().iter().any(is_alive) && begun.elapsed() < END_WAIT {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

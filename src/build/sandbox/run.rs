@@ -225,7 +225,7 @@ async fn ending(
     match (child.id(), root) {
         (Some(_), _) => kill(child, extent).await?,
         // What it left in its group. The number is nobody else's as long as somebody is in it, and not so soon after.
-        (None, Some(root)) if extent == Extent::Group => kill_group(root),
+        (None, Some(root)) if extent == Extent::Group => kill_all(root, extent).await?,
         (None, _) => {}
     }
     // Its number may be another's from here on.
@@ -259,17 +259,23 @@ async fn census(root: u32, extent: Extent) -> Census {
 /// it have ended, and bubblewrap ends after that one, so nothing is left.
 async fn kill(child: &mut Child, extent: Extent) -> io::Result<()> {
     if let Some(root) = child.id() {
-        tokio::task::spawn_blocking(move || {
-            extent.kill(root);
-            resume(root);
-        })
-        .await
-        .map_err(io::Error::other)?;
+        kill_all(root, extent).await?;
         if let Ok(status) = tokio::time::timeout(KILL_WAIT, child.wait()).await {
             return status.map(|_| ());
         }
     }
     child.kill().await
+}
+
+async fn kill_all(root: u32, extent: Extent) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || {
+        extent.kill(root);
+        if extent == Extent::Namespace {
+            resume(root);
+        }
+    })
+    .await
+    .map_err(io::Error::other)
 }
 
 /// A run that goes on; when the run is given up, everything inside is killed.

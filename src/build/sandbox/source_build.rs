@@ -5,7 +5,7 @@ use super::build_system::{BuildSystem, check_requirements};
 use super::isolation::{Confined, Sandbox};
 use super::run::{Ended, Ending, Limits};
 use super::words;
-use crate::model::{Digest, Hasher, UNZIPPED_LIMIT, normalize_package_name};
+use crate::model::{Digest, Hasher, UNZIPPED_LIMIT, libraries_of, normalize_package_name};
 use pep440_rs::Version;
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -107,7 +107,7 @@ pub async fn build_system(
             interpreter,
             driver: DRIVER,
             arguments: vec!["look".into(), seen.into(), "-".into(), "[]".into()],
-            environment: environment(),
+            environment: environment(interpreter),
             readable: vec![(source.path.to_owned(), place)],
             folders: &[],
             working_folder: "/tmp",
@@ -185,7 +185,7 @@ pub(crate) async fn build_wheel_within(
             interpreter,
             driver: DRIVER,
             arguments,
-            environment: environment(),
+            environment: environment(interpreter),
             readable: vec![
                 (uv.canonicalize()?, UV.into()),
                 (wheels.to_owned(), WHEELS.into()),
@@ -228,7 +228,7 @@ fn limits(time: Duration) -> Limits {
 }
 
 /// Nothing of time, place or chance, so that a build gives the same bytes again if the package lets it.
-fn environment() -> Vec<(&'static str, String)> {
+fn environment(interpreter: &Interpreter) -> Vec<(&'static str, String)> {
     [
         ("HOME", "/tmp"),
         ("LANG", "C.UTF-8"),
@@ -248,6 +248,7 @@ fn environment() -> Vec<(&'static str, String)> {
         ("UV_PYTHON_DOWNLOADS", "never"),
     ]
     .into_iter()
+    .chain(libraries_of(&interpreter.path).map(|path| ("LD_LIBRARY_PATH", path)))
     .map(|(name, value)| (name, value.to_owned()))
     .collect()
 }

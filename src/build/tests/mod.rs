@@ -6,6 +6,7 @@ mod bounds;
 mod building;
 mod bytecode;
 mod hostile;
+pub(crate) mod keeping;
 mod property;
 mod recalling;
 mod shared_objects;

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 /// Where webhooks are taken in.
@@ -76,6 +77,8 @@ pub(super) async fn run(
         .with_context(|| format!("port {} cannot be listened on", options.port))?;
     let address = listener.local_addr()?;
     let registration = registration(&settings, options, &name, &hook_url, address)?;
+    // Listened to from now on, also while the page is still being announced.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     output.ask(
         &json!({ "open": format!("http://{address}/"), "wait": options.wait.to_string() }),
         &how_to_open(address, options.wait),
@@ -88,7 +91,7 @@ pub(super) async fn run(
                 options.wait
             )));
         }
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             return Err(Failure::Failed(anyhow!("stopped: nothing was changed here")));
         }
     };

@@ -5,8 +5,9 @@ use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::flow::{Answer, Item, Stage, Steps, stages};
 use crate::pipeline::pull_request::{check_report, say};
 use crate::pipeline::{Bot, StepFailure};
+use crate::telemetry::{add, metric};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 
 /// Carries a run through its steps, as often as `retries` allows while they fail for reasons that may pass. Returns the
 /// run as it was carried out: a pull request may have been attached before, and may be attached at any time.
@@ -53,7 +54,13 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
             }
             continue;
         }
-        match carry_out(&steps, stage, &items).await {
+        // As an object, like each stage within it: these futures are deep, and a worker's stack is not.
+        let work = carry_out(&steps, stage, &items).boxed();
+        let done = match &turn {
+            Some(turn) => turn.during(work).await?,
+            None => work.await,
+        };
+        match done {
             Ok(answer) if stage.gives_items() => items = answer.items,
             Ok(_) => {}
             Err(failure) if stage.may_fail() && (last_try || !failure.transient) => {}
@@ -67,11 +74,11 @@ async fn execute(bot: &Bot, run: &Run, last_try: bool) -> Result<Run, StepFailur
 /// A stage, for each of the items where it is for items. One that fails stops no other.
 async fn carry_out(steps: &Steps<'_>, stage: Stage, items: &[Item]) -> Result<Answer, StepFailure> {
     let Some(at_once) = stage.at_once() else {
-        return steps.perform(stage, None).await;
+        return steps.perform(stage, None).boxed().await;
     };
     let work: Vec<_> = items
         .iter()
-        .map(|item| steps.perform(stage, Some(item)))
+        .map(|item| steps.perform(stage, Some(item)).boxed())
         .collect();
     let results: Vec<Result<Answer, StepFailure>> =
         stream::iter(work).buffer_unordered(at_once).collect().await;
@@ -105,10 +112,26 @@ pub async fn end(bot: &Bot, run: &Run, outcome: Result<(), StepFailure>) {
         }
     }
     match bot.workshop.store.end_run(&run.id, state, detail).await {
-        Ok(_) => tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id),
+        Ok(ended) => {
+            if ended {
+                add(&metric::RUNS_ENDED, &[word(state)], 1);
+            }
+            tracing::info!(run = %run.id, state = ?state, "run {} ended", run.id);
+        }
         Err(error) => {
             tracing::error!(run = %run.id, "the end of run {} could not be written down: {error:#}", run.id);
         }
+    }
+}
+
+/// The state's name among the values of [`metric::RUNS_ENDED`].
+pub(super) fn word(state: RunState) -> &'static str {
+    match state {
+        RunState::Open => "open",
+        RunState::Done => "done",
+        RunState::Failed => "failed",
+        RunState::Superseded => "superseded",
+        RunState::Cancelled => "cancelled",
     }
 }
 

@@ -1,16 +1,18 @@
 //! The engine of one machine: runs are tasks of this process, the journal is in the store.
 
 use super::Engine;
-use super::drive::{current, drive, end};
+use super::drive::{current, drive, end, word};
 use super::stopping::conclude_stopped;
 use crate::model::{Run, RunKind, RunState};
 use crate::pipeline::{Bot, StepFailure};
+use crate::telemetry::{add, metric};
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
+use tracing::{Instrument as _, error_span};
 
 /// Runs runs in this process.
 ///
@@ -65,7 +67,8 @@ impl LocalEngine {
     async fn carry(self: &Arc<Self>, run: &Run) {
         let guard = StopWithMe(tokio::spawn({
             let (bot, run, retries) = (self.bot.clone(), run.clone(), self.retries);
-            async move { drive(&bot, &run, retries).await }
+            let span = error_span!("run", run = %run.id);
+            async move { drive(&bot, &run, retries).await }.instrument(span)
         }));
         let outcome = guard.wait().await.unwrap_or_else(|| {
             Err(StepFailure::lasting(
@@ -155,6 +158,7 @@ impl Engine for Arc<LocalEngine> {
         if let Some(Some(task)) = task {
             task.abort();
         }
+        add(&metric::RUNS_ENDED, &[word(state)], 1);
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         conclude_stopped(&self.bot, run, detail).await;
         Ok(())

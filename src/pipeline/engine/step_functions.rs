@@ -5,10 +5,12 @@
 //! journal what is done.
 
 use super::Engine;
+use super::drive::word;
 use super::stopping::conclude_stopped;
 use crate::model::{Run, RunState};
 use crate::pipeline::Bot;
 use crate::pipeline::flow::Machine;
+use crate::telemetry::{add, metric};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use aws_sdk_sfn::error::{DisplayErrorContext, SdkError};
@@ -95,13 +97,13 @@ impl StepFunctionsEngine {
                     .client
                     .describe_execution()
                     .execution_arn(self.execution(run, name));
-                let known = known.send().await.map_err(plain)?;
+                let known = known.send().await.map_err(|error| plain(&error))?;
                 Ok(match known.status() {
                     ExecutionStatus::Running | ExecutionStatus::PendingRedrive => Started::Runs,
                     _ => Started::Ended,
                 })
             }
-            Err(error) => Err(plain(error)).context("the state machine was not started"),
+            Err(error) => Err(plain(&error)).context("the state machine was not started"),
         }
     }
 
@@ -132,12 +134,12 @@ fn execution_name(run: &str, attempt: u32) -> String {
     format!("{kept}{suffix}")
 }
 
-fn plain<E, R>(error: SdkError<E, R>) -> anyhow::Error
+fn plain<E, R>(error: &SdkError<E, R>) -> anyhow::Error
 where
     E: std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    anyhow::anyhow!("{}", DisplayErrorContext(&error))
+    anyhow::anyhow!("{}", DisplayErrorContext(error))
 }
 
 #[async_trait]
@@ -155,6 +157,7 @@ impl Engine for StepFunctionsEngine {
             return Ok(());
         }
         self.stop_executions(run, detail).await;
+        add(&metric::RUNS_ENDED, &[word(state)], 1);
         tracing::info!(run = %run.id, state = ?state, "run {} stopped: {detail}", run.id);
         conclude_stopped(&self.bot, run, detail).await;
         Ok(())

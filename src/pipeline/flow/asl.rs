@@ -1,6 +1,6 @@
 //! The state machines of AWS Step Functions, made of the same stages that one machine walks.
 //!
-//! In the Amazon States Language (<https://states-language.net/spec.html>) with JSONPath. A state holds the run's id and kind
+//! In the Amazon States Language (<https://states-language.net/spec.html>) with `JSONPath`. A state holds the run's id and kind
 //! and what a stage is to be carried out for; everything else is in the run's journal, so that no state comes near the
 //! 256 KiB that an input may have (AWS Step Functions quotas). A list of more than [`INLINE_ITEMS`] is an object in S3, which
 //! a distributed map reads: the history of one execution ends at 25,000 events.
@@ -144,7 +144,7 @@ fn task(kind: RunKind, stage: Stage, next: &str) -> Value {
     let on_failure = if stage.may_fail() { next } else { &failed };
     let mut state = invoke(
         worker_name(stage.worker()),
-        json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name()}),
+        &json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name()}),
         stage.seconds(),
     );
     state["Retry"] = retries();
@@ -187,7 +187,7 @@ fn for_each(
             Worker::Build => json!("States.Format('${BuildFunctionPrefix}{}', $.item.function)"),
             worker => json!(worker_name(worker)),
         };
-        let mut state = invoke("", json!(null), stage.seconds());
+        let mut state = invoke("", &Value::Null, stage.seconds());
         let key = match stage.worker() {
             Worker::Build => "FunctionName.$",
             _ => "FunctionName",
@@ -245,7 +245,7 @@ fn last_word(stage: &str, next: &str, on_failure: &str) -> Value {
     if failed {
         payload["error.$"] = json!("$.error");
     }
-    let mut state = invoke(worker_name(Worker::Comment), payload, 300);
+    let mut state = invoke(worker_name(Worker::Comment), &payload, 300);
     state["Retry"] = retries();
     state["ResultPath"] = if failed {
         Value::Null
@@ -263,7 +263,7 @@ fn last_word(stage: &str, next: &str, on_failure: &str) -> Value {
     state
 }
 
-fn invoke(function: &str, payload: Value, seconds: u32) -> Value {
+fn invoke(function: &str, payload: &Value, seconds: u32) -> Value {
     json!({
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
@@ -284,13 +284,13 @@ fn worker_name(worker: Worker) -> &'static str {
     }
 }
 
-/// `Lasting` is not tried again; whatever else goes wrong may pass: what a step called transient, a function that died or
-/// was throttled, and AWS' own troubles.
+/// `Lasting` is not tried again; the turn to publish, and a free function, come with time; whatever else goes wrong may pass:
+/// what a step called transient, a function that died, and AWS' own troubles.
 fn retries() -> Value {
     json!([
         {"ErrorEquals": ["Lasting"], "MaxAttempts": 0},
         {
-            "ErrorEquals": ["TurnTaken"], "IntervalSeconds": 5, "BackoffRate": 1.5,
+            "ErrorEquals": ["TurnTaken", "Lambda.TooManyRequestsException"], "IntervalSeconds": 5, "BackoffRate": 1.5,
             "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": TURN_ATTEMPTS,
         },
         {

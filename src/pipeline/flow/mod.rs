@@ -12,8 +12,8 @@ mod steps;
 pub use asl::{INLINE_ITEMS, Machine, definition};
 pub use attempt::{Answer, Item, StepCall};
 pub(in crate::pipeline) use outlook::Outlook;
-pub use steps::Steps;
 pub(in crate::pipeline) use steps::is_carried_out;
+pub use steps::{Steps, task_key};
 
 use crate::model::RunKind;
 use serde::{Deserialize, Serialize};

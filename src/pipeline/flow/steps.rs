@@ -3,15 +3,15 @@
 use super::attempt::{Answer, Item};
 use super::outlook::Outlook;
 use super::{Stage, stages};
-use crate::model::{Run, RunKind};
+use crate::model::{Run, RunId, RunKind};
 use crate::pipeline::apply::{self, BranchRead};
 use crate::pipeline::build_task::{self, BuildTask};
 use crate::pipeline::journal::Journal;
 use crate::pipeline::pull_request::{self, Planned, PullRequestRead};
 use crate::pipeline::scheduled::{self, UpgradePlan};
-use crate::pipeline::{Bot, Carried, Desired, StepFailure, carry_out};
+use crate::pipeline::{Bot, Carried, Desired, StepFailure, TaskKey, carry_out};
 use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan, Wanted};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -85,23 +85,23 @@ impl<'a> Steps<'a> {
             }
             Stage::Read => self.branch().await.map(|_| Answer::default()),
             Stage::Announce => pull_request::announce(self).await.map(nothing),
-            Stage::Prepare => self.prepare().await,
-            Stage::Build => self.build(needed(item)?).await.map(nothing),
-            Stage::Plan => self.make_plan().await,
-            Stage::Publish => self.publish(needed(item)?).await.map(nothing),
-            Stage::Settle => apply::settle(self).await.map(nothing),
-            Stage::Observe => scheduled::observe(self).await.map(nothing),
+            Stage::Prepare => self.prepare().boxed().await,
+            Stage::Build => self.build(needed(item)?).boxed().await.map(nothing),
+            Stage::Plan => self.make_plan().boxed().await,
+            Stage::Publish => self.publish(needed(item)?).boxed().await.map(nothing),
+            Stage::Settle => apply::settle(self).boxed().await.map(nothing),
+            Stage::Observe => scheduled::observe(self).boxed().await.map(nothing),
             Stage::Reread => self.read_again().await.map(nothing),
-            Stage::Repair => scheduled::repair(self).await.map(nothing),
-            Stage::Expire => scheduled::delete_expired(self).await.map(nothing),
-            Stage::Tables => apply::commit(self).await.map(nothing),
+            Stage::Repair => scheduled::repair(self).boxed().await.map(nothing),
+            Stage::Expire => scheduled::delete_expired(self).boxed().await.map(nothing),
+            Stage::Tables => apply::commit(self).boxed().await.map(nothing),
             Stage::Parameters => apply::put_public_names(self).await.map(nothing),
             Stage::Notify => apply::notify(self).await.map(nothing),
             Stage::Owners => scheduled::tell_owners(self).await.map(nothing),
             Stage::Answer if self.run.kind == RunKind::Plan => {
                 pull_request::answer(self).await.map(nothing)
             }
-            Stage::Answer => apply::answer(self).await.map(nothing),
+            Stage::Answer => apply::answer(self).boxed().await.map(nothing),
         }
     }
 
@@ -176,10 +176,11 @@ impl<'a> Steps<'a> {
         let tasks = outlook.tasks();
         let items = tasks.keys().cloned().collect();
         if let Some(handover) = &self.bot.workshop.handover {
-            let left: Vec<_> = tasks
-                .values()
-                .map(|task| handover.put_task(&self.run.id, task))
-                .collect();
+            let left = tasks.iter().map(|(item, task)| async move {
+                let key = self.task_key(item)?;
+                Ok::<_, StepFailure>(handover.put_task(&key, task).await?)
+            });
+            let left: Vec<_> = left.collect();
             stream::iter(left)
                 .buffer_unordered(CONCURRENT_BODIES)
                 .try_collect::<()>()
@@ -208,6 +209,10 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
+    fn task_key(&self, item: &Item) -> Result<TaskKey, StepFailure> {
+        task_key(&self.run.id, item)
+    }
+
     /// What building came to for everything that had to be built, in the order of `wanted`; for the rest what was known.
     pub(in crate::pipeline) async fn built(
         &self,
@@ -233,14 +238,14 @@ impl<'a> Steps<'a> {
             let Some(handover) = &self.bot.workshop.handover else {
                 return Err(StepFailure::transient(format!("{name} was not built")));
             };
-            let result = handover.result(&self.run.id, &item).await?;
-            Ok(result.unwrap_or_else(|| {
-                BuildState::Failed(BuildFailure {
+            match handover.result(&self.task_key(&item)?).await {
+                Err(error) if error.is_missing() => Ok(BuildState::Failed(BuildFailure {
                     message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
                     package: None,
                     transient: true,
-                })
-            }))
+                })),
+                result => Ok(result?),
+            }
         };
         self.journal.step(&name, fetch).await
     }
@@ -288,6 +293,19 @@ impl<'a> Steps<'a> {
         let _: Carried = self.journal.step(&item.step(Stage::Publish), work).await?;
         Ok(())
     }
+}
+
+/// Where the task of an item is left, and its result.
+///
+/// # Errors
+/// When the run's id is none that may be part of a key.
+pub fn task_key(run: &str, item: &Item) -> Result<TaskKey, StepFailure> {
+    let run = run.parse::<RunId>();
+    Ok(TaskKey {
+        run: run.map_err(|error| StepFailure::lasting(error.to_string()))?,
+        layer: item.layer.clone(),
+        target: item.target,
+    })
 }
 
 /// Whether an entry of a plan is something to do, so that [`Stage::Publish`] has an item for it.

@@ -1,5 +1,6 @@
 //! Tests of use cases over simulated time.
 
+mod handing_over;
 mod mending;
 mod parameters;
 mod tables;

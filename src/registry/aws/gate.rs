@@ -6,6 +6,8 @@
 use super::circuit::{Circuit, Line};
 use super::pace::Pace;
 use super::{Clock, Timing};
+use crate::model::Region;
+use crate::telemetry::{add, metric};
 use aws_sdk_lambda::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_lambda::config::{ConfigBag, RuntimeComponents};
 use aws_sdk_lambda::primitives::SdkBody;
@@ -30,6 +32,8 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 /// The gate to one service in one region.
 pub(super) struct Gate {
+    /// Where it leads to.
+    region: Region,
     /// Absent where calls need not wait for each other.
     pace: Option<Pace>,
     pub(super) circuit: Circuit,
@@ -46,8 +50,14 @@ pub(super) struct LeftAlone;
 
 impl Gate {
     /// The one to AWS Lambda.
-    pub(super) fn to_lambda(timing: Timing, clock: Clock, line: Arc<Line>) -> Self {
+    pub(super) fn to_lambda(
+        region: &Region,
+        timing: Timing,
+        clock: Clock,
+        line: Arc<Line>,
+    ) -> Self {
         Self {
+            region: region.clone(),
             pace: Some(Pace::new()),
             circuit: Circuit::new(timing.call_timeout, timing.cool_down, line),
             timing,
@@ -57,11 +67,17 @@ impl Gate {
     }
 
     /// The one to Amazon S3, which takes thousands of calls per second; so many parts are on their way at once.
-    pub(super) fn to_bucket(timing: Timing, clock: Clock, line: Arc<Line>, at_once: u64) -> Self {
+    pub(super) fn to_bucket(
+        region: &Region,
+        timing: Timing,
+        clock: Clock,
+        line: Arc<Line>,
+        at_once: u64,
+    ) -> Self {
         Self {
             pace: None,
             slowest: SLOWEST_UPLOAD / at_once,
-            ..Self::to_lambda(timing, clock, line)
+            ..Self::to_lambda(region, timing, clock, line)
         }
     }
 
@@ -109,7 +125,10 @@ impl Gate {
             Ok(answer) if answer.status().as_u16() < 500 => {
                 self.circuit.answered((self.clock)());
                 match &self.pace {
-                    Some(pace) if asks_to_slow_down(answer) => pace.slow_down((self.clock)()),
+                    Some(pace) if asks_to_slow_down(answer) => {
+                        add(&metric::THROTTLES, &[self.region.as_str()], 1);
+                        pace.slow_down((self.clock)());
+                    }
                     Some(pace) => pace.recover(),
                     None => {}
                 }

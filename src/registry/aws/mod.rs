@@ -22,6 +22,8 @@ mod partition;
 mod parts;
 mod publish;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 pub use config::{aws_config, aws_configs};
 
@@ -179,6 +181,7 @@ impl AwsRegistry {
 
     fn new_place(&self, partition: &Partition, region: &Region) -> Place {
         let gate = Arc::new(Gate::to_lambda(
+            region,
             self.timing,
             Arc::clone(&self.clock),
             Arc::clone(&self.line),

@@ -53,12 +53,12 @@ impl Pace {
     }
 
     /// How long the next call has to wait yet.
-    fn wait(&self, now: Duration) -> Duration {
+    pub(super) fn wait(&self, now: Duration) -> Duration {
         self.state().next.saturating_sub(now)
     }
 
     /// A call goes now.
-    fn take(&self, now: Duration) {
+    pub(super) fn take(&self, now: Duration) {
         let mut state = self.state();
         state.next = now + Duration::from_secs_f64(1.0 / state.per_second);
     }

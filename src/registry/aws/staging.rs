@@ -104,6 +104,7 @@ impl AwsRegistry {
         let mut gates = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = gates.entry(region.clone()).or_insert_with(|| {
             Arc::new(Gate::to_bucket(
+                region,
                 self.timing,
                 Arc::clone(&self.clock),
                 Arc::clone(&self.bucket_line),

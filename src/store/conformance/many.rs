@@ -23,6 +23,7 @@ fn step(name: &str, output: serde_json::Value) -> StepRecord {
         name: name.to_owned(),
         state: StepState::Done,
         output,
+        started_at: None,
         finished_at: at(0),
     }
 }
@@ -153,8 +154,12 @@ pub(crate) async fn many_messages_at_once(store: &dyn Store) {
         .iter()
         .map(|news| news.sequence)
         .collect();
+    let (small, large) = (json!({}), json!({ "text": noise(220_000) }));
     let messages: Vec<Notification> = (0..150)
-        .map(|number| message(&format!("{number:03}"), r#"{"schema":1}"#))
+        .map(|number| {
+            let body = if number < 20 { &large } else { &small };
+            message(&format!("{number:03}"), &body.to_string())
+        })
         .collect();
     // Some are there already, as after a crash.
     store

@@ -1,5 +1,6 @@
 //! What every store does, as tests over `&dyn Store`; each one wants a store with nothing in it.
 
+mod counts;
 mod lifetimes;
 mod many;
 mod moving;
@@ -8,6 +9,7 @@ mod publications;
 mod races;
 mod tables;
 
+pub(crate) use counts::what_there_is_is_counted;
 pub(crate) use lifetimes::{
     adopting_what_nobody_recorded, intents_are_given_up, runs_by_kind,
     what_expires_and_what_is_deleted, who_may_use_what,
@@ -47,7 +49,8 @@ macro_rules! conformance_tests {
             news_are_written_with_the_change, messages_wait_for_their_time, zips_that_were_deleted,
             live_versions_by_place, order_within_a_second, a_step_of_no_run,
             large_values, many_pages, many_versions_at_once, many_messages_at_once,
-            one_of_many_wins, one_of_many_versions_is_live, tables_are_behind);
+            one_of_many_wins, one_of_many_versions_is_live, what_there_is_is_counted,
+            tables_are_behind);
     };
     (each $fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -105,6 +108,7 @@ fn step(name: &str, state: StepState, output: u64) -> StepRecord {
         name: name.to_owned(),
         state,
         output: json!({"number": output}),
+        started_at: Some(at(-7)),
         finished_at: at(0),
     }
 }

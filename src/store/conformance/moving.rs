@@ -34,6 +34,7 @@ async fn fill(store: &dyn Store) {
             name: name.to_owned(),
             state: StepState::Done,
             output: json!({ "text": name }),
+            started_at: Some(at(1)),
             finished_at: at(2),
         };
         store.put_step(&step).await.unwrap();

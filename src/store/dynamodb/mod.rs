@@ -30,6 +30,7 @@
 //! | `waiting_events`, `due_notifications` | `work`, then the items | 0.5 R + 1 R each |
 //! | `finish_event` | update | 2 W |
 //! | `create_run` | transaction: run absent, run of the pull request | 7 W |
+//! | `run_counts`, `version_counts` | count what lies together in `work` and `list` | 0.5 R per 4 KB of the index |
 //! | `run`, `conversation`, `step` | get | 1 R |
 //! | `runs_in`, `runs_of_kind`, `first_run_at` | `work`, `list`, then the runs | 0.5 R + 1 R each |
 //! | `runs_of` | query `PULL#number`, then the runs | 1 R + 1 R each |
@@ -69,6 +70,7 @@
 mod bodies;
 mod builds;
 mod changes;
+mod counts;
 mod deliveries;
 mod item;
 mod lease;
@@ -87,16 +89,16 @@ mod write;
 
 use super::{Page, Record, Recorded, Result, Store, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use bodies::Bodies;
 pub use lease::{CLOCK_SKEW, Holder, Lease};
 pub use schema::table_definition;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use table::Table;
 use turn::{Clock, RENEWED_EVERY, Turns};
@@ -250,6 +252,14 @@ impl Store for DynamoDbStore {
 
     async fn turn_to_publish(&self) -> Result<Turn> {
         self.turns.take().await
+    }
+
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
+        counts::of_versions(self).await
+    }
+
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>> {
+        counts::of_runs(self).await
     }
 
     async fn begin_publish(

@@ -15,6 +15,8 @@ use crate::store::Result;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 
+/// What the bodies in a transaction may come to: DynamoDB takes 4 MB, names, other values and one more item included.
+const TRANSACTION_BYTES: usize = 3 * 1024 * 1024;
 /// Partition key, in the index `work`, of messages on their way.
 const MESSAGES: &str = "MESSAGE";
 
@@ -94,8 +96,8 @@ pub(super) async fn put(
     let mut left: Vec<Item> = items.into_values().collect();
     left.sort_by_key(|item| item.count::<u64>("sequence").unwrap_or_default());
     // What does not fit into the last transaction goes before it: written again, it is the same message.
-    while left.len() >= TRANSACTION_LIMIT {
-        let rest = left.split_off(TRANSACTION_LIMIT - 1);
+    while fitting(&left) < left.len() {
+        let rest = left.split_off(fitting(&left));
         put_absent(store, left, None).await?;
         left = rest;
     }
@@ -109,6 +111,16 @@ pub(super) async fn put(
     };
     put_absent(store, left, told).await?;
     remove_told(store).await
+}
+
+/// How many of these go into one transaction, with one more item: at least one.
+fn fitting(items: &[Item]) -> usize {
+    let mut bytes = 0;
+    let fit = items.iter().take_while(|item| {
+        bytes += item.blob("body").map_or(0, <[u8]>::len);
+        bytes <= TRANSACTION_BYTES
+    });
+    fit.take(TRANSACTION_LIMIT - 1).count().max(1)
 }
 
 /// Writes those items that are not there, and another one, in one transaction.

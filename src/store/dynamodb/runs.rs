@@ -54,7 +54,7 @@ pub(super) fn record(item: &Item) -> Result<Placed> {
     Ok((run, item.count("sequence")?))
 }
 
-fn in_state(state: RunState) -> Result<String> {
+pub(super) fn in_state(state: RunState) -> Result<String> {
     Ok(format!("RUN#{}", word(state)?))
 }
 
@@ -210,6 +210,7 @@ pub(super) async fn step_item(
         .text("run", &step.run)
         .text("name", &step.name)
         .text("state", word(step.state)?)
+        .optional_text("started_at", step.started_at)
         .text("finished_at", step.finished_at);
     store.bodies.pack(item, &step.output.to_string()).await
 }
@@ -221,6 +222,7 @@ pub(super) async fn step_record(store: &DynamoDbStore, item: &Item) -> Result<St
         name: item.get("name")?.to_owned(),
         state: item.word("state")?,
         output: serde_json::from_str(&output).context("a step's output in the store")?,
+        started_at: item.parse_optional("started_at")?,
         finished_at: item.parse("finished_at")?,
     })
 }

@@ -11,7 +11,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
@@ -179,6 +179,28 @@ impl Table {
         }
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// How many items of an index lie together.
+    pub(super) async fn count(&self, index: Index, partition: &str) -> Result<u64> {
+        let condition = format!("#{} = :partition", index.name());
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index.name())
+            .select(Select::Count)
+            .set_expression_attribute_names(names_in(&[&condition]))
+            .expression_attribute_values(":partition", text_value(partition))
+            .key_condition_expression(condition)
+            .into_paginator()
+            .send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed("Query", &error))?;
+            count += u64::try_from(page.count).unwrap_or_default();
+        }
+        Ok(count)
     }
 
     /// A page of everything, and where the next one begins.

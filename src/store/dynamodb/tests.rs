@@ -47,6 +47,13 @@ impl Bench {
     async fn fresh(&self) -> DynamoDbStore {
         store(&self.moto.endpoint(), &self.table().await)
     }
+
+    /// The same, and nothing else: moto copies all tables for each transaction.
+    async fn only(&self) -> DynamoDbStore {
+        self.moto.reset().await;
+        self.moto.make_bucket(REGION, BUCKET).await;
+        self.fresh().await
+    }
 }
 
 fn config(endpoint: &str) -> SdkConfig {
@@ -72,7 +79,7 @@ fn clock() -> Clock {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_every_store_does() {
     let bench = Bench::start().await;
-    conformance_tests!(within bench.fresh().await);
+    conformance_tests!(within bench.only().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -287,4 +294,18 @@ async fn a_turn_is_given_back_by_the_time_it_is_dropped() {
     let lease = store.lease();
     assert!(lease.take("dead", at(-91), 60).await.unwrap());
     drop(store.turn_to_publish().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_machines_take_turns() {
+    let bench = Bench::start().await;
+    let (endpoint, table) = (bench.moto.endpoint(), bench.table().await);
+    let (one, other) = (store(&endpoint, &table), store(&endpoint, &table));
+    let first = one.turn_to_publish().await.unwrap();
+    let waiting = other.turn_to_publish();
+    tokio::pin!(waiting);
+    let early = tokio::time::timeout(Duration::from_secs(2), &mut waiting).await;
+    assert!(early.is_err(), "two had the turn at once");
+    drop(first);
+    drop(waiting.await.unwrap());
 }

@@ -9,9 +9,6 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a writer waits for another process: longer than any transaction here, shorter than anybody's patience.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// The file, before and after somebody asked for something.
 #[derive(Debug)]
 pub(super) enum Link {
@@ -32,6 +29,9 @@ impl Link {
         }
     }
 }
+
+/// How long a writer waits for another process: longer than any transaction here, shorter than anybody's patience.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Opens the store's file, made where it is missing, with its layout brought up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {

@@ -8,6 +8,7 @@
 mod builds;
 mod columns;
 mod connection;
+mod counts;
 mod deliveries;
 mod layer_versions;
 mod lifetimes;
@@ -23,13 +24,13 @@ mod turn;
 
 use super::{Page, Record, Recorded, Result, Store, TableChanges, Turn};
 use crate::model::{
-    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerVersion, News,
-    Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target, Timestamp,
-    Visibility,
+    BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
+    LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
+    Timestamp, Visibility,
 };
 use async_trait::async_trait;
 use connection::Link;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use turn::Turns;
@@ -117,6 +118,10 @@ impl Store for SqliteStore {
 
     async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
         self.read(move |tx| runs::in_state(tx, state)).await
+    }
+
+    async fn run_counts(&self) -> Result<BTreeMap<RunState, u64>> {
+        self.read(counts::of_runs).await
     }
 
     async fn runs_of(&self, pull_request: u64) -> Result<Vec<Run>> {
@@ -209,6 +214,10 @@ impl Store for SqliteStore {
         let region = region.clone();
         self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
+    }
+
+    async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
+        self.read(counts::of_versions).await
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {

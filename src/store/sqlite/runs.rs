@@ -1,7 +1,7 @@
 //! Runs and the journal of their steps.
 
-use super::columns::{self, from_word, json, number, optional_number, time, word};
-use crate::model::{Run, RunKind, RunState, StepRecord};
+use super::columns::{self, from_word, json, number, optional_number, optional_time, time, word};
+use crate::model::{Run, RunKind, RunState, StepRecord, Timestamp};
 use crate::store::Result;
 use anyhow::{Context as _, ensure};
 use rusqlite::{Params, Row, Transaction, params};
@@ -83,15 +83,17 @@ pub(super) fn attach_pull_request(tx: &Transaction<'_>, id: &str, pull_request: 
 pub(super) fn put_step(tx: &Transaction<'_>, step: &StepRecord) -> Result<()> {
     // An update keeps the row's sequence, and so the step's place in the journal.
     tx.execute(
-        "INSERT INTO steps (run, name, state, output, finished_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO steps (run, name, state, output, finished_at, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (run, name) DO UPDATE
-         SET state = excluded.state, output = excluded.output, finished_at = excluded.finished_at",
+         SET state = excluded.state, output = excluded.output, finished_at = excluded.finished_at,
+             started_at = excluded.started_at",
         params![
             step.run,
             step.name,
             word(step.state)?,
             step.output.to_string(),
-            step.finished_at.unix()
+            step.finished_at.unix(),
+            step.started_at.map(Timestamp::unix)
         ],
     )
     .with_context(|| format!("cannot write step `{}` of run `{}`", step.name, step.run))?;
@@ -117,6 +119,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<StepRecord> {
         name: columns::get(row, "name")?,
         state: from_word(row, "state")?,
         output: json(row, "output")?,
+        started_at: optional_time(row, "started_at")?,
         finished_at: time(row, "finished_at")?,
     })
 }

@@ -1,4 +1,4 @@
-//! Transactions on blocking threads.
+//! Transactions, each on a thread for blocking work.
 
 use super::SqliteStore;
 use crate::store::Result;

@@ -311,7 +311,7 @@ async fn a_recorded_payload_is_replayed_and_what_it_tells_is_done_once() {
     };
     let requests = world.github.requests().len();
     for _ in 0..2 {
-        let (code, said, _) = replay(world.url());
+        let (code, said, _) = replay(&world.url());
         assert_eq!(code, 0, "{said}");
         assert!(said.starts_with("202 Accepted: "), "{said}");
         world.settled().await;

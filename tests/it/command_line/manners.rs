@@ -79,7 +79,7 @@ async fn wrong_usage_is_told_with_a_hint() {
     insta::assert_snapshot!(said, @r#"
     $ layersmith
     error: 'layersmith' requires a subcommand but one was not provided
-      [subcommands: check, plan, build, apply, upgrade, expire, verify, status, serve, tables, doctor, replay, redeliver, setup, help]
+      [subcommands: check, plan, build, apply, upgrade, expire, verify, status, serve, tables, store, doctor, replay, confine, redeliver, setup, help]
 
     $ layersmith chek
     error: unrecognized subcommand 'chek'

@@ -4,6 +4,7 @@ mod aligning;
 mod applying;
 mod asking;
 mod checking;
+mod copying;
 mod from_source;
 mod inside;
 mod lifetimes;

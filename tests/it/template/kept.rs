@@ -173,3 +173,30 @@ fn schedules(template: &Template) -> Vec<String> {
     }
     found
 }
+
+/// The store makes its requests to this table, with these keys.
+#[test]
+fn the_table_is_that_of_the_code() {
+    let table = Template::ours().properties("Table");
+    let code = layersmith::store::table_definition();
+    for (property, value) in code.as_object().unwrap() {
+        assert_eq!(&table[property], value, "{property}");
+    }
+}
+
+/// Alarms and dashboard ask for numbers that there are, under the name and the label that they have.
+#[test]
+fn every_metric_is_one_of_the_list() {
+    let list = std::fs::read_to_string(super::root().join("src/telemetry/metric.rs")).unwrap();
+    let template = super::source();
+    let mut seen = BTreeSet::new();
+    for place in template.split("layersmith_").skip(1) {
+        let end = place.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        seen.insert(&place[..end.unwrap_or(place.len())]);
+    }
+    assert!(seen.len() > 6, "only {seen:?} were found");
+    for name in seen {
+        let metric = list.contains(&format!("name: \"layersmith_{name}\""));
+        assert!(metric, "nobody counts layersmith_{name}");
+    }
+}

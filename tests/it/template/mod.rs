@@ -146,6 +146,15 @@ fn another_python_version_is_one_entry() {
     }
 }
 
+/// `aws cloudformation package` puts its own folder in place of code that a function does not name itself.
+#[test]
+fn every_function_names_its_code() {
+    let source = source();
+    let functions = source.matches("Type: AWS::Serverless::Function").count();
+    assert_eq!(source.matches(" CodeUri: {Bucket: ").count(), functions);
+    assert!(functions >= 10, "only {functions} were found");
+}
+
 /// Every resource that is `*` says above it why it cannot be less.
 #[test]
 fn a_resource_that_is_everything_says_why() {

@@ -316,7 +316,7 @@ pub(crate) fn region_of(headers: &HeaderMap) -> String {
 }
 
 /// A part of the credential scope: the key, the day, the region.
-fn scope(headers: &HeaderMap, part: usize) -> String {
+pub(crate) fn scope(headers: &HeaderMap, part: usize) -> String {
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

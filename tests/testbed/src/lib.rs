@@ -7,6 +7,7 @@
 //! | [`moto`] | AWS |
 //! | [`lambda`] | AWS Lambda's layers, where moto would be what is measured |
 //! | [`aws_proxy`] | the way to AWS, with trouble on it |
+//! | [`cloud`] | the rest of AWS: functions, Step Functions, the stack of `deploy/template.yaml` |
 //! | [`index`] | a Python package index, with wheels made in code |
 //! | [`power_cut`] | a power supply that fails at the n-th thing a process does |
 //! | [`demo`] | people: it tells the whole story once and checks every claim it makes |
@@ -25,6 +26,7 @@
 
 pub mod aws_proxy;
 pub mod bot;
+pub mod cloud;
 pub mod demo;
 pub mod github;
 pub mod index;

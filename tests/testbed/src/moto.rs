@@ -5,31 +5,17 @@
 //! The helpers speak plain HTTP, so that a test can prepare and look without an AWS client.
 
 mod buckets;
+mod queues;
+mod serving;
 mod tables;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::aws_proxy::AwsProxy;
-use crate::support::{Server, free_port};
-
-/// How long the server may take until it answers; importing all of moto is slow on a cold disk.
-const STARTUP: Duration = Duration::from_secs(60);
-
-/// moto's application behind a server without threads.
-const SERIAL: &str = "
-import sys
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-application = DomainDispatcherApplication(create_backend_app)
-make_server('127.0.0.1', int(sys.argv[1]), application, threaded=False).serve_forever()
-";
+use crate::support::Server;
 
 /// A running server. It is killed, by its process id, when dropped.
 pub struct Moto {
@@ -52,74 +38,6 @@ pub struct LayerVersion {
 }
 
 impl Moto {
-    /// Starts a server of its own on a free port and waits until it answers.
-    ///
-    /// # Panics
-    /// When `moto_server` is missing (the text says how to get it) or does not come up.
-    pub async fn start() -> Self {
-        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
-        Self::start_with(|port| {
-            let mut command = Command::new(program);
-            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-            command
-        })
-        .await
-    }
-
-    /// Starts `moto`'s server, one request at a time: answered side by side, its DynamoDB lets two conditional writes
-    /// both win.
-    ///
-    /// # Panics
-    /// As [`Self::start`] does.
-    pub async fn start_serial() -> Self {
-        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
-        let python = interpreter_of(&program);
-        Self::start_with(|port| {
-            let mut command = Command::new(python);
-            command.args(["-c", SERIAL, &port.to_string()]);
-            command
-        })
-        .await
-    }
-
-    async fn start_with(command: impl FnOnce(u16) -> Command) -> Self {
-        let folder = TempDir::new().expect("the temporary folder is writable");
-        let log =
-            fs::File::create(folder.path().join("log")).expect("the temporary folder is writable");
-        let port = free_port();
-        let mut command = command(port);
-        command
-            .env("MOTO_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let server = Server::spawn(&mut command);
-        let mut moto = Self {
-            endpoint: format!("http://127.0.0.1:{port}"),
-            client: reqwest::Client::new(),
-            server,
-            folder,
-            front: None,
-        };
-        let started = Instant::now();
-        while moto
-            .client
-            .get(format!("{}/moto-api/data.json", moto.endpoint))
-            .send()
-            .await
-            .is_err()
-        {
-            let log = fs::read_to_string(moto.folder.path().join("log")).unwrap_or_default();
-            assert!(
-                !moto.server.ended() && started.elapsed() < STARTUP,
-                "moto_server does not answer:\n{log}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        moto.front = Some(AwsProxy::start(&moto.endpoint).await);
-        moto
-    }
-
     /// What `AWS_ENDPOINT_URL` is set to: in front of moto, every region is one that the account has enabled.
     pub fn endpoint(&self) -> String {
         let front = self.front.as_ref().map(AwsProxy::endpoint);
@@ -159,64 +77,6 @@ impl Moto {
             .try_json_call("ssm", region, "AmazonSSM.GetParameter", &body)
             .await;
         answer["Parameter"]["Value"].as_str().map(str::to_owned)
-    }
-
-    /// Makes an SNS topic and an SQS queue of this name that gets what the topic is told; the topic's ARN.
-    ///
-    /// # Panics
-    /// When moto refuses.
-    pub async fn topic_with_queue(&self, region: &str, name: &str) -> String {
-        let queue = self
-            .try_json_call(
-                "sqs",
-                region,
-                "AmazonSQS.CreateQueue",
-                &json!({ "QueueName": name }),
-            )
-            .await;
-        assert_eq!(queue.0, 200, "moto refuses the queue: {}", queue.1);
-        let topic = format!("arn:aws:sns:{region}:123456789012:{name}");
-        let queue = format!("arn:aws:sqs:{region}:123456789012:{name}");
-        self.form_call("sns", region, &[("Action", "CreateTopic"), ("Name", name)])
-            .await;
-        let subscribe = [
-            ("Action", "Subscribe"),
-            ("TopicArn", topic.as_str()),
-            ("Protocol", "sqs"),
-            ("Endpoint", queue.as_str()),
-        ];
-        self.form_call("sns", region, &subscribe).await;
-        topic
-    }
-
-    /// What is in such a queue, oldest first, and takes it out.
-    pub async fn queue(&self, region: &str, name: &str) -> Vec<Value> {
-        let body = json!({
-            "QueueUrl": format!("{}/123456789012/{name}", self.endpoint),
-            "MaxNumberOfMessages": 10,
-        });
-        let (_, answer) = self
-            .try_json_call("sqs", region, "AmazonSQS.ReceiveMessage", &body)
-            .await;
-        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        messages
-            .iter()
-            .filter_map(|message| serde_json::from_str(message["Body"].as_str()?).ok())
-            .collect()
-    }
-
-    async fn form_call(&self, service: &str, region: &str, fields: &[(&str, &str)]) {
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(fields);
-        let request = self
-            .client
-            .post(format!("{}/", self.endpoint))
-            .header("authorization", credential(service, region))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body.finish());
-        let answer = request.send().await.expect("moto answers");
-        let status = answer.status().as_u16();
-        assert_eq!(status, 200, "moto refuses {fields:?}");
     }
 
     /// Puts a secret into Secrets Manager of a region, or a new version of it.
@@ -369,7 +229,7 @@ impl Moto {
         assert_eq!(status, 200, "moto refuses {target}: {answer}");
     }
 
-    async fn try_json_call(
+    pub(crate) async fn try_json_call(
         &self,
         service: &str,
         region: &str,
@@ -388,13 +248,6 @@ impl Moto {
         let text = response.text().await.expect("moto's answer is whole");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
-}
-
-/// The Python that a program's first line names.
-fn interpreter_of(program: &Path) -> PathBuf {
-    let text = fs::read_to_string(program).expect("moto_server is a script");
-    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
-    PathBuf::from(first.expect("moto_server names its interpreter").trim())
 }
 
 /// moto reads service and region out of the signature's scope and does not check the signature.

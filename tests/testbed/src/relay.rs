@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// One request, whole.
+#[derive(Clone)]
 pub(crate) struct Passing {
     pub(crate) method: Method,
     pub(crate) uri: Uri,

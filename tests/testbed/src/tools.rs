@@ -48,6 +48,18 @@ pub fn moto_server() -> Result<PathBuf, String> {
     })
 }
 
+/// The `cargo-lambda` program: `LAYERSMITH_TEST_CARGO_LAMBDA`, `target/tools/cloud-venv/bin`, `PATH`.
+pub fn cargo_lambda() -> Result<PathBuf, String> {
+    let ours = tools_directory().join("cloud-venv/bin/cargo-lambda");
+    existing([ours])
+        .or_else(|| program("LAYERSMITH_TEST_CARGO_LAMBDA", "cargo-lambda"))
+        .ok_or_else(|| {
+            "cargo-lambda is missing (stands in for Lambda): python3 -m venv target/tools/cloud-venv \
+             && target/tools/cloud-venv/bin/pip install 'cargo-lambda>=1.9,<2'"
+                .to_owned()
+        })
+}
+
 /// A Python that has AWS' translator of SAM templates: `target/tools/venv/bin/python`.
 pub fn sam_python() -> Result<PathBuf, String> {
     let python = tools_directory().join("venv/bin/python");

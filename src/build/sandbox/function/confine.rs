@@ -1,5 +1,6 @@
 //! The launcher: gives up what it may do, then becomes the program.
 
+use super::files::Reach;
 use super::filter::filters;
 use rustix::process::Signal;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -10,22 +11,22 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 /// Confines this process for good and becomes `program`, should there be one. Its environment and standard streams are this
-/// process's own. `keeps_modes` refuses it to change the modes of files.
+/// process's own. `keeps_modes` refuses it to change the modes of files, and `reach` says which it gets at.
 ///
 /// Without a program, whether confining works is tried: with what is then left, the network and the environment of the
 /// process that started this one must be out of reach.
 ///
 /// # Errors
 /// Always, unless there is no program and all is well: whoever becomes another program does not return.
-pub fn confine(program: &[OsString], keeps_modes: bool) -> io::Result<()> {
-    give_up(keeps_modes)?;
+pub fn confine(program: &[OsString], reach: &Reach, keeps_modes: bool) -> io::Result<()> {
+    give_up(reach, keeps_modes)?;
     match program.split_first() {
         Some((program, arguments)) => Err(Command::new(program).args(arguments).exec()),
         None => nothing_is_in_reach(),
     }
 }
 
-fn give_up(keeps_modes: bool) -> io::Result<()> {
+fn give_up(reach: &Reach, keeps_modes: bool) -> io::Result<()> {
     // A group of its own that can be killed as a whole, and no terminal. A leader of a group is in one already.
     rustix::process::setsid().or_else(|error| match error {
         rustix::io::Errno::PERM => Ok(rustix::process::getpid()),
@@ -43,6 +44,7 @@ fn give_up(keeps_modes: bool) -> io::Result<()> {
             inheritable: none,
         },
     )?;
+    reach.keep_to().map_err(io::Error::other)?;
     for filter in filters(keeps_modes).map_err(io::Error::other)? {
         seccompiler::apply_filter(&filter).map_err(io::Error::other)?;
     }

@@ -78,7 +78,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWPID,
     libc::CLONE_NEWNET,
 ];
-/// Typing into a terminal, and selecting in one (ioctl_tty(2), ioctl_console(2)).
+/// Typing into a terminal, and selecting in one (`ioctl_tty(2)`, `ioctl_console(2)`).
 const TYPING: [u64; 2] = [libc::TIOCSTI, 0x541c];
 
 /// The filters for the program that this very process is about to become, in the order they are installed in. The one

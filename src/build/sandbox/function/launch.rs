@@ -2,7 +2,7 @@
 
 use super::modes::unlock;
 use crate::build::sandbox::isolation::{
-    Confined, NoSandbox, OWN, PROBE_LIMIT, own_files, python_words,
+    Confined, NoSandbox, OWN, PROBE_LIMIT, interpreter_places, own_files, python_words,
 };
 use crate::build::sandbox::run::{self, Ended, Extent};
 use crate::build::sandbox::words;
@@ -25,6 +25,32 @@ const TEMPORARY: &str = "/tmp";
 pub(in crate::build::sandbox) struct Launcher {
     program: PathBuf,
 }
+
+/// What of the system's files is of use: programs and libraries, AWS Lambda's among them, and what the C library looks at.
+const SYSTEM: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/var/lang",
+    "/var/runtime",
+    "/etc/alternatives",
+    "/etc/crypto-policies",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/pki/tls",
+    "/etc/ssl",
+    "/proc",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+];
 
 /// A folder for one run, removed when dropped, whatever modes the program gave what is in it.
 struct Scratch(TempDir);
@@ -76,6 +102,13 @@ impl Launcher {
             // A build sets modes. What is imported is unpacked already, and stays read-only.
             command.arg("--keep-modes");
         }
+        let (read, write) = reach(confined, own.path(), &place)?;
+        for path in read {
+            command.arg("--read").arg(path);
+        }
+        for path in write {
+            command.arg("--write").arg(path);
+        }
         command
             .arg("--")
             .arg(confined.interpreter.path.canonicalize()?)
@@ -106,6 +139,21 @@ impl Drop for Scratch {
 fn hide() -> io::Result<()> {
     let hidden = DumpableBehavior::NotDumpable;
     Ok(rustix::process::set_dumpable_behavior(hidden)?)
+}
+
+/// The files that a run may read, and those that it may write as well.
+fn reach(
+    confined: &Confined<'_>,
+    own: &Path,
+    scratch: &Path,
+) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+    read.extend(interpreter_places(confined.interpreter)?);
+    let given = confined.readable.iter();
+    read.extend(given.map(|(outside, _)| outside.clone()));
+    read.push(own.to_owned());
+    let write = vec![scratch.to_owned(), "/dev/null".into()];
+    Ok((read, write))
 }
 
 /// A value of the environment with the folder of the run in place of `/tmp`.

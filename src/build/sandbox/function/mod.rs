@@ -5,15 +5,18 @@
 //! filter and becomes the program. Such a program has no network, starts nothing that outlives it, signals and inspects no
 //! process but itself, and cannot read the environment or the memory of the process that started it, which hides both.
 //!
-//! What it can do, and bubblewrap would not let it: read the function's own files, and write wherever its user may, where
-//! the kernel is older than Linux 5.13. So whoever runs one build after another in the same function begins each with an
+//! Since Linux 5.13 the kernel also keeps it to the files that it needs. With an older one, such as AWS Lambda's, it can read
+//! the function's own files and write wherever its user may, which bubblewrap would not let it. So whoever runs one build after another in the same function begins each with an
 //! empty folder; see `.github/SECURITY.md`.
 
 mod confine;
+mod files;
 mod filter;
 mod launch;
 mod modes;
 
 pub use confine::confine;
+pub use files::Reach;
 pub(super) use launch::{Launcher, WORD};
 pub(super) use modes::ReadOnly;
+pub use modes::empty_folder;

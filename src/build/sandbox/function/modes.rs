@@ -44,6 +44,24 @@ fn lock(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o555))
 }
 
+/// Empties a folder, whatever the modes of what is in it: a function that builds for one after another begins each time with
+/// nothing that a package may have left. Blocks.
+///
+/// # Errors
+/// When something cannot be removed; nothing may be built then.
+pub fn empty_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            unlock(&entry.path());
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes every folder below and at a place one that can be emptied. What cannot be changed stays; whoever removes it says so.
 pub(super) fn unlock(folder: &Path) {
     fs::set_permissions(folder, Permissions::from_mode(0o755)).ok();
@@ -58,6 +76,21 @@ pub(super) fn unlock(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_emptied_and_what_is_linked_stays() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        fs::write(folder.path().join("a/b/c"), "x").unwrap();
+        fs::write(other.path().join("kept"), "x").unwrap();
+        for place in ["link", "a/link"] {
+            std::os::unix::fs::symlink(other.path(), folder.path().join(place)).unwrap();
+        }
+        lock(&folder.path().join("a")).unwrap();
+        empty_folder(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(other.path().join("kept").is_file());
+    }
 
     #[test]
     fn a_folder_is_read_only_for_a_while() {

@@ -1,6 +1,6 @@
 //! Layers whose modules can be imported, cannot, or will not let themselves be tested.
 
-use super::{interpreter, sandbox};
+use super::{both, interpreter, sandbox};
 use crate::build::sandbox::ImportTested;
 use crate::build::sandbox::import_test::test_import_within;
 use crate::model::{Architecture, ImportTest, Target};
@@ -36,20 +36,35 @@ async fn tested_within(files: &[(&str, &str)], modules: &[&str], limit: Duration
     let folder = tempfile::tempdir().unwrap();
     let layer = layer(folder.path(), files);
     let modules: Vec<String> = modules.iter().map(|name| (*name).to_owned()).collect();
-    let tested = test_import_within(
-        &sandbox().await,
-        &interpreter(),
-        here(),
-        &layer,
-        &modules,
-        folder.path(),
-        limit,
-    )
-    .await
-    .unwrap();
-    // Nothing is left but the layer itself.
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    tested
+    let mut results = Vec::new();
+    for sandbox in both().await {
+        let tested = test_import_within(
+            &sandbox,
+            &interpreter(),
+            here(),
+            &layer,
+            &modules,
+            folder.path(),
+            limit,
+        )
+        .await
+        .unwrap();
+        // Nothing is left but the layer itself.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        results.push(tested);
+    }
+    // However a package is isolated, the same is said of it.
+    let [isolated, confined] = results.try_into().unwrap();
+    assert_eq!(without_addresses(&isolated), without_addresses(&confined));
+    isolated
+}
+
+/// All that was found out, with the addresses of threads left out.
+fn without_addresses(tested: &ImportTested) -> String {
+    let text = format!("{tested:?}");
+    text.split(' ')
+        .filter(|word| !word.starts_with("0x"))
+        .collect()
 }
 
 async fn tested(files: &[(&str, &str)], modules: &[&str]) -> ImportTested {

@@ -1,6 +1,6 @@
 //! What is out of reach inside, and that every run has an end.
 
-use super::{interpreter, sandbox};
+use super::{both, interpreter, sandbox, within_function};
 use crate::build::sandbox::isolation::{Confined, NoSandbox, Sandbox};
 use crate::build::sandbox::run::{Ended, Ending, Limits};
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const MIB: u64 = 1024 * 1024;
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         time: Duration::from_secs(60),
         processor_seconds: 60,
@@ -25,7 +25,8 @@ fn limits() -> Limits {
     }
 }
 
-async fn run_with(
+pub(super) async fn run_in(
+    sandbox: &Sandbox,
     driver: &str,
     limits: Limits,
     arguments: &[&str],
@@ -36,8 +37,7 @@ async fn run_with(
         ending,
         mut answer,
         words,
-    } = sandbox()
-        .await
+    } = sandbox
         .run(Confined {
             interpreter: &interpreter,
             driver,
@@ -57,14 +57,14 @@ async fn run_with(
 }
 
 /// Runs a driver that must come to its own end, and gives its answer.
-async fn answer_of(driver: &str, arguments: &[&str]) -> String {
-    let (ending, answer, words) = run_with(driver, limits(), arguments, Vec::new()).await;
+pub(super) async fn answer_of(sandbox: &Sandbox, driver: &str, arguments: &[&str]) -> String {
+    let (ending, answer, words) = run_in(sandbox, driver, limits(), arguments, Vec::new()).await;
     assert_eq!(ending, Ending::Exited(0), "{words}");
     answer
 }
 
 /// Processes of the machine with a word among their arguments.
-fn running_with(word: &str) -> usize {
+pub(super) fn running_with(word: &str) -> usize {
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()
@@ -106,7 +106,7 @@ os.write(ANSWER, json.dumps({
     'capabilities': [line.split()[1] for line in open('/proc/self/status') if line.startswith('CapEff')],
 }).encode())
 ";
-    let answer = answer_of(driver, &[secret, home.to_str().unwrap()]).await;
+    let answer = answer_of(&sandbox().await, driver, &[secret, home.to_str().unwrap()]).await;
     let seen: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(seen["secret"], "FileNotFoundError");
     assert_eq!(seen["passwd"], "layersmith:x:1000:1000::/tmp:/bin/sh\n");
@@ -163,7 +163,7 @@ for address in ('127.0.0.1', int(sys.argv[1])), ('169.254.169.254', 80), ('1.1.1
         os.write(ANSWER, type(error).__name__.encode() + b' ')
 os.write(ANSWER, ','.join(name for _, name in socket.if_nameindex()).encode())
 ";
-    let answer = answer_of(driver, &[&port]).await;
+    let answer = answer_of(&sandbox().await, driver, &[&port]).await;
     assert_eq!(answer, "ConnectionRefusedError OSError OSError lo");
 }
 
@@ -189,7 +189,7 @@ except OSError as error:
     os.write(ANSWER, os.strerror(error.errno).encode())
 ";
     let readable = vec![(folder.path().to_owned(), PathBuf::from("/opt/python"))];
-    let (ending, answer, words) = run_with(driver, limits(), &[], readable).await;
+    let (ending, answer, words) = run_in(&sandbox().await, driver, limits(), &[], readable).await;
     assert_eq!(ending, Ending::Exited(0), "{words}");
     assert_eq!(answer, "No space left on device");
     let module = std::fs::read_to_string(folder.path().join("module.py")).unwrap();
@@ -198,32 +198,44 @@ except OSError as error:
 
 #[tokio::test]
 async fn a_loop_without_end_is_stopped_by_either_clock() {
+    for sandbox in both().await {
+        a_loop_without_end_is_stopped_by_either_clock_in(sandbox).await;
+    }
+}
+
+async fn a_loop_without_end_is_stopped_by_either_clock_in(sandbox: Sandbox) {
     let endless = "while True: pass";
     let started = Instant::now();
     let short = Limits {
         time: Duration::from_millis(700),
         ..limits()
     };
-    let (ending, ..) = run_with(endless, short, &[], Vec::new()).await;
+    let (ending, ..) = run_in(&sandbox, endless, short, &[], Vec::new()).await;
     assert_eq!(ending, Ending::TimedOut(short.time));
     let busy = Limits {
         processor_seconds: 1,
         ..limits()
     };
-    let (ending, ..) = run_with(endless, busy, &[], Vec::new()).await;
+    let (ending, ..) = run_in(&sandbox, endless, busy, &[], Vec::new()).await;
     assert_eq!(ending.to_string(), "the process used up its processor time");
     assert!(started.elapsed() < Duration::from_secs(50));
 }
 
 #[tokio::test]
 async fn memory_is_bounded_for_one_process_and_for_all() {
+    for sandbox in both().await {
+        memory_is_bounded_for_one_process_and_for_all_in(sandbox).await;
+    }
+}
+
+async fn memory_is_bounded_for_one_process_and_for_all_in(sandbox: Sandbox) {
     let one = "
 try:
     x = bytearray(8 << 30)
 except MemoryError:
     import os; os.write(ANSWER, b'MemoryError')
 ";
-    assert_eq!(answer_of(one, &[]).await, "MemoryError");
+    assert_eq!(answer_of(&sandbox, one, &[]).await, "MemoryError");
     let all = "
 import os, time
 for _ in range(8):
@@ -232,12 +244,18 @@ for _ in range(8):
         time.sleep(600)
 time.sleep(600)
 ";
-    let (ending, ..) = run_with(all, limits(), &[], Vec::new()).await;
+    let (ending, ..) = run_in(&sandbox, all, limits(), &[], Vec::new()).await;
     assert_eq!(ending, Ending::Memory(512 * MIB));
 }
 
 #[tokio::test]
 async fn a_fork_bomb_ends_and_nothing_is_left() {
+    for sandbox in both().await {
+        a_fork_bomb_ends_and_nothing_is_left_in(sandbox).await;
+    }
+}
+
+async fn a_fork_bomb_ends_and_nothing_is_left_in(sandbox: Sandbox) {
     let driver = "
 import os, time
 for _ in range(3000):
@@ -249,7 +267,7 @@ for _ in range(3000):
 time.sleep(600)
 ";
     let word = format!("fork-bomb-of-{}", std::process::id());
-    let (ending, ..) = run_with(driver, limits(), &[&word], Vec::new()).await;
+    let (ending, ..) = run_in(&sandbox, driver, limits(), &[&word], Vec::new()).await;
     // Root is not held to the kernel's own limit; for others that holds, and time ends it.
     assert!(
         matches!(
@@ -263,11 +281,17 @@ time.sleep(600)
 
 #[tokio::test]
 async fn words_and_answers_without_end_are_stopped() {
+    for sandbox in both().await {
+        words_and_answers_without_end_are_stopped_in(sandbox).await;
+    }
+}
+
+async fn words_and_answers_without_end_are_stopped_in(sandbox: Sandbox) {
     let printing = "
 while True:
     print('words ' * 10000)
 ";
-    let (ending, _, words) = run_with(printing, limits(), &[], Vec::new()).await;
+    let (ending, _, words) = run_in(&sandbox, printing, limits(), &[], Vec::new()).await;
     assert_eq!(ending, Ending::Output);
     assert!(words.len() <= 64 * 1024 && words.contains("words"));
     let answering = "
@@ -275,34 +299,49 @@ import os
 while True:
     os.write(ANSWER, b'x' * 65536)
 ";
-    let (ending, answer, _) = run_with(answering, limits(), &[], Vec::new()).await;
+    let (ending, answer, _) = run_in(&sandbox, answering, limits(), &[], Vec::new()).await;
     assert_eq!(ending, Ending::Output);
     assert!(answer.len() as u64 <= MIB);
 }
 
 #[tokio::test]
 async fn what_runs_in_the_background_ends_with_the_driver() {
+    for sandbox in both().await {
+        what_runs_in_the_background_ends_with_the_driver_in(sandbox).await;
+    }
+}
+
+async fn what_runs_in_the_background_ends_with_the_driver_in(sandbox: Sandbox) {
     let driver = "
 import os, subprocess, sys
-subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)', sys.argv[1]], start_new_session=True)
+for leaves in True, False:
+    try:
+        subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)', sys.argv[1]], start_new_session=leaves)
+    except OSError:
+        pass
 os._exit(0)
 ";
     let word = format!("background-of-{}", std::process::id());
-    answer_of(driver, &[&word]).await;
+    answer_of(&sandbox, driver, &[&word]).await;
     assert_eq!(running_with(&word), 0);
 }
 
 #[tokio::test]
 async fn a_dropped_run_is_killed_however_far_it_is() {
+    // Bubblewrap alone, with the first process of the namespace, and with the driver; the launcher becomes the driver.
+    a_dropped_run_is_killed(&sandbox().await, 3).await;
+    a_dropped_run_is_killed(&within_function().await, 1).await;
+}
+
+async fn a_dropped_run_is_killed(sandbox: &Sandbox, most: usize) {
     let driver = "
 import time
 time.sleep(600)
 ";
-    // Bubblewrap alone, with the first process of the namespace, and with the driver.
-    for processes in 1..=3 {
+    for processes in 1..=most {
         let word = format!("dropped-at-{processes}-of-{}", std::process::id());
         let arguments = [word.as_str()];
-        let mut run = Box::pin(run_with(driver, limits(), &arguments, Vec::new()));
+        let mut run = Box::pin(run_in(sandbox, driver, limits(), &arguments, Vec::new()));
         while running_with(&word) < processes {
             tokio::select! {
                 _ = &mut run => panic!("it ended"),

@@ -1,5 +1,6 @@
 //! Real isolation, real interpreters, and packages that mean harm.
 
+mod function;
 mod import_test;
 mod isolation;
 mod source_build;
@@ -14,6 +15,23 @@ async fn sandbox() -> Sandbox {
     Sandbox::find(None, Some("/usr/bin:/bin:/usr/local/bin".as_ref()))
         .await
         .unwrap()
+}
+
+/// Confinement within the function that this process stands for, by the executable that was built with these tests.
+async fn within_function() -> Sandbox {
+    let tests = std::env::current_exe().unwrap();
+    let folder = tests.parent().and_then(Path::parent).unwrap();
+    let launcher = folder.join("layersmith");
+    assert!(
+        launcher.is_file(),
+        "the launcher is not built: cargo build --bin layersmith"
+    );
+    Sandbox::within_function(launcher).await.unwrap()
+}
+
+/// Both ways of isolating.
+async fn both() -> [Sandbox; 2] {
+    [sandbox().await, within_function().await]
 }
 
 /// The newest supported interpreter of the machine: one on the search path, or one that pyenv installed.

@@ -1,6 +1,6 @@
 //! Source distributions with honest, broken and hostile builds.
 
-use super::{interpreter, sandbox};
+use super::{Sandbox, both, interpreter};
 use crate::build::sandbox::source_build::build_wheel_within;
 use crate::build::sandbox::{
     BuildSystem, BuiltWheel, SourceBuildError, SourceDistribution, build_system,
@@ -71,14 +71,35 @@ impl Bench {
         self.folder.path().join("output")
     }
 
+    /// What is said of the source, however it is isolated.
     async fn system(&self) -> Result<BuildSystem, SourceBuildError> {
-        build_system(&sandbox().await, &interpreter(), self.source()).await
+        let [isolated, confined] = both().await;
+        let first = build_system(&isolated, &interpreter(), self.source()).await;
+        let second = build_system(&confined, &interpreter(), self.source()).await;
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+        first
     }
 
+    /// What comes of the build, however it is isolated.
     async fn build_within(&self, limit: Duration) -> Result<BuiltWheel, SourceBuildError> {
-        let system = self.system().await?;
+        let [isolated, confined] = both().await;
+        let second = self.build_in(&confined, limit).await;
+        if let Ok(built) = &second {
+            std::fs::remove_file(&built.path).unwrap();
+        }
+        let first = self.build_in(&isolated, limit).await;
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+        first
+    }
+
+    async fn build_in(
+        &self,
+        sandbox: &Sandbox,
+        limit: Duration,
+    ) -> Result<BuiltWheel, SourceBuildError> {
+        let system = build_system(sandbox, &interpreter(), self.source()).await?;
         build_wheel_within(
-            &sandbox().await,
+            sandbox,
             &interpreter(),
             &uv(),
             self.source(),

@@ -67,6 +67,9 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     if let Some(rerender) = &results.rerender {
         verdicts.extend(rerender.judge());
     }
+    verdicts.extend(super::start::judge(
+        results.starts.as_deref().unwrap_or_default(),
+    ));
     verdicts
 }
 

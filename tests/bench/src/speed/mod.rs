@@ -11,6 +11,7 @@ mod report;
 mod rerender;
 mod rounds;
 mod scale;
+mod start;
 mod statistics;
 
 use crate::layers::{LAYERS, Layer};
@@ -66,6 +67,8 @@ pub(crate) enum Row {
     FanOut,
     /// A plan of one layer in a store of two million versions
     Scale,
+    /// A function on AWS Lambda from its start to its first poll
+    Lambda,
 }
 
 impl Row {
@@ -126,6 +129,10 @@ pub(crate) async fn run(
         results.scale = results.noting("plan in a large store", scale);
         let rerender = rerender::measure(programs, out, runs).await;
         results.rerender = results.noting("tables of a large store", rerender);
+    }
+    if asked(Row::Lambda) {
+        let starts = start::measure(programs, scratch.path(), runs);
+        results.starts = results.noting("starts of functions", starts);
     }
     results.machine.load = results.machine.load.max(crate::machine::load());
     let verdicts = figures::judge(&results);

@@ -8,6 +8,7 @@ use super::memory::Peak;
 use super::rerender::Rerender;
 use super::rounds::Measured;
 use super::scale::Scale;
+use super::start::Start;
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::Machine;
 use crate::say;
@@ -35,6 +36,7 @@ pub(crate) struct Results {
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) scale: Option<Scale>,
     pub(crate) rerender: Option<Rerender>,
+    pub(crate) starts: Option<Vec<Start>>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
 }
@@ -54,6 +56,7 @@ impl Results {
             fan_out: None,
             scale: None,
             rerender: None,
+            starts: None,
             troubles: Vec::new(),
         }
     }
@@ -105,6 +108,7 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     if let Some(rerender) = &results.rerender {
         rerender.tell(&mut text);
     }
+    super::start::tell(&mut text, results.starts.as_deref().unwrap_or_default());
     sizes(&mut text, results);
     text.push_str("\n## Figures to reach\n\n| figure | target | reached | |\n|---|---|---|---|\n");
     for verdict in verdicts {

@@ -19,6 +19,16 @@ impl Moto {
             .await;
     }
 
+    /// Takes an item out of a table whose keys are `pk` and `sk`.
+    ///
+    /// # Panics
+    /// When moto refuses.
+    pub async fn remove_item(&self, region: &str, table: &str, pk: &str, sk: &str) {
+        let body = json!({ "TableName": table, "Key": { "pk": { "S": pk }, "sk": { "S": sk } } });
+        self.json_call("dynamodb", region, "DynamoDB_20120810.DeleteItem", &body)
+            .await;
+    }
+
     /// What is in a table, in no order, as DynamoDB writes items.
     ///
     /// # Panics

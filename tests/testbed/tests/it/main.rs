@@ -1,5 +1,6 @@
 //! The test bench, tested: it must catch what it is there to catch.
 
+mod cloud;
 mod github;
 mod github_contract;
 mod github_faults;

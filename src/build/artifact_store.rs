@@ -1,0 +1,222 @@
+//! Where finished layer zips are kept: in a folder of this machine, or in a bucket with the folder for working copies.
+
+use super::artifacts::{ArtifactDirectory, persist, readable_by_all};
+use super::artifacts_room::{Lease, Room};
+use super::bucket::{Bucket, BucketError};
+use super::cache::hash;
+use super::documents::Document;
+use super::object_key::ObjectKey;
+use crate::model::{Digest, Hasher};
+use futures::future::try_join_all;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The largest object that is read as a zip: several times what AWS Lambda takes.
+const LARGEST_ZIP: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Why an artifact cannot be had or kept. Texts name no bucket and no folder.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// It is not there.
+    #[error("the built layer sha256:{} is not there any more", .0.short())]
+    Missing(Digest),
+    /// Its bytes are not those of its digest; they are out of the way, so that it can be built again.
+    #[error("the built layer sha256:{} was altered", .0.short())]
+    Altered(Digest),
+    /// The bucket does not give or take it.
+    #[error("the bucket of built layers: {0}")]
+    Bucket(#[from] BucketError),
+    /// The machine could not read or write its own files.
+    #[error("the built layer cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl ArtifactError {
+    /// Whether the same may succeed later with nothing changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::Altered(_) | Self::Io(_) => false,
+            Self::Bucket(error) => error.is_transient(),
+        }
+    }
+
+    /// Whether building it again brings it back.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Altered(_))
+    }
+}
+
+/// A layer zip on this machine, verified. It stays there as long as this lives.
+#[derive(Debug)]
+pub struct HeldZip {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    _lease: Option<Lease>,
+}
+
+/// Where finished layer zips are kept, each under its digest. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    local: ArtifactDirectory,
+    home: Option<Home>,
+}
+
+/// Where they are kept when that is not the folder itself.
+#[derive(Debug, Clone)]
+struct Home {
+    bucket: Bucket,
+    room: Arc<Room>,
+}
+
+impl From<ArtifactDirectory> for Artifacts {
+    fn from(local: ArtifactDirectory) -> Self {
+        Self { local, home: None }
+    }
+}
+
+impl Artifacts {
+    /// In a bucket. Working copies are in `local`, which holds at most `limit` bytes, besides what is in use.
+    #[must_use]
+    pub fn in_bucket(local: ArtifactDirectory, bucket: Bucket, limit: u64) -> Self {
+        let room = Arc::new(Room::new(limit));
+        let home = Some(Home { bucket, room });
+        Self { local, home }
+    }
+
+    /// The folder of this machine.
+    #[must_use]
+    pub fn local(&self) -> &ArtifactDirectory {
+        &self.local
+    }
+
+    /// Sees to it that a finished artifact with its documents, which is in the [folder](Self::local), is kept.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub async fn keep(&self, digest: &Digest) -> Result<(), ArtifactError> {
+        let Some(home) = &self.home else {
+            return Ok(());
+        };
+        let _lease = home.room.hold(digest);
+        // What runs beside the folder may have written to it since.
+        let (path, size) = self.verified_here(digest).await?;
+        let zip = async {
+            let key = ObjectKey::zip(digest);
+            home.put(&key, &path, digest, size).await
+        };
+        let documents = try_join_all(Document::ALL.map(|document| async move {
+            let path = self.local.document_path(digest, document);
+            let (of_document, size) = described(path.clone()).await?;
+            let key = ObjectKey::document(digest, document);
+            home.put(&key, &path, &of_document, size).await
+        }));
+        tokio::try_join!(zip, documents)?;
+        home.room.is_at_home(digest);
+        self.make_room(home, 0).await
+    }
+
+    /// An artifact's zip as a file of this machine, its bytes verified.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub async fn verified(&self, digest: &Digest) -> Result<HeldZip, ArtifactError> {
+        let lease = self.home.as_ref().map(|home| home.room.hold(digest));
+        let found = match (self.verified_here(digest).await, &self.home) {
+            (Err(error), Some(home)) if error.is_lost() => self.fetch(home, digest).await,
+            (found, _) => found,
+        };
+        let (path, size) = found?;
+        if self.home.is_some() {
+            // When it was used last; should that not be noted, it goes earlier.
+            let file = File::options().append(true).open(&path);
+            file.and_then(|file| file.set_modified(SystemTime::now()))
+                .ok();
+        }
+        Ok(HeldZip {
+            path,
+            size,
+            _lease: lease,
+        })
+    }
+
+    async fn verified_here(&self, digest: &Digest) -> Result<(PathBuf, u64), ArtifactError> {
+        let found = self.local.verified(digest).await;
+        found.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ArtifactError::Missing(*digest),
+            io::ErrorKind::InvalidData => ArtifactError::Altered(*digest),
+            _ => ArtifactError::Io(error),
+        })
+    }
+
+    /// Brings a zip here. What is not it is not kept; the build that follows puts the right one in its place.
+    async fn fetch(&self, home: &Home, digest: &Digest) -> Result<(PathBuf, u64), ArtifactError> {
+        std::fs::create_dir_all(self.local.root())?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(readable_by_all())
+            .tempfile_in(self.local.root())?;
+        let (mut hasher, mut size) = (Hasher::default(), 0);
+        let take = |piece: &[u8]| {
+            hasher.update(piece);
+            size += piece.len() as u64;
+            file.write_all(piece)
+        };
+        let key = ObjectKey::zip(digest);
+        match home.bucket.read(&key, LARGEST_ZIP, take).await {
+            Ok(()) if hasher.finish() == *digest => {}
+            Ok(()) | Err(BucketError::Altered) => {
+                tracing::warn!(artifact = %digest, "the artifact {digest} was altered in its bucket");
+                return Err(ArtifactError::Altered(*digest));
+            }
+            Err(BucketError::Missing) => return Err(ArtifactError::Missing(*digest)),
+            Err(error) => return Err(error.into()),
+        }
+        home.room.is_at_home(digest);
+        self.make_room(home, size).await?;
+        let path = self.local.path_of(digest);
+        persist(file, &path)?;
+        Ok((path, size))
+    }
+
+    async fn make_room(&self, home: &Home, more: u64) -> Result<(), ArtifactError> {
+        let (local, room) = (self.local.clone(), Arc::clone(&home.room));
+        let work = move || room.make(&local, more, SystemTime::now());
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| io::Error::other(error).into())
+    }
+}
+
+impl Home {
+    /// Puts a file into the bucket, unless it is there as it should be.
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        path: &Path,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<(), ArtifactError> {
+        if self.bucket.holds(key, digest, size).await? {
+            return Ok(());
+        }
+        Ok(self.bucket.put_file(key, path, digest, size).await?)
+    }
+}
+
+/// SHA-256 and size of a file.
+async fn described(path: PathBuf) -> io::Result<(Digest, u64)> {
+    let work = move || {
+        let mut file = File::open(path)?;
+        Ok((hash(&mut file)?, file.metadata()?.len()))
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}

@@ -1,0 +1,3 @@
+//! Tests that need what only this room knows.
+
+mod scale;

@@ -1,0 +1,85 @@
+//! Settings → what resolves and builds.
+
+use super::{aws_timeout, lazy_aws_config, now};
+use crate::build::{
+    ArtifactDirectory, Artifacts, Bucket, Builder, BuilderSettings, InterpreterSettings,
+};
+use crate::pipeline::{TaskBodies, Workbench};
+use crate::resolve::{Resolver, ResolverSettings};
+use crate::settings::{ArtifactsSetting, Environment, Settings};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
+const CONCURRENT_BUILDS: usize = 8;
+/// The longest that one resolution may take.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What building needs, and nothing more.
+pub(super) fn bench(settings: &Settings) -> anyhow::Result<Workbench> {
+    Ok(Workbench {
+        resolver: resolver(settings),
+        builder: Builder::new(builder_settings(settings, artifacts(settings)?)),
+        clock: Arc::new(now),
+        building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
+    })
+}
+
+pub(super) fn resolver(settings: &Settings) -> Resolver {
+    Resolver::new(ResolverSettings {
+        uv: settings.uv.clone(),
+        search_path: Environment::search_path(),
+        environment: Environment::variables(),
+        cache_dir: settings.data.join("cache").join("uv"),
+        time_limit: RESOLVE_TIMEOUT,
+        python: settings.python.clone(),
+        max_age: Duration::from_secs(settings.lock_max_age),
+    })
+}
+
+/// Where built zips are kept.
+fn artifacts(settings: &Settings) -> anyhow::Result<Artifacts> {
+    Ok(match settings.artifacts() {
+        ArtifactsSetting::Directory(path) => ArtifactDirectory::new(path).into(),
+        ArtifactsSetting::S3 { bucket, prefix } => Artifacts::in_bucket(
+            ArtifactDirectory::new(settings.local_artifacts()),
+            build_bucket(settings, bucket, prefix)?,
+            settings.cache_limit.bytes(),
+        ),
+    })
+}
+
+/// The bucket that zips, build tasks and their results go through.
+fn build_bucket(settings: &Settings, bucket: String, prefix: String) -> anyhow::Result<Bucket> {
+    let config = Arc::new(lazy_aws_config(settings));
+    Ok(Bucket::new(bucket, prefix, config, aws_timeout(settings)?))
+}
+
+/// Where builds are handed to others; `None` where no bucket is named.
+///
+/// # Errors
+/// When the settings cannot work.
+pub(super) fn task_bodies(settings: &Settings) -> anyhow::Result<Option<TaskBodies>> {
+    let ArtifactsSetting::S3 { bucket, prefix } = settings.artifacts() else {
+        return Ok(None);
+    };
+    let bucket = build_bucket(settings, bucket, prefix)?;
+    Ok(Some(TaskBodies::new(bucket)))
+}
+
+fn builder_settings(settings: &Settings, artifacts: Artifacts) -> BuilderSettings {
+    BuilderSettings {
+        cache_limit: settings.cache_limit.bytes(),
+        interpreters: InterpreterSettings {
+            named: settings.python.iter().cloned().collect(),
+            search_path: Environment::search_path(),
+            home: Environment::home(),
+            only: settings.interpreters.clone(),
+        },
+        compilers: std::thread::available_parallelism().map_or(1, usize::from),
+        bwrap: settings.bwrap.clone(),
+        search_path: Environment::search_path(),
+        ..BuilderSettings::new(settings.data.join("cache"), artifacts)
+    }
+}
