@@ -45,8 +45,9 @@ impl Scope {
 /// Everything that the changed files are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangesInput<'a> {
-    /// As for [`super::render`], with the versions of all layers of the scope and of those of which something goes away
-    /// soon ([`super::warned_until`]), and the builds of the layers of the scope.
+    /// As for [`super::render`], with the builds of the layers of the scope, and with the versions of those, of the layers
+    /// that the overview names for what goes away ([`super::named_on_overview`]), and of all others only those that go
+    /// away soon ([`super::warned_until`]).
     pub tables: TablesInput<'a>,
     /// What may differ.
     pub scope: &'a Scope,
@@ -107,7 +108,7 @@ pub fn render_changes(
 struct Change<'a, 'r> {
     input: &'r ChangesInput<'a>,
     builds: Builds<'a>,
-    /// Of these layers, and of all others of which something goes away soon.
+    /// Of these layers, and of the others what goes away soon, or more.
     rows: &'r [&'r Row<'a>],
     /// The rows of each changed layer, newest first; none where nothing is left.
     changed: BTreeMap<&'r LayerName, Vec<&'r Row<'a>>>,

@@ -32,7 +32,7 @@ pub use api::{
     ApiLayer, ApiVersion, api_history, api_latest, api_latest_csv, api_latest_html, latest_json,
 };
 pub use changes::{ChangesInput, Scope, TableFiles, render_changes};
-pub use expiry::{Leaving, leaving};
+pub use expiry::{Leaving, leaving, named_on_overview};
 pub use releases::{WARNING_DAYS, warned_until};
 
 use crate::model::{

@@ -16,7 +16,8 @@ use crate::gitrepo::{CatalogRepository, Committed, Content, FolderEdit, Snapshot
 use crate::model::{BuildRecord, LayerArn, LayerVersion, Policy, Timestamp};
 use crate::store::{Store, TableChanges};
 use crate::tables::{
-    self, ChangesInput, Scope, TableFiles, TablesInput, account_of, render_changes, warned_until,
+    self, ChangesInput, Scope, TableFiles, TablesInput, account_of, named_on_overview,
+    render_changes, warned_until,
 };
 pub(super) use note::Note;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,26 +80,21 @@ fn input<'a>(
 async fn everything(store: &dyn Store, policy: &Policy) -> anyhow::Result<Published> {
     let versions = store.layer_versions().await?;
     Ok(Published {
-        versions: without_hidden(store, policy, versions).await?,
+        versions: without(versions, &hidden(store, policy).await?),
         builds: store.builds().await?,
     })
 }
 
-/// What the policy says that others may use is listed once they may.
-async fn without_hidden(
-    store: &dyn Store,
-    policy: &Policy,
-    mut versions: Vec<LayerVersion>,
-) -> anyhow::Result<Vec<LayerVersion>> {
-    let hidden: BTreeSet<LayerArn> = store
-        .shared_otherwise(&policy.visibility)
-        .await?
-        .into_iter()
-        .filter(|(_, known)| known.is_some())
-        .filter_map(|(row, _)| row.arn)
-        .collect();
+/// What the policy says that others may use is listed once they may: what is not, because they may not.
+async fn hidden(store: &dyn Store, policy: &Policy) -> anyhow::Result<BTreeSet<LayerArn>> {
+    let rows = store.shared_otherwise(&policy.visibility).await?;
+    let rows = rows.into_iter().filter(|(_, known)| known.is_some());
+    Ok(rows.filter_map(|(row, _)| row.arn).collect())
+}
+
+fn without(mut versions: Vec<LayerVersion>, hidden: &BTreeSet<LayerArn>) -> Vec<LayerVersion> {
     versions.retain(|row| row.arn.as_ref().is_none_or(|arn| !hidden.contains(arn)));
-    Ok(versions)
+    versions
 }
 
 /// Commits the tables as the store has them now, and notes that.
@@ -179,6 +175,8 @@ impl Changed {
         let started = Instant::now();
         let (store, today) = (workshop.store.as_ref(), note.today);
         let ending = store.expired(warned_until(today)).await?;
+        let hidden = hidden(store, &desired.policy).await?;
+        let ending = without(ending, &hidden);
         let mut scope = Scope {
             slots: changes.slots.clone(),
             layers: changes.layers.clone(),
@@ -186,13 +184,15 @@ impl Changed {
         scope.add_warned(&ending, before.today, today);
         scope.layers.extend(before.layers_that_differ(note));
         let layers = scope.all_layers();
-        let mut read = layers.clone();
-        read.extend(ending.into_iter().map(|version| version.key.layer));
-        let versions = store.layer_versions_of(&read).await?;
+        let mut whole = named_on_overview(&ending);
+        whole.extend(layers.iter().cloned());
+        let mut versions = without(store.layer_versions_of(&whole).await?, &hidden);
+        let ending = ending.into_iter();
+        versions.extend(ending.filter(|version| !whole.contains(&version.key.layer)));
         Ok(Self {
             scope,
             published: Published {
-                versions: without_hidden(store, &desired.policy, versions).await?,
+                versions,
                 builds: store.builds_of(&layers).await?,
             },
             account: before.account.clone(),

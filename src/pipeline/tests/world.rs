@@ -199,7 +199,11 @@ impl World {
     }
 
     /// The tables are what rendering all of them gives.
-    pub(super) async fn compare_tables(&self) {
+    pub(super) async fn compare_tables(&mut self) {
+        // What a run does on a day on which something begins to be warned of.
+        let written = self.written;
+        self.commit().await;
+        self.written = written;
         let fresh = render_tables(&self.workshop, &self.desired).await.unwrap();
         let differing = fresh
             .iter()

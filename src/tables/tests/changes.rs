@@ -205,11 +205,12 @@ impl Changing {
     /// Brings the files up to date with what the scope alone needs.
     fn rerender(&self, files: &mut Files, account: &str) -> bool {
         let layers = self.scope.all_layers();
-        let mut read = layers.clone();
-        read.extend(self.ending().into_iter().map(|version| version.key.layer));
+        let ending = self.ending();
+        let mut whole = named_on_overview(&ending);
+        whole.extend(layers.iter().cloned());
         let versions = self.catalog.versions.iter();
         let versions: Vec<LayerVersion> = versions
-            .filter(|version| read.contains(&version.key.layer))
+            .filter(|version| whole.contains(&version.key.layer) || ending.contains(version))
             .cloned()
             .collect();
         let builds = self.catalog.builds.iter();
@@ -279,6 +280,31 @@ fn what_changed_is_rendered_as_everything_is() {
     }
     let page = Some("https://github.com/octo/catalog");
     assert!(change_catalogs(&[Md, Json, Feed], page).0 > 0);
+}
+
+#[test]
+fn what_goes_away_is_counted_where_the_overview_names_no_more() {
+    let mut changing = Changing::new(11, vec![TableFormat::Md]);
+    for number in 0..150 {
+        let name = format!("layer-{number:03}");
+        for text in ["1.0", "1.1"] {
+            let mut old = deprecated(version(&name, "p3.13", "us-east-1", text, number));
+            let days = u32::try_from(number % 25).unwrap();
+            old.expires_at = Some(changing.catalog.today.plus_days(days));
+            changing.catalog.versions.push(old);
+        }
+        let new = version(&name, "p3.13", "us-east-1", "2.0", number + 1000);
+        changing.catalog.versions.push(new);
+    }
+    let mut files = Files {
+        files: changing.everything(),
+        read: Cell::new(0),
+    };
+    assert!(named_on_overview(&changing.ending()).len() < 100);
+    changing.scope = Scope::default();
+    changing.publish();
+    assert!(changing.rerender(&mut files, ACCOUNT));
+    compare(&files, &changing.everything(), "after one publication");
 }
 
 #[test]
