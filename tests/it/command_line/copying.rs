@@ -63,7 +63,10 @@ async fn a_catalog_moves_to_dynamodb_and_back_and_goes_on_there() {
     // It goes on there, and what is asked for from there is the same.
     desk.options.set("LAYERSMITH_STORE", table());
     let said = desk.run(&["apply"]);
-    assert!(said.stdout.contains("Nothing had to be published"), "{said:#?}");
+    assert!(
+        said.stdout.contains("Nothing had to be published"),
+        "{said:#?}"
+    );
     desk.write("layers/core.yaml", "packages: [demo-core]\n");
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 0, "{said:#?}");
@@ -85,7 +88,10 @@ async fn a_catalog_moves_to_dynamodb_and_back_and_goes_on_there() {
     );
     desk.options.set("LAYERSMITH_STORE", back);
     let said = desk.run(&["apply"]);
-    assert!(said.stdout.contains("Nothing had to be published"), "{said:#?}");
+    assert!(
+        said.stdout.contains("Nothing had to be published"),
+        "{said:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
