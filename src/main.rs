@@ -3,6 +3,7 @@
 use layersmith::settings::{FunctionSetting, Settings};
 use layersmith::telemetry::NumbersTo;
 use layersmith::{cli, lambda, wiring};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 #[tokio::main]
@@ -18,7 +19,8 @@ async fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("the function cannot start: {error:#}");
+            // Not a line of the log: settings that cannot be read say nothing of how to log.
+            writeln!(std::io::stderr(), "the function cannot start: {error:#}").ok();
             ExitCode::FAILURE
         }
     }

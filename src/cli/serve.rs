@@ -6,7 +6,7 @@ use crate::pipeline::engine::{Engine, LocalEngine};
 use crate::pipeline::intake::Intake;
 use crate::pipeline::{Workshop, deliver_notifications};
 use crate::server::{self, AppState};
-use crate::settings::{ListenSettings, Settings};
+use crate::settings::{EngineSetting, ListenSettings, Settings};
 use crate::telemetry::Counters;
 use anyhow::Context as _;
 use backon::ExponentialBuilder;
@@ -36,6 +36,12 @@ pub(super) async fn run(
     options: &Options,
     counters: Counters,
 ) -> Result<Ended, Failure> {
+    if settings.engine != EngineSetting::Local {
+        return Err(Failure::Usage(format!(
+            "`serve` carries runs out itself; LAYERSMITH_ENGINE={} is for functions on AWS Lambda",
+            settings.engine
+        )));
+    }
     let wake = Arc::new(Notify::new());
     let (state, workshop, intake) = if settings.repository.is_some() {
         let Served {
