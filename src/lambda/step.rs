@@ -5,11 +5,22 @@ use crate::model::{InvalidValue, Run, RunId, RunKind, RunState};
 use crate::pipeline::engine::end;
 use crate::pipeline::flow::{INLINE_ITEMS, Item, Stage, Steps, Worker, is_within_turn};
 use crate::pipeline::{Bot, StepFailure};
-use crate::store::Lease;
+use crate::store::{Claimant, Lease, Term};
 use serde::{Deserialize, Serialize};
 
-/// Seconds that a run keeps the turn to publish without asking for it again: longer than any function may run.
-const TURN_SECONDS: u32 = 1_000;
+/// Seconds after which no function that is at work now can be at work still: more than any may take.
+const WORK_SECONDS: u32 = 1_000;
+/// For how long a run has the turn to publish while it is a function that has the store which is at work.
+const TERM: Term = Term {
+    turn: WORK_SECONDS,
+    work: WORK_SECONDS,
+};
+/// For how long while layers are built: those functions know no store, and cannot say that the run is still there. Three
+/// hours are the longest build, tried again, for ten times as many layers as are built at once.
+const TERM_OF_BUILDING: Term = Term {
+    turn: 10_800,
+    work: WORK_SECONDS,
+};
 
 /// Carries out the steps that are one function's.
 pub struct StepWorker {
@@ -25,6 +36,8 @@ pub struct StepWorker {
 #[derive(Debug, Deserialize)]
 pub(super) struct StepEvent {
     run: String,
+    /// The execution that the state is of. Executions that were started by an earlier revision do not say it.
+    execution: Option<String>,
     kind: RunKind,
     stage: Moment,
     item: Option<Item>,
@@ -82,10 +95,14 @@ impl StepWorker {
             let message = format!("there is no run `{}`", event.run);
             return Err(StepFailure::lasting(message).into());
         };
+        let claimant = Claimant {
+            owner: event.execution.as_deref().unwrap_or(&run.id),
+            run: Some(&run.id),
+        };
         let stage = match event.stage {
             Moment::Stage(stage) => stage,
-            Moment::Last(LastWord::End) => return self.end(&run).await,
-            Moment::Last(LastWord::Failed) => return self.fail(&run, event.error).await,
+            Moment::Last(LastWord::End) => return self.end(&run, claimant).await,
+            Moment::Last(LastWord::Failed) => return self.fail(&run, claimant, event.error).await,
         };
         if run.state != RunState::Open {
             let message = format!("run {} is over", run.id);
@@ -96,9 +113,15 @@ impl StepWorker {
             return Err(StepFailure::lasting(message).into());
         }
         if stage == Stage::Turn {
-            self.take_turn(&run).await?;
+            self.take_turn(claimant).await?;
         } else if is_within_turn(run.kind, stage) {
-            self.keep_turn(&run).await?;
+            let building_is_next = stage == Stage::Prepare;
+            let term = if building_is_next {
+                TERM_OF_BUILDING
+            } else {
+                TERM
+            };
+            self.keep_turn(claimant, term).await?;
         }
         let steps = Steps::of_one_step(&self.bot, &run);
         let items = steps.perform(stage, event.item.as_ref()).await?.items;
@@ -126,9 +149,9 @@ impl StepWorker {
         })
     }
 
-    async fn take_turn(&self, run: &Run) -> Result<(), FunctionError> {
+    async fn take_turn(&self, claimant: Claimant<'_>) -> Result<(), FunctionError> {
         let now = self.bot.workshop.now();
-        if self.lease.take(&run.id, now, TURN_SECONDS).await? {
+        if self.lease.take(claimant, now, TERM).await? {
             return Ok(());
         }
         let holder = self.lease.holder().await?;
@@ -136,17 +159,17 @@ impl StepWorker {
         Err(FunctionError::TurnTaken(owner))
     }
 
-    /// Keeps the turn for as long as another step may take. Whoever had it meanwhile may have changed what this run found.
-    async fn keep_turn(&self, run: &Run) -> Result<(), FunctionError> {
+    /// Keeps the turn. Whoever had it meanwhile may have changed what this run found.
+    async fn keep_turn(&self, claimant: Claimant<'_>, term: Term) -> Result<(), FunctionError> {
         let now = self.bot.workshop.now();
-        if self.lease.renew(&run.id, now, TURN_SECONDS).await? {
+        if self.lease.renew(claimant, now, term).await? {
             return Ok(());
         }
-        let message = "the run was away for so long that it lost its turn to publish";
+        let message = "the run was away for so long that another had the turn to publish";
         Err(StepFailure::lasting(message).into())
     }
 
-    async fn end(&self, run: &Run) -> Result<StepAnswer, FunctionError> {
+    async fn end(&self, run: &Run, claimant: Claimant<'_>) -> Result<StepAnswer, FunctionError> {
         if run.state == RunState::Open && !Steps::of_one_step(&self.bot, run).is_answered().await? {
             return Ok(StepAnswer {
                 again: true,
@@ -154,16 +177,21 @@ impl StepWorker {
             });
         }
         end(&self.bot, run, Ok(())).await;
-        self.lease.release(&run.id).await?;
+        self.lease.release(claimant.owner).await?;
         Ok(StepAnswer::default())
     }
 
-    async fn fail(&self, run: &Run, caught: Option<Caught>) -> Result<StepAnswer, FunctionError> {
+    async fn fail(
+        &self,
+        run: &Run,
+        claimant: Claimant<'_>,
+        caught: Option<Caught>,
+    ) -> Result<StepAnswer, FunctionError> {
         // One that was stopped is over already, and was told of.
         if run.state == RunState::Open {
             end(&self.bot, run, Err(reason(caught))).await;
         }
-        self.lease.release(&run.id).await?;
+        self.lease.release(claimant.owner).await?;
         Ok(StepAnswer::default())
     }
 }

@@ -20,7 +20,7 @@ mod sqlite;
 mod turn;
 
 pub use copy::{Copied, CopyRefused, copy};
-pub use dynamodb::{CLOCK_SKEW, DynamoDbStore, Holder, Lease, table_definition};
+pub use dynamodb::{CLOCK_SKEW, Claimant, DynamoDbStore, Holder, Lease, Term, table_definition};
 pub use record::{Page, Record};
 pub use sqlite::SqliteStore;
 pub use turn::Turn;

@@ -2,12 +2,16 @@
 //!
 //! A holder counts on it until the time written there has come by its own clock; others take it once that time is
 //! [`CLOCK_SKEW`] past by theirs. So no two think that they have it as long as no two clocks differ by more than that.
+//!
+//! A run on AWS has the turn for hours while functions build, and is carried on by another execution when the first was
+//! stopped. What that one has to wait for is only a function that may still be at work, so this time is written down, too.
 
 use super::item::{Item, number_value, text_value};
 use super::schema;
 use super::table::Table;
 use crate::model::Timestamp;
 use crate::store::Result;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 /// How far apart the clocks of two holders may be, in seconds. Machines in AWS keep theirs within milliseconds.
 pub const CLOCK_SKEW: i64 = 30;
@@ -18,10 +22,29 @@ pub struct Lease {
     table: Table,
 }
 
+/// Who asks for the turn to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimant<'a> {
+    /// What it calls itself: an execution of a run, or a process. Nobody else does.
+    pub owner: &'a str,
+    /// The run that an execution carries out. Of one run there is only one execution at a time, but a function that an
+    /// earlier one called may still be at work.
+    pub run: Option<&'a str>,
+}
+
+/// For how long the turn is wanted, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Until others may take it.
+    pub turn: u32,
+    /// Until nothing that is at work now can still be: then another execution of the same run may take it.
+    pub work: u32,
+}
+
 /// Who has the turn to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// What it calls itself: a run's id, or a process' own name.
+    /// What it calls itself: an execution of a run, or a process' own name.
     pub owner: String,
     /// When its turn ends if it is not renewed.
     pub until: Timestamp,
@@ -34,46 +57,66 @@ impl Lease {
         }
     }
 
-    /// Takes the turn for so many seconds from `now` on, or renews it: `true` also when the owner has it already. An owner
-    /// that comes back after its time was over takes it anew if nobody else did; [`Self::renew`] tells the two apart.
+    /// Takes the turn from `now` on, or renews it: `true` also when the claimant has it already. One that comes back after
+    /// its time was over takes it anew if nobody else did; [`Self::renew`] tells the two apart.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn take(&self, owner: &str, now: Timestamp, for_seconds: u32) -> Result<bool> {
-        let condition = "attribute_not_exists(#owner) OR #owner = :owner OR #until < :over";
-        self.write(owner, now, for_seconds, condition).await
+    pub async fn take(&self, claimant: Claimant<'_>, now: Timestamp, term: Term) -> Result<bool> {
+        let mut condition =
+            "attribute_not_exists(#owner) OR #owner = :owner OR #until < :over".to_owned();
+        if claimant.run.is_some() {
+            condition.push_str(" OR (#run = :run AND #work_until < :over)");
+        }
+        // Times are whole seconds, and so are their differences.
+        let over = now.unix() - CLOCK_SKEW;
+        self.write(
+            claimant,
+            now,
+            term,
+            &condition,
+            &[(":over", number_value(over))],
+        )
+        .await
     }
 
-    /// Renews the turn that the owner has; `false` when it has lost it.
+    /// Renews the turn that the claimant has; `false` when somebody else has taken it since. A turn whose time is over
+    /// and that nobody took is still the claimant's: nothing can have been published in between.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn renew(&self, owner: &str, now: Timestamp, for_seconds: u32) -> Result<bool> {
-        let condition = "#owner = :owner AND #until >= :over";
-        self.write(owner, now, for_seconds, condition).await
+    pub async fn renew(&self, claimant: Claimant<'_>, now: Timestamp, term: Term) -> Result<bool> {
+        self.write(claimant, now, term, "#owner = :owner", &[])
+            .await
     }
 
     async fn write(
         &self,
-        owner: &str,
+        claimant: Claimant<'_>,
         now: Timestamp,
-        for_seconds: u32,
+        term: Term,
         condition: &str,
+        more: &[(&str, AttributeValue)],
     ) -> Result<bool> {
-        let until = now.unix() + i64::from(for_seconds);
+        let after = |seconds: u32| number_value(now.unix() + i64::from(seconds));
+        let mut values = vec![
+            (":owner", text_value(claimant.owner)),
+            (":until", after(term.turn)),
+            (":work_until", after(term.work)),
+        ];
+        values.extend_from_slice(more);
+        let mut change =
+            "SET #owner = :owner, #until = :until, #work_until = :work_until".to_owned();
+        match claimant.run {
+            Some(run) => {
+                change.push_str(", #run = :run");
+                values.push((":run", text_value(run)));
+            }
+            None => change.push_str(" REMOVE #run"),
+        }
         let written = self
             .table
-            .update(
-                &schema::lease(),
-                "SET #owner = :owner, #until = :until",
-                Some(condition),
-                &[
-                    (":owner", text_value(owner)),
-                    (":until", number_value(until)),
-                    // Times are whole seconds, and so are their differences.
-                    (":over", number_value(now.unix() - CLOCK_SKEW)),
-                ],
-            )
+            .update(&schema::lease(), &change, Some(condition), &values)
             .await?;
         Ok(written.is_some())
     }
@@ -86,7 +129,7 @@ impl Lease {
         self.table
             .update(
                 &schema::lease(),
-                "REMOVE #owner, #until",
+                "REMOVE #owner, #until, #run, #work_until",
                 Some("#owner = :owner"),
                 &[(":owner", text_value(owner))],
             )

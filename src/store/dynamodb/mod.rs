@@ -96,7 +96,7 @@ use crate::model::{
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use bodies::Bodies;
-pub use lease::{CLOCK_SKEW, Holder, Lease};
+pub use lease::{CLOCK_SKEW, Claimant, Holder, Lease, Term};
 pub use schema::table_definition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,7 @@
 //! moto answers one request at a time here; what races is the order in which the store's own requests reach it.
 
 use super::turn::{Clock, Turns};
-use super::{DynamoDbStore, Lease, table_definition};
+use super::{Claimant, DynamoDbStore, Lease, Term, table_definition};
 use crate::model::{LayerState, Timestamp};
 use crate::store::conformance::{self, arn, at, conformance_tests, delivery, event, key, run};
 use crate::store::{SqliteStore, Store as _};
@@ -209,14 +209,26 @@ async fn calls_that_fail_for_a_moment_are_made_again() {
     assert_eq!(store.news().await.unwrap().len(), 13);
 }
 
+const MINUTE: Term = Term { turn: 60, work: 60 };
+
+fn named(owner: &str) -> Claimant<'_> {
+    Claimant { owner, run: None }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_of_many_takes_the_lease() {
     let bench = Bench::start().await;
     let lease = bench.fresh().await.lease();
-    let take = async |owner: &str, now: i64| lease.take(owner, at(now), 60).await.unwrap();
+    let take =
+        async |owner: &str, now: i64| lease.take(named(owner), at(now), MINUTE).await.unwrap();
+    let renew =
+        async |owner: &str, now: i64| lease.renew(named(owner), at(now), MINUTE).await.unwrap();
     let all = (0..12).map(|n| {
         let lease = lease.clone();
-        async move { lease.take(&format!("run-{n}"), at(0), 60).await.unwrap() }
+        async move {
+            let name = format!("run-{n}");
+            lease.take(named(&name), at(0), MINUTE).await.unwrap()
+        }
     });
     let taken = join_all(all).await;
     assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
@@ -232,20 +244,62 @@ async fn one_of_many_takes_the_lease() {
         "until 90, by clocks that are 30 s ahead"
     );
     assert!(take("other", 121).await);
-    assert!(!lease.renew(&winner, at(121), 60).await.unwrap());
+    assert!(!renew(&winner, 121).await);
     lease.release(&winner).await.unwrap();
     assert!(
         !take(&winner, 122).await,
         "nobody gives back what others have"
     );
-    assert!(lease.renew("other", at(150), 60).await.unwrap());
+    assert!(renew("other", 150).await);
     assert!(
-        !lease.renew("other", at(241), 60).await.unwrap(),
-        "too late"
+        renew("other", 900).await,
+        "nobody took it while it was away"
     );
     lease.release("other").await.unwrap();
     assert_eq!(lease.holder().await.unwrap(), None);
-    assert!(take(&winner, 151).await);
+    assert!(!renew("other", 901).await, "it was given back");
+    assert!(take(&winner, 902).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_carried_on_waits_for_its_own_functions_only() {
+    let bench = Bench::start().await;
+    let lease = bench.fresh().await.lease();
+    let hours = Term {
+        turn: 7_200,
+        work: 60,
+    };
+    let claim = async |owner: &str, run: &str, now: i64| {
+        let run = Some(run);
+        lease
+            .take(Claimant { owner, run }, at(now), hours)
+            .await
+            .unwrap()
+    };
+    assert!(claim("run-1", "run-1", 0).await);
+    assert!(
+        !claim("run-1.2", "run-1", 90).await,
+        "what the first execution called may still be at work"
+    );
+    assert!(!claim("run-2", "run-2", 91).await, "that is another run");
+    assert!(!lease.take(named("process"), at(91), hours).await.unwrap());
+    assert!(claim("run-1.2", "run-1", 91).await);
+    let first = Claimant {
+        owner: "run-1",
+        run: Some("run-1"),
+    };
+    assert!(
+        !lease.renew(first, at(92), hours).await.unwrap(),
+        "the first execution has lost it"
+    );
+    // A process has no other execution that could carry it on.
+    assert!(
+        lease
+            .take(named("process"), at(9_999), hours)
+            .await
+            .unwrap()
+    );
+    assert!(!claim("run-1.3", "run-1", 10_100).await);
 }
 
 fn turns(lease: &Lease, now: &Arc<AtomicI64>) -> Turns {
@@ -276,7 +330,7 @@ async fn a_turn_is_renewed_and_work_in_a_lost_one_is_broken_off() {
     let lost = turn.during(std::future::pending::<()>()).await.unwrap_err();
     assert!(lost.to_string().starts_with("the turn to publish was lost"));
     let other = Timestamp::from_unix(now.load(Ordering::Relaxed));
-    assert!(lease.take("other", other, 60).await.unwrap());
+    assert!(lease.take(named("other"), other, MINUTE).await.unwrap());
     drop(turn);
     assert_eq!(lease.holder().await.unwrap().unwrap().owner, "other");
 }
@@ -292,7 +346,7 @@ async fn a_turn_is_given_back_by_the_time_it_is_dropped() {
     assert_eq!(store.lease().holder().await.unwrap(), None);
     // A process that died gives nothing back; its turn runs out.
     let lease = store.lease();
-    assert!(lease.take("dead", at(-91), 60).await.unwrap());
+    assert!(lease.take(named("dead"), at(-91), MINUTE).await.unwrap());
     drop(store.turn_to_publish().await.unwrap());
 }
 

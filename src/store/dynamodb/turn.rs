@@ -1,6 +1,6 @@
 //! The turn to publish of a process: the lease, renewed for as long as the turn lasts.
 
-use super::lease::Lease;
+use super::lease::{Claimant, Lease, Term};
 use crate::model::Timestamp;
 use crate::store::{Result, Turn};
 use aws_lc_rs::rand;
@@ -12,6 +12,10 @@ use tokio::task::JoinHandle;
 
 /// How long a turn lasts that is not renewed, in seconds.
 const LASTS: u32 = 60;
+const TERM: Term = Term {
+    turn: LASTS,
+    work: LASTS,
+};
 /// How often it is renewed: two renewals may fail before it is lost.
 pub(super) const RENEWED_EVERY: Duration = Duration::from_secs(15);
 /// How long to wait before looking again whether the turn is free: whoever publishes does so for seconds at least.
@@ -47,7 +51,7 @@ impl Turns {
         let owner = owner()?;
         let mut told = false;
         let mut taken_at = (self.clock)();
-        while !self.lease.take(&owner, taken_at, LASTS).await? {
+        while !self.lease.take(process(&owner), taken_at, TERM).await? {
             if !told {
                 let holder = self.lease.holder().await?;
                 let holder = holder.map_or_else(String::new, |holder| holder.owner);
@@ -85,6 +89,10 @@ fn owner() -> Result<String> {
     Ok(format!("process-{}-{number:016x}", std::process::id()))
 }
 
+fn process(owner: &str) -> Claimant<'_> {
+    Claimant { owner, run: None }
+}
+
 /// Renews the turn until it is lost, which is when its time is over by this machine's clock, or somebody else has it.
 async fn keep(
     lease: Lease,
@@ -105,7 +113,7 @@ async fn keep(
             break;
         }
         // An answer that comes when the time is over comes too late.
-        let renewed = tokio::time::timeout(left, lease.renew(&owner, now, LASTS)).await;
+        let renewed = tokio::time::timeout(left, lease.renew(process(&owner), now, TERM)).await;
         next = match renewed {
             Ok(Ok(true)) => {
                 until = now.unix() + lasts;
