@@ -87,13 +87,21 @@ pub async fn run(
         }
         FunctionSetting::Plan
         | FunctionSetting::Publish
-        | FunctionSetting::Tables
         | FunctionSetting::Comment
         | FunctionSetting::Expire => {
             let worker = Arc::new((backends.steps)(settings).await?);
             serve(move |event| {
                 let worker = Arc::clone(&worker);
                 async move { worker.handle(event).await }
+            })
+            .await
+        }
+        // Made anew for each step, because the deploy key is then read anew: a replaced one is used at once, and the old one
+        // can be taken away at GitHub.
+        FunctionSetting::Tables => {
+            serve(move |event| {
+                let connected = (backends.steps)(settings.clone());
+                async move { connected.await?.handle(event).await }
             })
             .await
         }
