@@ -5,11 +5,11 @@
 //! journal what is done.
 
 use super::Engine;
-use super::drive::word;
+use super::drive::{end, word};
 use super::stopping::conclude_stopped;
 use crate::model::{Run, RunState};
-use crate::pipeline::Bot;
 use crate::pipeline::flow::Machine;
+use crate::pipeline::{Bot, StepFailure};
 use crate::telemetry::{add, metric};
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -68,12 +68,9 @@ impl StepFunctionsEngine {
                 Started::Ended => {}
             }
         }
-        let store = &self.bot.workshop.store;
+        // The function that says so otherwise may be the one that does not work.
         let detail = format!("{EXECUTIONS} executions of it ended before it did");
-        store
-            .end_run(&run.id, RunState::Failed, Some(&detail))
-            .await?;
-        tracing::error!(run = %run.id, "run {} failed: {detail}", run.id);
+        end(&self.bot, run, Err(StepFailure::lasting(detail))).await;
         Ok(())
     }
 
@@ -115,11 +112,17 @@ impl StepFunctionsEngine {
                 .stop_execution()
                 .execution_arn(self.execution(run, &name))
                 .cause(detail);
-            if let Err(error) = stop.send().await {
-                // There were no more; or it has ended meanwhile, and its steps see that the run is over.
-                tracing::debug!(run = %run.id, "execution {name} was not stopped: {}", DisplayErrorContext(&error));
+            let Err(error) = stop.send().await else {
+                continue;
+            };
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_execution_does_not_exist())
+            {
                 return;
             }
+            // It may have ended meanwhile; whatever goes on of it sees that the run is over.
+            tracing::debug!(run = %run.id, "execution {name} was not stopped: {}", DisplayErrorContext(&error));
         }
     }
 }
