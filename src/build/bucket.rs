@@ -1,7 +1,7 @@
 //! A folder in a bucket of Amazon S3: what is put there is checked on the way, what is read is handed on piece by piece.
 //!
-//! Whoever needs a small part of it asks for nothing else: a build function may read tasks and write results and artifacts,
-//! and cannot list. Deliberately absent: whole zips in memory, and names of buckets in what people read.
+//! Whoever needs a small part of it asks for nothing else: a build function may read tasks and write results and artifacts.
+//! Nothing is ever listed. Deliberately absent: whole zips in memory, and names of buckets in what people read.
 
 use super::object_key::ObjectKey;
 use crate::model::Digest;

@@ -51,7 +51,7 @@ const FUNCTIONS: &[Expected] = &[
     },
     Expected {
         name: "Publish",
-        settings: &[STORE, STEPS],
+        settings: &[STORE, STEPS, &["LAYERSMITH_CACHE_LIMIT"]],
         seconds: 60..=900,
     },
     Expected {
@@ -220,7 +220,7 @@ fn builder(name: &str, function: &Value) -> Vec<String> {
     let room = function["EphemeralStorage"]["Size"].as_u64().unwrap_or(512);
     if room < 4096 {
         found.push(format!(
-            "{name}: {room} MB are too little for the largest layers and the cache"
+            "{name}: {room} MB are too little for the largest layers and their wheels"
         ));
     }
     found

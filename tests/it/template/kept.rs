@@ -15,6 +15,7 @@ const ALARMS: &[(&str, &str)] = &[
         "${DeadLetters.QueueName}",
     ),
     ("Errors", "${Webhook}"),
+    ("Url5xxCount", "${Webhook}"),
     ("Throttles", "${Webhook}"),
     ("Errors", "${Sweep}"),
     ("Invocations", "${Sweep}"),
