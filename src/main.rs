@@ -27,6 +27,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(function: FunctionSetting, settings: Settings) -> anyhow::Result<()> {
-    cli::start_logging(&settings, NumbersTo::CloudWatch).map_err(anyhow::Error::msg)?;
+    cli::start_logging(&settings, NumbersTo::CloudWatch)
+        .map_err(|error| anyhow::anyhow!("LAYERSMITH_LOG: {error}"))?;
     lambda::run(function, settings, wiring::functions()).await
 }

@@ -19,7 +19,7 @@ use crate::secrets::SecretSource;
 use crate::settings::{EngineSetting, Environment, RegistrySetting, Settings};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
-use building::{bench, resolver, task_bodies};
+use building::{bench, resolver};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -81,15 +81,16 @@ fn aws_timeout(settings: &Settings) -> anyhow::Result<Duration> {
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
     let page = |name| format!("{}/{name}", settings.github_url.trim_end_matches('/'));
+    let (bench, bodies) = bench(settings)?;
     Ok(Workshop {
         store: stores::store(settings, &settings.store()).await,
         registry: registry(settings).await?,
-        bench: bench(settings)?,
+        bench,
         notifier: notifier(settings).await?,
         // One machine builds by itself.
         handover: match settings.engine {
             EngineSetting::Local => None,
-            EngineSetting::StepFunctions(_) => task_bodies(settings)?,
+            EngineSetting::StepFunctions(_) => bodies,
         },
         repository_page: settings.repository.as_ref().map(page),
     })

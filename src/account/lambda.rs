@@ -11,6 +11,11 @@ use futures::stream;
 /// Regions asked at once.
 const AT_ONCE: usize = 8;
 
+/// Executions that `deploy/template.yaml` sets aside for its functions, those for both processors.
+pub const RESERVED: i32 = 411;
+/// Executions of an account that nobody can set aside (AWS Lambda developer guide, "Configuring reserved concurrency").
+pub const UNRESERVABLE: i32 = 100;
+
 /// How many executions an account may have at once, in one region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

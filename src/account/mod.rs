@@ -14,7 +14,9 @@ mod table;
 mod tests;
 
 pub use identity::{Identity, identity};
-pub use lambda::{Limits, StackFunction, functions, limits, regions_that_answer};
+pub use lambda::{
+    Limits, RESERVED, StackFunction, UNRESERVABLE, functions, limits, regions_that_answer,
+};
 pub use places::{bucket_region, state_machine};
 pub use probe::{Probe, probe};
 pub use table::{TableFacts, differences, table};

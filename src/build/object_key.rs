@@ -34,20 +34,20 @@ impl ObjectKey {
         }
     }
 
-    /// What a build function is asked for.
+    /// What a build function is asked for. `stage` is one of a few words.
     #[must_use]
-    pub fn task(run: &RunId, layer: &LayerName, target: Target) -> Self {
+    pub fn task(run: &RunId, stage: &str, layer: &LayerName, target: Target) -> Self {
         Self {
-            path: format!("build/tasks/{run}/{layer}/{target}.json"),
+            path: format!("build/tasks/{run}/{stage}/{layer}/{target}.json"),
             content_type: "application/json",
         }
     }
 
     /// What it answers.
     #[must_use]
-    pub fn result(run: &RunId, layer: &LayerName, target: Target) -> Self {
+    pub fn result(run: &RunId, stage: &str, layer: &LayerName, target: Target) -> Self {
         Self {
-            path: format!("build/results/{run}/{layer}/{target}.json"),
+            path: format!("build/results/{run}/{stage}/{layer}/{target}.json"),
             content_type: "application/json",
         }
     }

@@ -5,7 +5,7 @@
 use super::FunctionError;
 use crate::build::empty_folder;
 use crate::pipeline::build_task::perform;
-use crate::pipeline::flow::{StepCall, task_key};
+use crate::pipeline::flow::{StepCall, Worker, task_key};
 use crate::pipeline::{StepFailure, TaskBodies, Workbench};
 use std::path::Path;
 
@@ -22,11 +22,15 @@ pub(super) async fn handle(
             "the folder for building cannot be emptied: {error}"
         ))
     })?;
+    if call.stage.worker() != Worker::Build {
+        let message = format!("stage `{}` is another function's", call.stage.name());
+        return Err(StepFailure::lasting(message).into());
+    }
     let Some(item) = &call.item else {
         let failure = StepFailure::lasting("the step names no layer and target");
         return Err(failure.into());
     };
-    let key = task_key(&call.run, item)?;
+    let key = task_key(&call.run, call.stage, item)?;
     match bodies.result(&key).await {
         // A try whose answer was lost has left its result.
         Ok(_) => return Ok(()),

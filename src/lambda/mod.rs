@@ -61,6 +61,7 @@ impl From<anyhow::Error> for FunctionError {
 impl From<FunctionError> for Diagnostic {
     fn from(error: FunctionError) -> Self {
         let name = match &error {
+            FunctionError::Step(failure) if failure.artifact_lost => "ArtifactLost",
             FunctionError::Step(failure) if failure.transient => "Transient",
             FunctionError::Step(_) => "Lasting",
             FunctionError::TurnTaken(_) => "TurnTaken",

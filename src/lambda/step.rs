@@ -204,7 +204,7 @@ fn reason(caught: Option<Caught>) -> StepFailure {
     let said = caught.cause.as_deref().unwrap_or_default();
     let said: Option<FunctionFailure> = serde_json::from_str(said).ok();
     match (caught.error.as_str(), said) {
-        ("Transient" | "Lasting" | "TurnTaken", Some(said)) => {
+        ("Transient" | "Lasting" | "ArtifactLost" | "TurnTaken", Some(said)) => {
             StepFailure::lasting(said.error_message)
         }
         ("States.Timeout", _) => StepFailure::lasting("a step took longer than it may"),

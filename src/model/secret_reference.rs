@@ -61,7 +61,7 @@ impl FromStr for SecretReference {
                 };
                 if id.is_empty() || key == Some("") {
                     return invalid(
-                        "`secretsmanager:` wants a secret's name, and after a `#` the key in it: secretsmanager:layersmith/github#webhook_secret",
+                        "`secretsmanager:` wants a secret's name, and after a `#` the key in it: secretsmanager:layersmith/webhook#webhook_secret",
                     );
                 }
                 Ok(Self::SecretsManager {

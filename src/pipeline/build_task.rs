@@ -2,9 +2,10 @@
 
 use super::Workbench;
 use super::building::{SourceBuilds, build_new, counted};
+use super::rebuilding::{Lost, rebuild};
 use super::upgrade::build_upgrade;
 use crate::model::{BuildRecord, Digest, LayerName, LayerRequest, Policy, Target};
-use crate::plan::{BuildState, Wanted};
+use crate::plan::{BuildState, Publication, Wanted};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub enum BuildReason {
     New,
     /// There may be new releases. Where resolving comes to the wheels of the known build, that one is the answer.
     Upgrade(Option<Box<BuildRecord>>),
+    /// Its zip is gone, and is wanted as it was.
+    Lost(Box<BuildRecord>),
 }
 
 /// One layer × target to be resolved and built.
@@ -106,6 +109,22 @@ impl BuildTask {
             ..Self::new(wanted, request, policy, sources)
         }
     }
+
+    /// To build again what is to be published and is gone. It was merged, so that sources may be built.
+    #[must_use]
+    pub fn again(publication: &Publication, request: &LayerRequest, policy: &Policy) -> Self {
+        let build = &publication.build;
+        Self {
+            layer: build.layer.clone(),
+            target: build.target,
+            fingerprint: build.fingerprint,
+            is_staged: policy.staging.is_some(),
+            request: request.clone(),
+            rules: policy.into(),
+            sources: SourceBuilds::Permitted,
+            reason: BuildReason::Lost(Box::new(build.clone())),
+        }
+    }
 }
 
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds
@@ -115,6 +134,18 @@ pub async fn perform(bench: &Workbench, task: &BuildTask) -> BuildState {
         match &task.reason {
             BuildReason::New => build_new(bench, task).await,
             BuildReason::Upgrade(known) => build_upgrade(bench, task, known.as_deref()).await,
+            BuildReason::Lost(build) => {
+                let lost = Lost {
+                    build,
+                    layer: Some(&task.request),
+                    rules: &task.rules,
+                    is_staged: task.is_staged,
+                };
+                match rebuild(bench, &lost).await {
+                    Ok(()) => BuildState::Built(build.clone()),
+                    Err(failure) => BuildState::Failed(failure),
+                }
+            }
         }
     };
     counted(task, build).await

@@ -141,20 +141,31 @@ pub(super) fn not_resolved(error: &ResolveError) -> BuildFailure {
 
 /// Builds one layer for one target from its lock.
 pub(super) async fn build_locked(bench: &Workbench, task: &BuildTask, lock: Lock) -> BuildState {
+    match within_limit(bench, &task.rules, build_one(bench, task, lock)).await {
+        Ok(record) => BuildState::Built(Box::new(record)),
+        Err(failure) => BuildState::Failed(failure),
+    }
+}
+
+/// Builds as one of a few at once, and for no longer than the rules allow.
+pub(super) async fn within_limit<T>(
+    bench: &Workbench,
+    rules: &BuildRules,
+    build: impl Future<Output = Result<T, BuildFailure>>,
+) -> Result<T, BuildFailure> {
     let _one_of_a_few = bench.building.acquire().await;
-    let limit = task.rules.time_limit();
-    match tokio::time::timeout(limit, build_one(bench, task, lock)).await {
-        Ok(Ok(record)) => BuildState::Built(Box::new(record)),
-        Ok(Err(failure)) => BuildState::Failed(failure),
-        Err(_) => BuildState::Failed(BuildFailure {
+    let limit = rules.time_limit();
+    let built = tokio::time::timeout(limit, build).await;
+    built.unwrap_or_else(|_| {
+        Err(BuildFailure {
             message: format!(
                 "building took longer than the {} seconds that the policy allows",
                 limit.as_secs()
             ),
             package: None,
             transient: true,
-        }),
-    }
+        })
+    })
 }
 
 async fn build_one(

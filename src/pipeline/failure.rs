@@ -11,16 +11,35 @@ pub struct StepFailure {
     pub message: String,
     /// Whether the same step may succeed later.
     pub transient: bool,
+    /// Whether the zip that the step is about is gone: it succeeds once that is built again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub artifact_lost: bool,
 }
 
 impl StepFailure {
+    /// A failure of either kind.
+    #[must_use]
+    pub fn new(message: impl Into<String>, transient: bool) -> Self {
+        Self {
+            message: message.into(),
+            transient,
+            artifact_lost: false,
+        }
+    }
+
+    /// A failure that building a zip again gets past.
+    #[must_use]
+    pub fn artifact_lost(message: impl Into<String>) -> Self {
+        Self {
+            artifact_lost: true,
+            ..Self::new(message, false)
+        }
+    }
+
     /// A failure that another try may get past.
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            transient: true,
-        }
+        Self::new(message, true)
     }
 
     /// The failure that the journal has as the output of a step. Its message alone is what earlier revisions wrote.
@@ -33,10 +52,7 @@ impl StepFailure {
     /// A failure that another try would only repeat.
     #[must_use]
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            transient: false,
-        }
+        Self::new(message, false)
     }
 }
 
@@ -49,27 +65,18 @@ impl From<anyhow::Error> for StepFailure {
 
 impl From<crate::github::GithubError> for StepFailure {
     fn from(error: crate::github::GithubError) -> Self {
-        Self {
-            message: error.to_string(),
-            transient: error.is_transient(),
-        }
+        Self::new(error.to_string(), error.is_transient())
     }
 }
 
 impl From<crate::gitrepo::GitError> for StepFailure {
     fn from(error: crate::gitrepo::GitError) -> Self {
-        Self {
-            message: error.to_string(),
-            transient: error.is_transient(),
-        }
+        Self::new(error.to_string(), error.is_transient())
     }
 }
 
 impl From<crate::registry::RegistryError> for StepFailure {
     fn from(error: crate::registry::RegistryError) -> Self {
-        Self {
-            message: error.to_string(),
-            transient: error.is_transient(),
-        }
+        Self::new(error.to_string(), error.is_transient())
     }
 }

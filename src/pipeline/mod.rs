@@ -26,6 +26,7 @@ mod one_region;
 mod parameters;
 mod publishing;
 pub mod pull_request;
+mod rebuilding;
 mod redeliver;
 mod report;
 mod scheduled;

@@ -69,10 +69,8 @@ pub(super) async fn in_region(
             return Err(RegionTrouble::NotEnabled);
         }
         Err(error) => {
-            return Err(RegionTrouble::Failed(StepFailure {
-                message: error.reason(),
-                transient: error.is_transient(),
-            }));
+            let failure = StepFailure::new(error.reason(), error.is_transient());
+            return Err(RegionTrouble::Failed(failure));
         }
     };
     let expires_at = workshop.now().plus_days(policy.expire_after_days);

@@ -4,13 +4,12 @@
 //! digest and adopt it, else publish → share → read back → live, with the previous one deprecated. Every step may be
 //! repeated after a crash. One region that fails stops no other.
 
-use super::building::{names, options};
 use super::one_region::{RegionTrouble, in_region};
-use super::source_builds::restore;
+use super::rebuilding::{Lost, rebuild};
 use super::{Desired, StepFailure, Workshop};
-use crate::build::{ArtifactError, BuildOptions, HeldZip};
-use crate::model::{BuildRecord, LayerRequest, Policy, layer_description};
-use crate::plan::{Action, Entry, Outcome, Publication, RegionFailure};
+use crate::build::HeldZip;
+use crate::model::{BuildRecord, layer_description};
+use crate::plan::{Action, BuildState, Entry, Outcome, Publication, RegionFailure};
 use crate::registry::PublishRequest;
 use crate::telemetry::{add, metric};
 use futures::{StreamExt, stream};
@@ -32,7 +31,7 @@ pub enum Carried {
     Nothing,
 }
 
-/// Carries out one entry of a plan.
+/// Carries out one entry of a plan. A zip that is gone is built again first, unless others build.
 ///
 /// # Errors
 /// When the zip cannot be read or the store fails. A region that fails is part of the outcome.
@@ -41,9 +40,26 @@ pub async fn carry_out(
     entry: &Entry,
     desired: &Desired,
 ) -> Result<Carried, StepFailure> {
-    let policy = &desired.policy;
     match &entry.action {
         Action::Publish(publication) => publish(workshop, publication, desired)
+            .await
+            .map(Carried::Published),
+        _ => carry_out_kept(workshop, entry, desired).await,
+    }
+}
+
+/// Carries out one entry of a plan, with the zip that is kept.
+///
+/// # Errors
+/// As [`carry_out`], and [`StepFailure::artifact_lost`] when the zip is gone.
+pub(super) async fn carry_out_kept(
+    workshop: &Workshop,
+    entry: &Entry,
+    desired: &Desired,
+) -> Result<Carried, StepFailure> {
+    let policy = &desired.policy;
+    match &entry.action {
+        Action::Publish(publication) => publish_kept(workshop, publication, desired)
             .await
             .map(Carried::Published),
         Action::Retire { .. } => {
@@ -58,8 +74,98 @@ pub async fn carry_out(
     }
 }
 
-/// Publishes a zip to the regions it is missing in, and retires it where it is not wanted any more.
+/// Carries out one entry of a plan whose zip was gone, after it was to be built again: what came of that. One that is still
+/// gone is published nowhere, and the outcome says why; the other layers do not wait for it.
+///
+/// # Errors
+/// As [`carry_out`].
+pub(super) async fn carry_out_rebuilt(
+    workshop: &Workshop,
+    entry: &Entry,
+    desired: &Desired,
+    rebuilt: &BuildState,
+) -> Result<Carried, StepFailure> {
+    match (
+        carry_out_kept(workshop, entry, desired).await,
+        &entry.action,
+    ) {
+        (Err(lost), Action::Publish(publication)) if lost.artifact_lost => {
+            let outcome = match rebuilt {
+                BuildState::Failed(failure) => {
+                    nowhere(publication, &failure.message, failure.transient)
+                }
+                _ => nowhere(publication, &lost.message, false),
+            };
+            Ok(Carried::Published(outcome))
+        }
+        (carried, _) => carried,
+    }
+}
+
+/// Publishes a zip to the regions it is missing in, and retires it where it is not wanted any more. One that is gone is built
+/// again first; where others build, it is published nowhere until an apply has it built.
+///
+/// # Errors
+/// As [`carry_out`].
 pub(super) async fn publish(
+    workshop: &Workshop,
+    publication: &Publication,
+    desired: &Desired,
+) -> Result<Outcome, StepFailure> {
+    let lost = match publish_kept(workshop, publication, desired).await {
+        Err(failure) if failure.artifact_lost => failure,
+        published => return published,
+    };
+    if workshop.handover.is_some() {
+        return Ok(nowhere(publication, &lost.message, true));
+    }
+    let policy = &desired.policy;
+    let lost = Lost {
+        build: &publication.build,
+        layer: desired.layers.get(&publication.build.layer),
+        rules: &policy.into(),
+        is_staged: policy.staging.is_some(),
+    };
+    match rebuild(&workshop.bench, &lost).await {
+        Ok(()) => {}
+        Err(failure) if failure.transient => return Err(StepFailure::transient(failure.message)),
+        Err(failure) => return Ok(nowhere(publication, &failure.message, false)),
+    }
+    match publish_kept(workshop, publication, desired).await {
+        Err(failure) if failure.artifact_lost => Ok(nowhere(publication, &failure.message, false)),
+        published => published,
+    }
+}
+
+/// The outcome of a publication that nothing came of yet.
+fn not_begun(publication: &Publication) -> Outcome {
+    let build = &publication.build;
+    Outcome {
+        layer: build.layer.clone(),
+        target: build.target,
+        version: build.version.clone(),
+        digest: build.artifact.digest,
+        published: Vec::new(),
+        already: publication.already.clone(),
+        failed: Vec::new(),
+        not_enabled: Vec::new(),
+    }
+}
+
+/// The outcome of a publication that failed for the same reason in every region.
+fn nowhere(publication: &Publication, reason: &str, transient: bool) -> Outcome {
+    let failed = publication.regions.iter().map(|region| RegionFailure {
+        region: region.clone(),
+        message: reason.to_owned(),
+        transient,
+    });
+    Outcome {
+        failed: failed.collect(),
+        ..not_begun(publication)
+    }
+}
+
+async fn publish_kept(
     workshop: &Workshop,
     publication: &Publication,
     desired: &Desired,
@@ -80,33 +186,13 @@ async fn publish_item(
     let policy = &desired.policy;
     let layer = desired.layers.get(&build.layer);
     workshop.store.put_build(build).await?;
-    let mut outcome = Outcome {
-        layer: build.layer.clone(),
-        target: build.target,
-        version: build.version.clone(),
-        digest: build.artifact.digest,
-        published: Vec::new(),
-        already: publication.already.clone(),
-        failed: Vec::new(),
-        not_enabled: Vec::new(),
-    };
-    let zip = match find_zip(workshop, build, layer, policy).await {
+    let zip = match find_zip(workshop, build).await {
         Ok(found) => found,
-        Err(failure) if failure.transient => return Err(failure),
+        Err(failure) if failure.transient || failure.artifact_lost => return Err(failure),
         // Another try would not help, and the other layers do not wait for it.
-        Err(failure) => {
-            outcome.failed = publication
-                .regions
-                .iter()
-                .map(|region| RegionFailure {
-                    region: region.clone(),
-                    message: failure.message.clone(),
-                    transient: false,
-                })
-                .collect();
-            return Ok(outcome);
-        }
+        Err(failure) => return Ok(nowhere(publication, &failure.message, false)),
     };
+    let mut outcome = not_begun(publication);
     let request = PublishRequest {
         name: publication.published_name.clone(),
         description: layer_description(&build.layer, &build.version, &build.artifact.digest),
@@ -175,50 +261,15 @@ async fn publish_item(
     Ok(outcome)
 }
 
-/// The file with the zip; should it be gone or damaged, it is built again from its lock, which gives the same bytes.
-async fn find_zip(
-    workshop: &Workshop,
-    build: &BuildRecord,
-    layer: Option<&LayerRequest>,
-    policy: &Policy,
-) -> Result<HeldZip, StepFailure> {
-    let digest = &build.artifact.digest;
+/// The file with the zip.
+async fn find_zip(workshop: &Workshop, build: &BuildRecord) -> Result<HeldZip, StepFailure> {
     let artifacts = workshop.bench.builder.artifacts();
-    let unreadable = |error: ArtifactError| StepFailure {
-        message: error.to_string(),
-        transient: error.is_transient(),
-    };
-    let lost = match Box::pin(artifacts.verified(digest)).await {
-        Ok(found) => return Ok(found),
-        Err(error) if error.is_lost() => error,
-        Err(error) => return Err(unreadable(error)),
-    };
-    tracing::warn!("building {} {} again: {lost}", build.layer, build.target);
-    let packages = layer.map(names).unwrap_or_default();
-    let today = workshop.now();
-    let options = match layer {
-        Some(layer) => options(layer, &packages, build.target, today),
-        None => BuildOptions::plain(build.target, today),
-    };
-    let options = BuildOptions {
-        is_staged: policy.staging.is_some(),
-        ..options
-    };
-    restore(&workshop.bench, &build.lock, build.target, &policy.into())
-        .await
-        .map_err(|failure| StepFailure {
-            message: failure.message,
-            transient: failure.transient,
-        })?;
-    workshop
-        .bench
-        .builder
-        .build(&build.lock, &options, &|_| {})
-        .await
-        .map_err(|error| StepFailure {
-            message: error.for_people(),
-            transient: error.is_transient(),
-        })?;
-    let found = Box::pin(artifacts.verified(digest)).await;
-    found.map_err(unreadable)
+    let found = Box::pin(artifacts.verified(&build.artifact.digest)).await;
+    found.map_err(|error| {
+        if error.is_lost() {
+            StepFailure::artifact_lost(error.to_string())
+        } else {
+            StepFailure::new(error.to_string(), error.is_transient())
+        }
+    })
 }

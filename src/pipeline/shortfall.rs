@@ -17,7 +17,7 @@ pub fn shortfalls(step: &StepRecord) -> Vec<String> {
                 lines.extend(failed.map(|it| format!("{}: {}", it.region, it.message)));
             }
         }
-        "build" => {
+        "build" | "rebuild" => {
             if let Ok(BuildState::Failed(failure)) = serde_json::from_value(output()) {
                 lines.push(failure.message);
             }

@@ -26,10 +26,22 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub struct TaskKey {
     /// The run.
     pub run: RunId,
+    /// What it is done for: a stage that builds.
+    pub stage: Stage,
     /// The layer.
     pub layer: LayerName,
     /// What it is built for.
     pub target: Target,
+}
+
+impl TaskKey {
+    fn task(&self) -> ObjectKey {
+        ObjectKey::task(&self.run, self.stage.name(), &self.layer, self.target)
+    }
+
+    fn result(&self) -> ObjectKey {
+        ObjectKey::result(&self.run, self.stage.name(), &self.layer, self.target)
+    }
 }
 
 /// Why a body cannot be handed over.
@@ -62,10 +74,7 @@ impl BodyError {
 
 impl From<BodyError> for StepFailure {
     fn from(error: BodyError) -> Self {
-        Self {
-            message: error.to_string(),
-            transient: error.is_transient(),
-        }
+        Self::new(error.to_string(), error.is_transient())
     }
 }
 
@@ -96,8 +105,7 @@ impl TaskBodies {
     /// # Errors
     /// See [`BodyError`].
     pub async fn put_task(&self, key: &TaskKey, task: &BuildTask) -> Result<(), BodyError> {
-        self.put(&ObjectKey::task(&key.run, &key.layer, key.target), task)
-            .await
+        self.put(&key.task(), task).await
     }
 
     /// What is to be built.
@@ -105,9 +113,7 @@ impl TaskBodies {
     /// # Errors
     /// See [`BodyError`].
     pub async fn task(&self, key: &TaskKey) -> Result<BuildTask, BodyError> {
-        let task: BuildTask = self
-            .get(&ObjectKey::task(&key.run, &key.layer, key.target))
-            .await?;
+        let task: BuildTask = self.get(&key.task()).await?;
         if (&task.layer, task.target) == (&key.layer, key.target) {
             Ok(task)
         } else {
@@ -120,8 +126,7 @@ impl TaskBodies {
     /// # Errors
     /// See [`BodyError`].
     pub async fn put_result(&self, key: &TaskKey, result: &BuildState) -> Result<(), BodyError> {
-        self.put(&ObjectKey::result(&key.run, &key.layer, key.target), result)
-            .await
+        self.put(&key.result(), result).await
     }
 
     /// What came of it.
@@ -129,8 +134,7 @@ impl TaskBodies {
     /// # Errors
     /// See [`BodyError`].
     pub async fn result(&self, key: &TaskKey) -> Result<BuildState, BodyError> {
-        self.get(&ObjectKey::result(&key.run, &key.layer, key.target))
-            .await
+        self.get(&key.result()).await
     }
 
     /// Writes down a list of items, from which a state machine takes each.

@@ -16,14 +16,32 @@ const CONCURRENT_BUILDS: usize = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What building needs, and nothing more.
-pub(super) fn bench(settings: &Settings) -> anyhow::Result<Workbench> {
-    Ok(Workbench {
+/// What building needs and nothing more, and where builds are handed to others: `None` where zips are kept in a folder. Both
+/// speak to the bucket through one client.
+///
+/// # Errors
+/// When the settings cannot work.
+pub(super) fn bench(settings: &Settings) -> anyhow::Result<(Workbench, Option<TaskBodies>)> {
+    let (artifacts, bodies) = match settings.artifacts() {
+        ArtifactsSetting::Directory(path) => (ArtifactDirectory::new(path).into(), None),
+        ArtifactsSetting::S3 { bucket, prefix } => {
+            let config = Arc::new(lazy_aws_config(settings));
+            let bucket = Bucket::new(bucket, prefix, config, aws_timeout(settings)?);
+            let artifacts = Artifacts::in_bucket(
+                ArtifactDirectory::new(settings.local_artifacts()),
+                bucket.clone(),
+                settings.cache_limit.bytes(),
+            );
+            (artifacts, Some(TaskBodies::new(bucket)))
+        }
+    };
+    let bench = Workbench {
         resolver: resolver(settings),
-        builder: Builder::new(builder_settings(settings, artifacts(settings)?)),
+        builder: Builder::new(builder_settings(settings, artifacts)),
         clock: Arc::new(now),
         building: Arc::new(Semaphore::new(CONCURRENT_BUILDS)),
-    })
+    };
+    Ok((bench, bodies))
 }
 
 pub(super) fn resolver(settings: &Settings) -> Resolver {
@@ -36,36 +54,6 @@ pub(super) fn resolver(settings: &Settings) -> Resolver {
         python: settings.python.clone(),
         max_age: Duration::from_secs(settings.lock_max_age),
     })
-}
-
-/// Where built zips are kept.
-fn artifacts(settings: &Settings) -> anyhow::Result<Artifacts> {
-    Ok(match settings.artifacts() {
-        ArtifactsSetting::Directory(path) => ArtifactDirectory::new(path).into(),
-        ArtifactsSetting::S3 { bucket, prefix } => Artifacts::in_bucket(
-            ArtifactDirectory::new(settings.local_artifacts()),
-            build_bucket(settings, bucket, prefix)?,
-            settings.cache_limit.bytes(),
-        ),
-    })
-}
-
-/// The bucket that zips, build tasks and their results go through.
-fn build_bucket(settings: &Settings, bucket: String, prefix: String) -> anyhow::Result<Bucket> {
-    let config = Arc::new(lazy_aws_config(settings));
-    Ok(Bucket::new(bucket, prefix, config, aws_timeout(settings)?))
-}
-
-/// Where builds are handed to others; `None` where no bucket is named.
-///
-/// # Errors
-/// When the settings cannot work.
-pub(super) fn task_bodies(settings: &Settings) -> anyhow::Result<Option<TaskBodies>> {
-    let ArtifactsSetting::S3 { bucket, prefix } = settings.artifacts() else {
-        return Ok(None);
-    };
-    let bucket = build_bucket(settings, bucket, prefix)?;
-    Ok(Some(TaskBodies::new(bucket)))
 }
 
 fn builder_settings(settings: &Settings, artifacts: Artifacts) -> BuilderSettings {

@@ -3,8 +3,8 @@
 use super::examine::finding;
 use super::{catalog, lazy_aws_config, lazy_aws_configs, registry, secret_source};
 use crate::account::{
-    Probe, bucket_region, differences, functions, identity, limits, probe, regions_that_answer,
-    state_machine, table,
+    Probe, RESERVED, UNRESERVABLE, bucket_region, differences, functions, identity, limits, probe,
+    regions_that_answer, state_machine, table,
 };
 use crate::cli::{AccountQuestions, Finding, FindingState};
 use crate::model::{OfferedRegions, Policy, Region, SecretReference};
@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Seconds that a clock may be off: of two machines that are both within it, none is further away from the other than a
 /// lease allows for. AWS itself refuses what was signed five minutes ago.
 const CLOCK_TOLERANCE: i64 = CLOCK_SKEW / 2;
-/// Executions at once that an account needs for the functions of the deployment.
-const EXECUTIONS: i32 = 200;
+/// Executions at once that an account needs for the functions of the deployment, on both processors.
+const EXECUTIONS: i32 = RESERVED + UNRESERVABLE;
 /// How long the bot's address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The functions of a stack that have no target, by what follows its name.
@@ -257,7 +257,7 @@ async fn executions(config: &SdkConfig) -> Said {
     );
     ensure!(
         limits.concurrent >= EXECUTIONS,
-        "{told}: the functions of the deployment need {EXECUTIONS}; ask for more under Service Quotas → AWS Lambda → Concurrent executions"
+        "{told}: the functions of the deployment set {RESERVED} aside, and AWS keeps {UNRESERVABLE} for others; ask for {EXECUTIONS} under Service Quotas → AWS Lambda → Concurrent executions, or deploy with ReserveConcurrency=no"
     );
     Ok(told)
 }

@@ -1,6 +1,6 @@
 //! Settings → the parts of the functions on AWS Lambda.
 
-use super::building::{bench, task_bodies};
+use super::building::bench;
 use super::stores::{lease, store};
 use super::{catalog, github_settings, lazy_aws_config, now, webhook_secrets, workshop};
 use crate::github::{GithubAuth, GithubClient};
@@ -81,10 +81,10 @@ async fn starter(settings: &Settings) -> anyhow::Result<(Bot, Arc<dyn Engine>)> 
 }
 
 async fn builder(settings: &Settings) -> anyhow::Result<(Workbench, TaskBodies)> {
-    let bodies = task_bodies(settings)?;
+    let (bench, bodies) = bench(settings)?;
     let bodies =
         bodies.context("tasks are left in S3: set LAYERSMITH_ARTIFACTS=s3://BUCKET/PREFIX")?;
-    Ok((bench(settings)?, bodies))
+    Ok((bench, bodies))
 }
 
 /// The bot, with what the settings of the function name: a function that was given no key for GitHub, or none for the

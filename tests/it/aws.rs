@@ -34,11 +34,11 @@ async fn world_on_aws(moto: &Moto, endpoint: &str, regions: &str) -> World {
     let mut world = World::prepare(regions, "").await;
     moto.put_parameter(HOME, "/layersmith/deploy-key", &world.git.writing_key())
         .await;
-    let secret = json!({
-        "webhook_secret": world.github.webhook_secret(),
-        "private_key": world.github.app_private_key_pem(),
-    });
-    moto.put_secret(HOME, "layersmith/github", &secret.to_string())
+    let app = json!({"private_key": world.github.app_private_key_pem()});
+    let webhook = json!({"webhook_secret": world.github.webhook_secret()});
+    moto.put_secret(HOME, "layersmith/github", &app.to_string())
+        .await;
+    moto.put_secret(HOME, "layersmith/webhook", &webhook.to_string())
         .await;
     use_aws(&mut world.options, endpoint);
     world
@@ -46,7 +46,7 @@ async fn world_on_aws(moto: &Moto, endpoint: &str, regions: &str) -> World {
         .set("LAYERSMITH_DEPLOY_KEY", "ssm:/layersmith/deploy-key");
     world.options.set(
         "LAYERSMITH_WEBHOOK_SECRET",
-        "secretsmanager:layersmith/github#webhook_secret",
+        "secretsmanager:layersmith/webhook#webhook_secret",
     );
     world.options.set(
         "LAYERSMITH_GITHUB_PRIVATE_KEY",

@@ -3,11 +3,22 @@
 
 use crate::command_line::Desk;
 use crate::from_source::{architectures, python_here};
+use layersmith::model::{Digest, OfferedRegions, Policy};
+use layersmith::pipeline::SourceBuilds;
+use layersmith::pipeline::build_task::BuildTask;
+use layersmith::plan::wanted;
+use layersmith::request::{parse_layer, parse_policy};
+use layersmith_testbed::cloud::{REGION, Template};
 use layersmith_testbed::index::Wheel;
+use layersmith_testbed::moto::Moto;
+use layersmith_testbed::runtime_api::{Answered, RuntimeApi};
 use layersmith_testbed::tools;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What nothing that a package does may bring to light.
@@ -31,8 +42,8 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// Runs our executable, named as the runtime's own is, with these arguments.
-    fn run(&self, arguments: &[&str]) -> Output {
+    /// Our executable, named as the runtime's own is, with these arguments and variables and no others.
+    fn command(&self, arguments: &[&str], variables: &BTreeMap<String, String>) -> Command {
         let mut command = Command::new("bwrap");
         command.args(["--unshare-user", "--unshare-pid", "--unshare-ipc"]);
         command.args(["--uid", "993", "--gid", "990", "--cap-drop", "ALL"]);
@@ -64,17 +75,16 @@ impl<'a> Function<'a> {
         bind(&mut command, "--bind", self.temporary.path(), "/tmp");
         command.args(["--chdir", "/opt/catalog", "--remount-ro", "/", "--"]);
         command.arg("/var/task/bootstrap").args(arguments);
-        command.env_clear().envs([
+        command.env_clear().envs(variables);
+        // What Lambda itself sets.
+        command.envs([
             ("AWS_ACCESS_KEY_ID", CANARY),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3008"),
             ("AWS_LAMBDA_FUNCTION_NAME", "layersmith-build-p313"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_SECRET_ACCESS_KEY", CANARY),
             ("AWS_SESSION_TOKEN", CANARY),
             ("LANG", "en_US.UTF-8"),
-            ("LAYERSMITH_BWRAP", "function"),
-            ("LAYERSMITH_DATA", "/tmp/layersmith"),
-            ("LAYERSMITH_LOCK_MAX_AGE", "0"),
-            ("LAYERSMITH_LOG", "warn"),
-            ("LAYERSMITH_UV", "/var/task/uv"),
             ("LD_LIBRARY_PATH", "/var/lang/lib:/var/runtime/lib:/opt/lib"),
             (
                 "PATH",
@@ -82,8 +92,43 @@ impl<'a> Function<'a> {
             ),
             ("TZ", ":UTC"),
         ]);
+        command
+    }
+
+    /// Runs a command of ours there.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut variables = variables();
+        // Not the function itself, which takes no commands.
+        variables.retain(|name, _| name != "LAYERSMITH_FUNCTION" && name != "LAYERSMITH_ARTIFACTS");
+        let mut command = self.command(arguments, &variables);
         command.output().expect("bubblewrap is installed")
     }
+}
+
+/// The variables that the template gives to a function that builds for this machine's Python and processor.
+fn variables() -> BTreeMap<String, String> {
+    let parameters = [
+        ("Repository", "octo/catalog"),
+        ("CodeBucket", "code"),
+        ("CodeX8664Key", "x86_64.zip"),
+        ("CodeArm64Key", "arm64.zip"),
+    ];
+    let functions = Template::translate(&parameters).functions();
+    // All of them are alike but for the version.
+    let function = functions.iter().find(|it| it.name.ends_with("-build-p313"));
+    let described = &function.expect("there is one").variables;
+    let mut variables: BTreeMap<String, String> = described
+        .iter()
+        .map(|(name, value)| (name.clone(), value.replace("python3.13", &runtime())))
+        .collect();
+    variables.insert("LAYERSMITH_LOCK_MAX_AGE".to_owned(), "0".to_owned());
+    variables.insert("LAYERSMITH_LOG".to_owned(), "warn".to_owned());
+    variables
+}
+
+/// `python3.13`, of this machine's Python.
+fn runtime() -> String {
+    format!("python{}", python_here())
 }
 
 /// Where this machine's Python is installed.
@@ -122,9 +167,8 @@ fn said(output: &Output) -> String {
     format!("{}\n{}", text(&output.stdout), text(&output.stderr))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_layer_built_in_the_function_is_the_one_built_on_any_machine() {
-    let desk = desk().await;
+/// A package of which some is imported and some is not.
+fn publish_shapes(desk: &Desk) {
     desk.index.publish(
         Wheel::new("shapes", "1.0")
             .file(
@@ -134,6 +178,111 @@ async fn a_layer_built_in_the_function_is_the_one_built_on_any_machine() {
             .file("shapes/used.py", "X = {'a', 'b', None}\n")
             .file("shapes/unused.py", "Y = 1\n"),
     );
+}
+
+/// The way of a build on AWS: the runtime starts our executable in place of the interpreter and hands the invocation to it; the
+/// task comes from the bucket, and zip and result go there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_runtime_starts_the_function_which_builds_what_any_machine_builds() {
+    let desk = desk().await;
+    publish_shapes(&desk);
+    let text = "packages: [shapes]\nbytecode: imported\n";
+    desk.write("layers/one.yaml", text);
+    let plain = desk.run(&["build", "one", "--output", "one.zip"]);
+    assert_eq!(plain.code, 0, "{plain:#?}");
+    let plain = std::fs::read(desk.path("one.zip")).unwrap();
+    let digest = Digest::of(&plain);
+
+    let moto = Moto::start().await;
+    let mut variables = variables();
+    let place = variables["LAYERSMITH_ARTIFACTS"].clone();
+    let (bucket, prefix) = place
+        .trim_start_matches("s3://")
+        .split_once('/')
+        .expect("artifacts have a prefix");
+    moto.make_bucket(REGION, bucket).await;
+    let policy = std::fs::read(desk.path(".github/layersmith.yaml")).unwrap();
+    let (policy, problems) = parse_policy(Policy::PATH, &policy);
+    let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
+    let (request, problems) = parse_layer("layers/one.yaml", text.as_bytes(), &policy);
+    let request = request.unwrap_or_else(|| panic!("{problems:?}"));
+    let layers = [(request.name.clone(), request.clone())].into();
+    let wanted = wanted(&layers, &policy, &OfferedRegions::default(), &[]);
+    let task = BuildTask::new(&wanted[0], &request, &policy, SourceBuilds::Permitted);
+    let (run, target) = ("apply-0123456789ab-1", task.target);
+    let of_task = |kind: &str| format!("{prefix}/build/{kind}/{run}/build/one/{target}.json");
+    let body = serde_json::to_vec(&task).unwrap();
+    moto.put_object(REGION, bucket, &of_task("tasks"), &body)
+        .await;
+    let item = json!({"layer": "one", "target": target, "function": target.layer_name_part()});
+    let event = json!({"run": run, "kind": "apply", "stage": "build", "item": item});
+    let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:layersmith-build-p313");
+    let runtime_api = RuntimeApi::start(&arn, event).await;
+
+    let function = Function::new(&desk);
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", moto.endpoint()),
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+    ] {
+        variables.insert(name.to_owned(), value);
+    }
+    // What the runtime of a language starts when it is told of no wrapper; else it is the wrapper's argument (AWS Lambda developer
+    // guide, "Modifying the runtime environment").
+    let interpreter = format!("/var/lang/bin/{}", runtime());
+    let arguments = [interpreter.as_str(), "/var/runtime/bootstrap.py"];
+    assert_eq!(variables["AWS_LAMBDA_EXEC_WRAPPER"], "/var/task/bootstrap");
+    let log = function.temporary.path().join("function.log");
+    let file = File::create(&log).unwrap();
+    let mut process = function
+        .command(&arguments, &variables)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .spawn()
+        .expect("bubblewrap is installed");
+    let answered = tokio::select! {
+        answered = runtime_api.answered() => answered,
+        status = ended(&mut process) => panic!("{status}: {}", std::fs::read_to_string(&log).unwrap()),
+    };
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(answered, Answered::Response(json!(null)), "{log}");
+    assert!(!log.contains(CANARY), "{log}");
+
+    let result = moto.object(REGION, bucket, &of_task("results")).await;
+    let result = result.expect("the function leaves a result");
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    let artifact = &result["built"]["artifact"];
+    assert_eq!(artifact["digest"], digest.to_string(), "{result:#}");
+    // It was imported there, not just put together.
+    assert!(
+        artifact["report"]["import_test"]["skipped"].is_null(),
+        "{artifact:#}"
+    );
+    let zip = format!("{prefix}/build/artifacts/{digest}.zip");
+    let zip = moto.object(REGION, bucket, &zip).await;
+    assert!(
+        zip.expect("the function keeps the zip") == plain,
+        "the bytes differ"
+    );
+}
+
+/// Waits for the end of a process.
+async fn ended(process: &mut Child) -> ExitStatus {
+    loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_built_in_the_function_is_the_one_built_on_any_machine() {
+    let desk = desk().await;
+    publish_shapes(&desk);
     let function = Function::new(&desk);
     for request in [
         "packages: [shapes]\n",

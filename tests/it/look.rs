@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to become true.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 impl World {
     /// Every version that the registry, a directory or AWS, holds: `region/layer/number` → description (name, version, digest).

@@ -107,7 +107,7 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         For more information, try '--help'.
 
         LAYERSMITH_DEPLOY_KEY="secretsmanager:#hush": 2
-        error: invalid value '***' for '--deploy-key <SECRET>': `secretsmanager:` wants a secret's name, and after a `#` the key in it: secretsmanager:layersmith/github#webhook_secret
+        error: invalid value '***' for '--deploy-key <SECRET>': `secretsmanager:` wants a secret's name, and after a `#` the key in it: secretsmanager:layersmith/webhook#webhook_secret
 
         For more information, try '--help'.
 
@@ -192,6 +192,51 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         For more information, try '--help'.
         "#);
     world.finish().await;
+}
+
+/// The server is an engine itself: one that leaves runs to state machines would start what nobody carries out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_does_not_start_with_the_engine_of_functions() {
+    let mut world = World::prepare("[eu-west-1]", "").await;
+    world.options.set(
+        "LAYERSMITH_ENGINE",
+        "stepfunctions:arn:aws:states:eu-central-1:123456789012:stateMachine:layersmith",
+    );
+    let (code, said) = refused(&world.options);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(said, @"error: `serve` carries runs out itself; LAYERSMITH_ENGINE=stepfunctions:arn:aws:states:eu-central-1:123456789012:stateMachine:layersmith is for functions on AWS Lambda");
+}
+
+/// Whoever deploys a function with settings that cannot be read finds why in its log, and no secret there.
+#[test]
+fn a_function_that_cannot_read_its_settings_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value, why) in [
+        (
+            "LAYERSMITH_STORE",
+            "postgres:hush",
+            "the environment's value for `--store <STORE>` is none",
+        ),
+        (
+            "LAYERSMITH_DEPLOY_KEY",
+            "secretsmanager:#hush",
+            "the environment's value for `--deploy-key <SECRET>` is none",
+        ),
+        (
+            "LAYERSMITH_LOG",
+            "layersmith=loud",
+            "LAYERSMITH_LOG: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+        ),
+    ] {
+        let mut options = BotOptions::new(env!("CARGO_BIN_EXE_layersmith"), folder.path());
+        options.set("LAYERSMITH_FUNCTION", "plan");
+        options.set(name, value);
+        let output = options.command().output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert_eq!(said, format!("the function cannot start: {why}\n"));
+        assert_eq!(output.stdout, b"", "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

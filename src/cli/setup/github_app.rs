@@ -18,8 +18,10 @@ use url::Url;
 
 /// Where webhooks are taken in.
 const INTAKE: &str = "/webhooks/github";
-/// Where the secrets are kept when nothing else is said.
-const USUAL_PLACE: &str = "secretsmanager:layersmith/github";
+/// Where the private key is kept when nothing else is said, as `AppSecret` of `deploy/template.yaml` has it.
+const PRIVATE_KEY: &str = "secretsmanager:layersmith/github#private_key";
+/// The same for the webhook secret and `WebhookSecret`: the function that reads it may read no other.
+const WEBHOOK_SECRET: &str = "secretsmanager:layersmith/webhook#webhook_secret";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -36,7 +38,8 @@ pub(super) struct Options {
     name: Option<String>,
 
     /// Where its secrets are kept: `secretsmanager:NAME`, `ssm:/FOLDER` or `file:FOLDER`; default: where
-    /// `LAYERSMITH_WEBHOOK_SECRET` and `LAYERSMITH_GITHUB_PRIVATE_KEY` point, else secretsmanager:layersmith/github
+    /// `LAYERSMITH_GITHUB_PRIVATE_KEY` and `LAYERSMITH_WEBHOOK_SECRET` point, else in secretsmanager:layersmith/github and
+    /// secretsmanager:layersmith/webhook, which the deployment on AWS reads
     #[arg(long, value_name = "SECRET")]
     to: Option<SecretReference>,
 
@@ -137,19 +140,17 @@ fn app_name(settings: &Settings, options: &Options) -> anyhow::Result<String> {
 
 impl Places {
     fn of(settings: &Settings, options: &Options) -> anyhow::Result<Self> {
-        let usual: SecretReference = USUAL_PLACE
-            .parse()
-            .map_err(|error| anyhow!("{USUAL_PLACE}: {error}"))?;
-        let of = |key: &str, set: Option<&SecretReference>| match &options.to {
+        let of = |key: &str, set: Option<&SecretReference>, usual: &str| match &options.to {
             Some(to) => below(to, key),
             None => match set.filter(|set| is_place(set)) {
                 Some(set) => Ok(set.clone()),
-                None => below(&usual, key),
+                None => usual.parse().map_err(|error| anyhow!("{usual}: {error}")),
             },
         };
+        let (key, secret) = (&settings.github_private_key, &settings.webhook_secret);
         Ok(Self {
-            webhook_secret: of("webhook_secret", settings.webhook_secret.as_ref())?,
-            private_key: of("private_key", settings.github_private_key.as_ref())?,
+            private_key: of("private_key", key.as_ref(), PRIVATE_KEY)?,
+            webhook_secret: of("webhook_secret", secret.as_ref(), WEBHOOK_SECRET)?,
         })
     }
 

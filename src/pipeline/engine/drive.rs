@@ -78,7 +78,7 @@ async fn carry_out(steps: &Steps<'_>, stage: Stage, items: &[Item]) -> Result<An
     };
     let work: Vec<_> = items
         .iter()
-        .map(|item| steps.perform(stage, Some(item)).boxed())
+        .map(|item| carry_out_one(steps, stage, item).boxed())
         .collect();
     let results: Vec<Result<Answer, StepFailure>> =
         stream::iter(work).buffer_unordered(at_once).collect().await;
@@ -89,6 +89,21 @@ async fn carry_out(steps: &Steps<'_>, stage: Stage, items: &[Item]) -> Result<An
         Some(failure) => Err(failure.clone()),
         None => Ok(Answer::default()),
     }
+}
+
+/// A stage for one item, with what is done when its zip is lost.
+async fn carry_out_one(
+    steps: &Steps<'_>,
+    stage: Stage,
+    item: &Item,
+) -> Result<Answer, StepFailure> {
+    let mut done = steps.perform(stage, Some(item)).boxed().await;
+    if done.as_ref().is_err_and(|failure| failure.artifact_lost) {
+        for &stage in stage.when_lost() {
+            done = Ok(steps.perform(stage, Some(item)).boxed().await?);
+        }
+    }
+    done
 }
 
 /// The run as the store has it now.

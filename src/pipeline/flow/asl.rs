@@ -7,6 +7,9 @@
 //!
 //! The files below `deploy/` are what [`definition`] gives; a test holds that.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Stage, Worker, stages};
 use crate::model::RunKind;
 use serde_json::{Map, Value, json};
@@ -179,29 +182,21 @@ fn for_each(
         "item.$": "$$.Map.Item.Value",
     });
     let processor = |mode: Value, end: &str| {
-        let (one, given_up) = (
-            name(&format!(" one{end}")),
-            name(&format!(" given up{end}")),
-        );
-        let function = match stage.worker() {
-            Worker::Build => json!("States.Format('${BuildFunctionPrefix}{}', $.item.function)"),
-            worker => json!(worker_name(worker)),
+        let one = |stage: Stage| format!("{}: {} one{end}", kind.name(), stage.name());
+        let given_up = name(&format!(" given up{end}"));
+        let mut all = Map::new();
+        let mut add = |stage: Stage, next: Option<Stage>, lost: Option<Stage>| {
+            let next = next.map(one);
+            let state = for_one(stage, next.as_deref(), lost.map(one).as_deref(), &given_up);
+            all.insert(one(stage), state);
         };
-        let mut state = invoke("", &Value::Null, stage.seconds());
-        let key = match stage.worker() {
-            Worker::Build => "FunctionName.$",
-            _ => "FunctionName",
-        };
-        state["Parameters"] = json!({key: function, "Payload.$": "$"});
-        state["Retry"] = retries();
-        state["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": given_up}]);
-        state["ResultSelector"] = json!({});
-        state["End"] = json!(true);
-        json!({
-            "ProcessorConfig": mode,
-            "StartAt": one,
-            "States": {one: state, given_up: {"Type": "Pass", "Result": {}, "End": true}},
-        })
+        let lost = stage.when_lost();
+        add(stage, None, lost.first().copied());
+        for (at, stage) in lost.iter().enumerate() {
+            add(*stage, lost.get(at + 1).copied(), None);
+        }
+        all.insert(given_up, json!({"Type": "Pass", "Result": {}, "End": true}));
+        json!({"ProcessorConfig": mode, "StartAt": one(stage), "States": all})
     };
     let failed = format!("{}: failed", kind.name());
     let catch = json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": failed}]);
@@ -236,6 +231,41 @@ fn for_each(
         }),
     );
     choice
+}
+
+/// The state of a stage for one item: what comes after it whatever came of it, or else the end; where it goes when it finds
+/// the zip lost; and where when it fails for good.
+fn for_one(stage: Stage, next: Option<&str>, lost: Option<&str>, given_up: &str) -> Value {
+    let mut state = invoke("", &Value::Null, stage.seconds());
+    let (key, function) = match stage.worker() {
+        Worker::Build => (
+            "FunctionName.$",
+            "States.Format('${BuildFunctionPrefix}{}', $.item.function)",
+        ),
+        worker => ("FunctionName", worker_name(worker)),
+    };
+    state["Parameters"] = json!({
+        key: function,
+        "Payload": {"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name(), "item.$": "$.item"},
+    });
+    state["Retry"] = retries();
+    // What a later state needs of the item stays.
+    let catch = |errors: &str, next: &str| json!({"ErrorEquals": [errors], "ResultPath": "$.error", "Next": next});
+    let mut catches = Vec::new();
+    catches.extend(lost.map(|lost| catch("ArtifactLost", lost)));
+    catches.push(catch("States.ALL", next.unwrap_or(given_up)));
+    state["Catch"] = json!(catches);
+    match next {
+        Some(next) => {
+            state["ResultPath"] = Value::Null;
+            state["Next"] = json!(next);
+        }
+        None => {
+            state["ResultSelector"] = json!({});
+            state["End"] = json!(true);
+        }
+    }
+    state
 }
 
 /// The states that end a run: they are told what happened.
@@ -284,11 +314,11 @@ fn worker_name(worker: Worker) -> &'static str {
     }
 }
 
-/// `Lasting` is not tried again; the turn to publish, and a free function, come with time; whatever else goes wrong may pass:
+/// `Lasting` and `ArtifactLost` are not tried again; the turn to publish, and a free function, come with time; whatever else goes wrong may pass:
 /// what a step called transient, a function that died, and AWS' own troubles.
 fn retries() -> Value {
     json!([
-        {"ErrorEquals": ["Lasting"], "MaxAttempts": 0},
+        {"ErrorEquals": ["Lasting", "ArtifactLost"], "MaxAttempts": 0},
         {
             "ErrorEquals": ["TurnTaken", "Lambda.TooManyRequestsException"], "IntervalSeconds": 5, "BackoffRate": 1.5,
             "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": TURN_ATTEMPTS,
@@ -298,85 +328,4 @@ fn retries() -> Value {
             "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": ATTEMPTS,
         },
     ])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
-    fn walk(definition: &Value, kind: RunKind) -> Vec<(String, String)> {
-        let states = &definition["States"];
-        let choices = states["kind"]["Choices"].as_array().unwrap();
-        let choice = choices.iter().find(|it| it["StringEquals"] == kind.name());
-        let mut at = choice.unwrap()["Next"].as_str().unwrap().to_owned();
-        let mut walked = Vec::new();
-        while at != format!("{}: end", kind.name()) {
-            let state = &states[&at];
-            match state["Type"].as_str().unwrap() {
-                "Choice" => {
-                    at = state["Default"].as_str().unwrap().to_owned();
-                    continue;
-                }
-                "Map" => {
-                    let inner = &state["ItemProcessor"];
-                    let one = &inner["States"][inner["StartAt"].as_str().unwrap()];
-                    let parameters = &one["Parameters"];
-                    let function = [&parameters["FunctionName"], &parameters["FunctionName.$"]];
-                    let function = function.iter().find_map(|it| it.as_str()).unwrap();
-                    let stage = state["ItemSelector"]["stage"].as_str().unwrap();
-                    walked.push((stage.to_owned(), function.to_owned()));
-                }
-                _ => {
-                    let stage = state["Parameters"]["Payload"]["stage"].as_str().unwrap();
-                    let function = state["Parameters"]["FunctionName"].as_str().unwrap();
-                    walked.push((stage.to_owned(), function.to_owned()));
-                }
-            }
-            at = state["Next"].as_str().unwrap().to_owned();
-        }
-        walked
-    }
-
-    #[test]
-    fn a_state_machine_walks_the_stages_that_one_machine_walks() {
-        for machine in Machine::ALL {
-            let definition = definition(machine);
-            for kind in machine.kinds() {
-                assert_eq!(Machine::of(*kind), machine);
-                let expected: Vec<&str> = stages(*kind).iter().map(|it| it.name()).collect();
-                let walked = walk(&definition, *kind);
-                let stages: Vec<&str> = walked.iter().map(|(stage, _)| stage.as_str()).collect();
-                assert_eq!(stages, expected);
-            }
-        }
-        let upgrade: BTreeMap<String, String> = walk(&definition(Machine::Apply), RunKind::Upgrade)
-            .into_iter()
-            .collect();
-        assert_eq!(upgrade["tables"], "${TablesFunction}");
-        assert_eq!(
-            upgrade["build"],
-            "States.Format('${BuildFunctionPrefix}{}', $.item.function)"
-        );
-    }
-
-    /// `make state-machines` writes them.
-    #[test]
-    fn the_files_of_the_deployment_are_the_definitions() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-        for machine in Machine::ALL {
-            let path = folder.join(format!("{}.asl.json", machine.name()));
-            let text = format!("{:#}\n", definition(machine));
-            if option_env!("LAYERSMITH_WRITE_STATE_MACHINES").is_some() {
-                std::fs::write(&path, &text).unwrap();
-            }
-            let found = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(
-                found == text,
-                "{} is another one: make state-machines",
-                path.display()
-            );
-        }
-    }
 }

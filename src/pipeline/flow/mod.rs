@@ -54,6 +54,10 @@ pub enum Stage {
     Plan,
     /// Brings one layer live for one target in all its regions, or retires it.
     Publish,
+    /// Builds the zip of one layer for one target again, which was gone when it was to be published.
+    Rebuild,
+    /// Brings live what was to be built again; where it was not, it is told as failed.
+    PublishRebuilt,
     /// Brings permissions, open intents and expiry dates to what is asked for.
     Settle,
     /// Reads back what is recorded as published.
@@ -96,10 +100,18 @@ pub fn stages(kind: RunKind) -> &'static [Stage] {
     }
 }
 
+/// Whether a stage belongs to a kind of run: in its order, or as what is done for a [lost zip](Stage::when_lost).
+#[must_use]
+pub fn is_of(kind: RunKind, stage: Stage) -> bool {
+    let mut all = stages(kind).iter();
+    all.any(|it| *it == stage || it.when_lost().contains(&stage))
+}
+
 /// Whether a stage of a run is carried out within the turn to publish.
 #[must_use]
 pub fn is_within_turn(kind: RunKind, stage: Stage) -> bool {
-    let mut before = stages(kind).iter().take_while(|it| **it != stage);
+    let is_it = |it: &Stage| *it == stage || it.when_lost().contains(&stage);
+    let mut before = stages(kind).iter().take_while(|it| !is_it(it));
     before.any(|it| *it == Stage::Turn)
 }
 
@@ -109,10 +121,13 @@ impl Stage {
     pub fn worker(self) -> Worker {
         match self {
             Self::Turn | Self::Read | Self::Prepare | Self::Plan | Self::Reread => Worker::Plan,
-            Self::Build => Worker::Build,
-            Self::Publish | Self::Settle | Self::Observe | Self::Repair | Self::Parameters => {
-                Worker::Publish
-            }
+            Self::Build | Self::Rebuild => Worker::Build,
+            Self::Publish
+            | Self::PublishRebuilt
+            | Self::Settle
+            | Self::Observe
+            | Self::Repair
+            | Self::Parameters => Worker::Publish,
             Self::Expire => Worker::Expire,
             Self::Tables => Worker::Tables,
             Self::Announce | Self::Notify | Self::Owners | Self::Answer => Worker::Comment,
@@ -126,7 +141,7 @@ impl Stage {
             // Most of it is waiting for the package index; a function does one.
             Self::Build => Some(40),
             // Each goes to all its regions at once, and a region takes 15 calls a second of everybody together.
-            Self::Publish => Some(4),
+            Self::Publish => Some(8),
             _ => None,
         }
     }
@@ -135,6 +150,16 @@ impl Stage {
     #[must_use]
     pub fn gives_items(self) -> bool {
         matches!(self, Self::Prepare | Self::Plan)
+    }
+
+    /// What is done for an item of which this stage [finds the zip lost](crate::pipeline::StepFailure::artifact_lost), in
+    /// order; the last says what came of the item.
+    #[must_use]
+    pub fn when_lost(self) -> &'static [Self] {
+        match self {
+            Self::Publish => &[Self::Rebuild, Self::PublishRebuilt],
+            _ => &[],
+        }
     }
 
     /// Whether the run goes on when this cannot be done in all its tries: what is live is told all the same.
@@ -163,6 +188,8 @@ impl Stage {
             Self::Build => "build",
             Self::Plan => "plan",
             Self::Publish => "publish",
+            Self::Rebuild => "rebuild",
+            Self::PublishRebuilt => "publish_rebuilt",
             Self::Settle => "settle",
             Self::Observe => "observe",
             Self::Reread => "reread",

@@ -2,15 +2,16 @@
 
 use super::attempt::{Answer, Item};
 use super::outlook::Outlook;
-use super::{Stage, stages};
+use super::{Stage, is_of};
 use crate::model::{Run, RunId, RunKind};
 use crate::pipeline::apply::{self, BranchRead};
 use crate::pipeline::build_task::{self, BuildTask};
 use crate::pipeline::journal::Journal;
+use crate::pipeline::publishing::{carry_out_kept, carry_out_rebuilt};
 use crate::pipeline::pull_request::{self, Planned, PullRequestRead};
 use crate::pipeline::scheduled::{self, UpgradePlan};
-use crate::pipeline::{Bot, Carried, Desired, StepFailure, TaskKey, carry_out};
-use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan, Wanted};
+use crate::pipeline::{Bot, Carried, Desired, StepFailure, TaskKey};
+use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +25,8 @@ pub struct Steps<'a> {
     pub(in crate::pipeline) bot: &'a Bot,
     pub(in crate::pipeline) run: &'a Run,
     pub(in crate::pipeline) journal: Journal<'a>,
-    /// What [`Stage::Prepare`] found to be built, where the same process builds it.
-    tasks: Mutex<BTreeMap<Item, Arc<BuildTask>>>,
+    /// What was found to be built, and at which stage, where the same process builds it.
+    tasks: Mutex<BTreeMap<(Stage, Item), Arc<BuildTask>>>,
     pull_request: OnceCell<PullRequestRead>,
     branch: OnceCell<BranchRead>,
     reread: OnceCell<BranchRead>,
@@ -70,7 +71,7 @@ impl<'a> Steps<'a> {
     /// # Errors
     /// When it could not be done; the journal says why.
     pub async fn perform(&self, stage: Stage, item: Option<&Item>) -> Result<Answer, StepFailure> {
-        if !stages(self.run.kind).contains(&stage) {
+        if !is_of(self.run.kind, stage) {
             let name = stage.name();
             return Err(StepFailure::lasting(format!(
                 "a run of this kind has no stage `{name}`"
@@ -86,9 +87,15 @@ impl<'a> Steps<'a> {
             Stage::Read => self.branch().await.map(|_| Answer::default()),
             Stage::Announce => pull_request::announce(self).await.map(nothing),
             Stage::Prepare => self.prepare().boxed().await,
-            Stage::Build => self.build(needed(item)?).boxed().await.map(nothing),
+            Stage::Build | Stage::Rebuild => {
+                self.build(stage, needed(item)?).boxed().await.map(nothing)
+            }
             Stage::Plan => self.make_plan().boxed().await,
             Stage::Publish => self.publish(needed(item)?).boxed().await.map(nothing),
+            Stage::PublishRebuilt => {
+                let published = self.publish_rebuilt(needed(item)?).boxed();
+                published.await.map(nothing)
+            }
             Stage::Settle => apply::settle(self).boxed().await.map(nothing),
             Stage::Observe => scheduled::observe(self).boxed().await.map(nothing),
             Stage::Reread => self.read_again().await.map(nothing),
@@ -175,42 +182,41 @@ impl<'a> Steps<'a> {
         };
         let tasks = outlook.tasks();
         let items = tasks.keys().cloned().collect();
-        if let Some(handover) = &self.bot.workshop.handover {
-            let left = tasks.iter().map(|(item, task)| async move {
-                let key = self.task_key(item)?;
-                Ok::<_, StepFailure>(handover.put_task(&key, task).await?)
-            });
-            let left: Vec<_> = left.collect();
-            stream::iter(left)
-                .buffer_unordered(CONCURRENT_BODIES)
-                .try_collect::<()>()
-                .await?;
-        } else {
-            let mut known = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            known.extend(tasks.into_iter().map(|(item, task)| (item, Arc::new(task))));
-        }
+        let left: Vec<_> = tasks
+            .into_iter()
+            .map(|(item, task)| self.leave(Stage::Build, item, task))
+            .collect();
+        stream::iter(left)
+            .buffer_unordered(CONCURRENT_BODIES)
+            .try_collect::<()>()
+            .await?;
         Ok(Answer { items })
     }
 
-    async fn build(&self, item: &Item) -> Result<(), StepFailure> {
-        let task = {
-            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            tasks.get(item).cloned()
-        };
-        let Some(task) = task else {
-            return Err(StepFailure::lasting(format!(
-                "{} was not prepared",
-                item.step(Stage::Build)
-            )));
-        };
-        let bench = &self.bot.workshop.bench;
-        let build = async { Ok(build_task::perform(bench, &task).await) };
-        let _: BuildState = self.journal.step(&item.step(Stage::Build), build).await?;
+    /// Leaves a task for whoever builds.
+    async fn leave(&self, stage: Stage, item: Item, task: BuildTask) -> Result<(), StepFailure> {
+        if let Some(handover) = &self.bot.workshop.handover {
+            let key = task_key(&self.run.id, stage, &item)?;
+            return Ok(handover.put_task(&key, &task).await?);
+        }
+        let mut known = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((stage, item), Arc::new(task));
         Ok(())
     }
 
-    fn task_key(&self, item: &Item) -> Result<TaskKey, StepFailure> {
-        task_key(&self.run.id, item)
+    async fn build(&self, stage: Stage, item: &Item) -> Result<(), StepFailure> {
+        let task = {
+            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.get(&(stage, item.clone())).cloned()
+        };
+        let name = item.step(stage);
+        let Some(task) = task else {
+            return Err(StepFailure::lasting(format!("{name} was not prepared")));
+        };
+        let bench = &self.bot.workshop.bench;
+        let build = async { Ok(build_task::perform(bench, &task).await) };
+        let _: BuildState = self.journal.step(&name, build).await?;
+        Ok(())
     }
 
     /// What building came to for everything that had to be built, in the order of `wanted`; for the rest what was known.
@@ -220,7 +226,8 @@ impl<'a> Steps<'a> {
     ) -> Result<Vec<BuildState>, StepFailure> {
         let states = outlook.wanted.iter().map(|wanted| async {
             if outlook.is_to_be_built(wanted) {
-                self.built_one(wanted).await
+                let item = Item::new(wanted.layer.clone(), wanted.target);
+                self.built_one(Stage::Build, &item).await
             } else {
                 Ok(wanted.build.clone())
             }
@@ -231,14 +238,15 @@ impl<'a> Steps<'a> {
             .await
     }
 
-    async fn built_one(&self, wanted: &Wanted) -> Result<BuildState, StepFailure> {
-        let item = Item::new(wanted.layer.clone(), wanted.target);
-        let name = item.step(Stage::Build);
+    /// What a stage that builds came to for an item.
+    async fn built_one(&self, stage: Stage, item: &Item) -> Result<BuildState, StepFailure> {
+        let name = item.step(stage);
         let fetch = async {
             let Some(handover) = &self.bot.workshop.handover else {
                 return Err(StepFailure::transient(format!("{name} was not built")));
             };
-            match handover.result(&self.task_key(&item)?).await {
+            let key = task_key(&self.run.id, stage, item)?;
+            match handover.result(&key).await {
                 Err(error) if error.is_missing() => Ok(BuildState::Failed(BuildFailure {
                     message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
                     package: None,
@@ -280,29 +288,58 @@ impl<'a> Steps<'a> {
     }
 
     async fn publish(&self, item: &Item) -> Result<(), StepFailure> {
+        let (entry, desired) = self.to_carry_out(item).await?;
+        let work = carry_out_kept(&self.bot.workshop, entry, desired);
+        let name = item.step(Stage::Publish);
+        let carried: Result<Carried, StepFailure> = self.journal.step(&name, work).await;
+        let lost = match carried {
+            Err(failure) if failure.artifact_lost => failure,
+            carried => return carried.map(|_| ()),
+        };
+        if let (Action::Publish(publication), Some(request)) =
+            (&entry.action, desired.layers.get(&item.layer))
+        {
+            let task = BuildTask::again(publication, request, &desired.policy);
+            self.leave(Stage::Rebuild, item.clone(), task).await?;
+        }
+        Err(lost)
+    }
+
+    async fn publish_rebuilt(&self, item: &Item) -> Result<(), StepFailure> {
+        let (entry, desired) = self.to_carry_out(item).await?;
+        let rebuilt = self.built_one(Stage::Rebuild, item).await?;
+        let work = carry_out_rebuilt(&self.bot.workshop, entry, desired, &rebuilt);
+        let name = item.step(Stage::Publish);
+        let _: Carried = self.journal.step(&name, work).await?;
+        Ok(())
+    }
+
+    /// The entry of the plan for an item, with what is asked for.
+    async fn to_carry_out(&self, item: &Item) -> Result<(&Entry, &Desired), StepFailure> {
         let (plan, desired) = (self.plan().await?, self.desired().await?);
         let place = (&item.layer, item.target);
         let found = plan
             .entries
             .binary_search_by(|entry| (&entry.layer, entry.target).cmp(&place));
-        let (Ok(index), Some(desired)) = (found, desired) else {
-            let step = item.step(Stage::Publish);
-            return Err(StepFailure::lasting(format!("{step} is not in the plan")));
-        };
-        let work = carry_out(&self.bot.workshop, &plan.entries[index], desired);
-        let _: Carried = self.journal.step(&item.step(Stage::Publish), work).await?;
-        Ok(())
+        match (found, desired) {
+            (Ok(index), Some(desired)) => Ok((&plan.entries[index], desired)),
+            _ => {
+                let step = item.step(Stage::Publish);
+                Err(StepFailure::lasting(format!("{step} is not in the plan")))
+            }
+        }
     }
 }
 
-/// Where the task of an item is left, and its result.
+/// Where the task of an item is left at a stage that builds, and its result.
 ///
 /// # Errors
 /// When the run's id is none that may be part of a key.
-pub fn task_key(run: &str, item: &Item) -> Result<TaskKey, StepFailure> {
+pub fn task_key(run: &str, stage: Stage, item: &Item) -> Result<TaskKey, StepFailure> {
     let run = run.parse::<RunId>();
     Ok(TaskKey {
         run: run.map_err(|error| StepFailure::lasting(error.to_string()))?,
+        stage,
         layer: item.layer.clone(),
         target: item.target,
     })

@@ -4,6 +4,7 @@ use crate::build::tests::keeping::bucket;
 use crate::model::{OfferedRegions, Policy};
 use crate::pipeline::SourceBuilds;
 use crate::pipeline::build_task::BuildTask;
+use crate::pipeline::flow::Stage;
 use crate::pipeline::task_bodies::{TaskBodies, TaskKey};
 use crate::plan::{BuildFailure, BuildState, wanted};
 use crate::request::parse_layer;
@@ -26,6 +27,7 @@ async fn a_task_and_its_result_come_out_as_they_went_in() {
     let task = BuildTask::new(&wanted[0], &request, &policy, SourceBuilds::AfterMerge);
     let key = TaskKey {
         run: "plan-7-0123abcd-1".parse().unwrap(),
+        stage: Stage::Build,
         layer: task.layer.clone(),
         target: task.target,
     };
@@ -43,8 +45,8 @@ async fn a_task_and_its_result_come_out_as_they_went_in() {
     assert_eq!(
         moto.objects("us-east-1", BUCKET).await,
         [
-            format!("a/b/build/results/plan-7-0123abcd-1/demo/{target}.json"),
-            format!("a/b/build/tasks/plan-7-0123abcd-1/demo/{target}.json"),
+            format!("a/b/build/results/plan-7-0123abcd-1/build/demo/{target}.json"),
+            format!("a/b/build/tasks/plan-7-0123abcd-1/build/demo/{target}.json"),
         ]
     );
     // A body that is of another layer, or none at all, is not taken for it.
@@ -52,7 +54,10 @@ async fn a_task_and_its_result_come_out_as_they_went_in() {
         layer: "other".parse().unwrap(),
         ..key.clone()
     };
-    let path = |key: &TaskKey| format!("a/b/build/tasks/{}/{}/{target}.json", key.run, key.layer);
+    let path = |key: &TaskKey| {
+        let (run, layer) = (&key.run, &key.layer);
+        format!("a/b/build/tasks/{run}/build/{layer}/{target}.json")
+    };
     let text = serde_json::to_vec(&task).unwrap();
     moto.put_object("us-east-1", BUCKET, &path(&other), &text)
         .await;

@@ -2,6 +2,8 @@
 //!
 //! `make test` runs the first, `make test-cloud` the second: it needs more tools and takes longer. AWS is moto for both.
 
+mod lost;
+mod many;
 mod scenarios;
 mod stack;
 mod trouble;
@@ -81,6 +83,19 @@ impl World {
         let stack = self.stack.as_ref().map(|stack| &stack.cloud.aws);
         let way = stack.or(self.aws.as_ref().map(|(_, aws)| aws));
         way.expect("layers are published to AWS")
+    }
+
+    /// Takes every zip away that was built, and whatever else building left behind.
+    async fn lose_zips(&self) {
+        match &self.stack {
+            Some(stack) => stack.cloud.lose_zips().await,
+            None => {
+                for name in ["artifacts", "cache"] {
+                    let folder = self.folder.path().join("data").join(name);
+                    std::fs::remove_dir_all(folder).unwrap();
+                }
+            }
+        }
     }
 
     /// How many of something the bot counts, by the metric's full name.

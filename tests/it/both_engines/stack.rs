@@ -8,8 +8,9 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-/// How long a piece of work may take before a test gives up: state machines wait seconds before they try again.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a test waits for the next step before it gives up: state machines wait up to a minute before they try again, and
+/// the machine may have other work.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running stack.
 pub(crate) struct Stack {
@@ -85,16 +86,20 @@ impl Stack {
 
     /// Waits until nothing is under way, and nothing waits that a schedule would take up.
     pub(crate) async fn settled(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let mut fired = Instant::now();
+        let (mut steps, mut since) = (0, Instant::now());
         loop {
+            let asked = self.cloud.steps();
+            if asked != steps {
+                (steps, since) = (asked, Instant::now());
+            }
             assert!(
-                Instant::now() < deadline,
+                since.elapsed() < PATIENCE,
                 "the stack does not come to an end:\n{:#?}\n{}",
                 self.cloud.executions().await,
                 self.cloud.log()
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             if !self.cloud.is_idle().await {
                 continue;
             }
@@ -136,6 +141,8 @@ impl Stack {
             "did not happen: {left:#?}\n{operations:#?}"
         );
         assert_eq!(self.cloud.violations(), Vec::<String>::new());
+        let holder = self.cloud.turn_holder().await;
+        assert_eq!(holder, None, "the turn to publish was not given back");
         let stopped = self.cloud.stopped();
         for execution in self.cloud.executions().await {
             assert!(

@@ -116,6 +116,17 @@ async fn doctor_looks_at_the_account_and_says_what_to_do() {
     ");
 
     aws.disable_regions(&[]);
+    aws.limit_executions(510);
+    let (_, text, _) = said(&world, &["doctor", "--aws"]);
+    let limits = about_aws(&text)
+        .into_iter()
+        .find(|line| line.contains("Lambda limits"));
+    insta::assert_snapshot!(limits.unwrap_or(text), @"BAD Lambda limits 510 executions at once, 459 of them not set aside for single functions: the functions of the deployment set 411 aside, and AWS keeps 100 for others; ask for 511 under Service Quotas → AWS Lambda → Concurrent executions, or deploy with ReserveConcurrency=no");
+    aws.limit_executions(511);
+    let (_, text, _) = said(&world, &["doctor", "--aws"]);
+    let is_good = |line: &String| line.starts_with("good Lambda limits 511 executions");
+    assert!(about_aws(&text).iter().any(is_good), "{text}");
+
     aws.set_clock(-200);
     let (_, text, _) = said(&world, &["doctor", "--aws"]);
     assert!(text.contains("s ahead of AWS': set it (NTP)"), "{text}");

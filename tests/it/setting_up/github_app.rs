@@ -148,7 +148,7 @@ async fn the_app_is_made_in_a_browser_and_its_secrets_are_kept_in_secrets_manage
     Then set:
       LAYERSMITH_GITHUB_APP_ID=ID
       LAYERSMITH_GITHUB_PRIVATE_KEY=secretsmanager:layersmith/github#private_key
-      LAYERSMITH_WEBHOOK_SECRET=secretsmanager:layersmith/github#webhook_secret
+      LAYERSMITH_WEBHOOK_SECRET=secretsmanager:layersmith/webhook#webhook_secret
     ");
     for line in text
         .lines()

@@ -221,6 +221,42 @@ const MUTATIONS: &[Mutation] = &[
         noticed: "${ExpireFunction} is in one of definition and template only",
     },
     Mutation {
+        what: "more executions are set aside than doctor asks for",
+        change: |it| {
+            it["Api"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"][1] = json!(11)
+        },
+        noticed: "412 executions are reserved, and doctor asks for 411",
+    },
+    Mutation {
+        what: "fewer publish at once than are called",
+        change: |it| {
+            it["Publish"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"][1] = json!(7);
+        },
+        noticed: "Publish: its state machines call 8 at once",
+    },
+    Mutation {
+        what: "publish cannot tell what is gone from what it may not see",
+        change: |it| {
+            let mut statements = role(it, "PublishRole");
+            statements.retain(|statement| statement["Action"] != "s3:ListBucket");
+            it["PublishRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] =
+                json!(statements);
+        },
+        noticed: "PublishRole reads ${Artifacts.Arn}/layersmith/build/artifacts/* and may not list ${Artifacts.Arn}",
+    },
+    Mutation {
+        what: "the API looks for zips",
+        change: |it| {
+            allow(
+                it,
+                "ApiRole",
+                "s3:GetObject",
+                &json!({"Fn::Sub": "${Artifacts.Arn}/layersmith/build/artifacts/*"}),
+            )
+        },
+        noticed: "ApiRole reads ${Artifacts.Arn}/layersmith/build/artifacts/* and may not list",
+    },
+    Mutation {
         what: "a function that nobody calls",
         change: |it| {
             it.as_object_mut().unwrap().remove("ApiUrl");

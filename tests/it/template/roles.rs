@@ -107,7 +107,11 @@ const KEPT_TO: &[(&str, &str, &[&str])] = &[
         "/layersmith/build/artifacts/",
         &["BuildRole"],
     ),
-    ("s3:PutObject", "/layersmith/build/tasks/", &["PlanRole"]),
+    (
+        "s3:PutObject",
+        "/layersmith/build/tasks/",
+        &["PlanRole", "PublishRole"],
+    ),
 ];
 
 /// All that the function may do that has strangers' code beside it.
@@ -186,6 +190,7 @@ pub(super) fn complaints(template: &Template) -> Vec<String> {
     found.extend(grants.iter().filter_map(too_much));
     found.extend(services(&grants));
     found.extend(kept_to(&grants));
+    found.extend(look_for(&grants));
     found.extend(conditions(&roles));
     let build: BTreeSet<(&str, &str)> = grants
         .iter()
@@ -292,6 +297,36 @@ fn kept_to(grants: &BTreeSet<Grant>) -> Vec<String> {
                 .then(|| format!("{action} on `{resource}`: {who:?}, and should be {expected:?}"))
         })
         .collect()
+}
+
+/// Objects that are always there when somebody reads them: the table refers to bodies and nobody deletes those, and a state
+/// machine reads the list that was put down just before.
+const ALWAYS_THERE: [&str; 2] = ["/layersmith/bodies/", "/layersmith/lists/"];
+
+/// Whoever looks whether an object is there has to be able to list its bucket: AWS answers 403 for what is missing otherwise,
+/// not 404 (Amazon S3 API reference, `GetObject`, "Permissions").
+fn look_for(grants: &BTreeSet<Grant>) -> Vec<String> {
+    let mut found = Vec::new();
+    for grant in grants {
+        if grant.action != "s3:GetObject"
+            || ALWAYS_THERE.iter().any(|it| grant.resource.contains(it))
+        {
+            continue;
+        }
+        let bucket = grant.resource.split('/').next().unwrap_or_default();
+        let list = Grant {
+            role: grant.role.clone(),
+            action: "s3:ListBucket".to_owned(),
+            resource: bucket.to_owned(),
+        };
+        if !grants.contains(&list) {
+            found.push(format!(
+                "{} reads {} and may not list {bucket}",
+                grant.role, grant.resource
+            ));
+        }
+    }
+    found
 }
 
 /// What holds only under a condition.

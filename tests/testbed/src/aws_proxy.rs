@@ -51,6 +51,8 @@ struct Shared {
     /// Calls that each access key was used for, and for how many it is good.
     keys: Mutex<BTreeMap<String, usize>>,
     key_lasts: Mutex<Option<usize>>,
+    /// Executions that the account may have at once.
+    executions: Mutex<u32>,
 }
 
 impl AwsProxy {
@@ -66,6 +68,7 @@ impl AwsProxy {
             clock: Mutex::default(),
             keys: Mutex::default(),
             key_lasts: Mutex::default(),
+            executions: Mutex::new(1_000),
         });
         let app = Router::new()
             .fallback(pass_on)
@@ -113,6 +116,11 @@ impl AwsProxy {
     /// Says of these regions, and of no others, that the account has not enabled them; each then answers as such regions do.
     pub fn disable_regions(&self, regions: &[&str]) {
         *locked(&self.shared.disabled) = regions.iter().map(ToString::to_string).collect();
+    }
+
+    /// Lets the account have so many executions at once, of which a tenth is set aside for single functions.
+    pub fn limit_executions(&self, executions: u32) {
+        *locked(&self.shared.executions) = executions;
     }
 
     /// Takes all faults away.
@@ -230,7 +238,7 @@ async fn pass_on(
     }
     if uri.path() == "/2016-08-19/account-settings" || uri.path() == "/2016-08-19/account-settings/"
     {
-        return account_settings();
+        return account_settings(*locked(&shared.executions));
     }
     if disabled.contains(&region) {
         return refusal(403, "UnrecognizedClientException");
@@ -343,12 +351,12 @@ fn list_regions(disabled: &[String]) -> Response {
         .expect("a list of regions is an answer")
 }
 
-/// `lambda:GetAccountSettings`, which moto does not know, as an account with the usual limits answers it.
-fn account_settings() -> Response {
+/// `lambda:GetAccountSettings`, which moto does not know, as an account with these and the usual limits answers it.
+fn account_settings(executions: u32) -> Response {
     let limits = serde_json::json!({
         "AccountLimit": {
             "TotalCodeSize": 80_530_636_800_u64, "CodeSizeUnzipped": 262_144_000, "CodeSizeZipped": 52_428_800,
-            "ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 900,
+            "ConcurrentExecutions": executions, "UnreservedConcurrentExecutions": executions - executions / 10,
         },
         "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": 0},
     });

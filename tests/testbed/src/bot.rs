@@ -13,7 +13,7 @@ use crate::tools;
 /// How long the executable may take to listen.
 const START: Duration = Duration::from_secs(30);
 /// How long a piece of work may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long it may take to end when asked to.
 const GOODBYE: Duration = Duration::from_secs(5);
 

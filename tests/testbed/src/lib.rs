@@ -8,6 +8,7 @@
 //! | [`lambda`] | AWS Lambda's layers, where moto would be what is measured |
 //! | [`aws_proxy`] | the way to AWS, with trouble on it |
 //! | [`cloud`] | the rest of AWS: functions, Step Functions, the stack of `deploy/template.yaml` |
+//! | [`runtime_api`] | AWS Lambda as one environment of a function sees it |
 //! | [`index`] | a Python package index, with wheels made in code |
 //! | [`power_cut`] | a power supply that fails at the n-th thing a process does |
 //! | [`demo`] | people: it tells the whole story once and checks every claim it makes |
@@ -34,6 +35,7 @@ pub mod lambda;
 pub mod moto;
 pub mod power_cut;
 mod relay;
+pub mod runtime_api;
 pub mod ssh;
 mod support;
 pub mod tools;

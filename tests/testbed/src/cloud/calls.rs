@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 
 use super::instances::function_of;
@@ -40,6 +40,21 @@ impl Call {
             operation,
             needs,
         }
+    }
+
+    /// What the caller has to be allowed beside that when this is the answer: that an object is not there is told only to
+    /// whoever may list its bucket; others are refused, as if it might be.
+    pub(super) fn needed_for(&self, answer: StatusCode) -> Option<Self> {
+        let (_, object) = self.needs.first()?;
+        if answer != StatusCode::NOT_FOUND || self.operation != "s3:GetObject" {
+            return None;
+        }
+        let bucket = object.split('/').next()?;
+        Some(Self {
+            caller: self.caller.clone(),
+            operation: "s3:GetObject of what is not there".to_owned(),
+            needs: vec![("s3:ListBucket".to_owned(), bucket.to_owned())],
+        })
     }
 
     /// The function whose environment it is.

@@ -357,7 +357,11 @@ async fn to_aws(shared: Arc<Shared>, passing: Passing) -> Response {
         shared.deaths.kill(&shared, &call);
         std::future::pending::<()>().await;
     }
-    answer.expect("AWS answers").response()
+    let answer = answer.expect("AWS answers");
+    if let Some(needed) = call.needed_for(answer.status) {
+        locked(&shared.calls).push(needed);
+    }
+    answer.response()
 }
 
 fn answer(status: StatusCode, error: Option<&str>, body: Bytes) -> Response {

@@ -20,7 +20,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use calls::Call;
@@ -176,6 +176,38 @@ impl Cloud {
         locked(&self.door.shared.timeouts).insert(function.to_owned(), limit);
     }
 
+    /// Takes every zip away that was built: out of the bucket, and where a function still has a copy.
+    pub async fn lose_zips(&self) {
+        let bucket = self.template.bucket();
+        for key in self.moto.objects(REGION, &bucket).await {
+            if key.contains("/artifacts/") {
+                self.moto.delete_object(REGION, &bucket, &key).await;
+            }
+        }
+        let rooms = fs::read_dir(self.folder.path().join("rooms"));
+        for room in rooms.into_iter().flatten().flatten() {
+            let copies = room.path().join("layersmith/artifacts");
+            if copies.exists() {
+                fs::remove_dir_all(copies).expect("the rooms are writable");
+            }
+        }
+    }
+
+    /// Who has the turn to publish: an attribute of an item with a fixed key.
+    pub async fn turn_holder(&self) -> Option<String> {
+        let table = self.template.table();
+        let key = json!({"pk": {"S": "LEASE"}, "sk": {"S": "PUBLISH"}});
+        let body = json!({"TableName": table["TableName"], "Key": key, "ConsistentRead": true});
+        let target = "DynamoDB_20120810.GetItem";
+        let (status, said) = self
+            .moto
+            .try_json_call("dynamodb", REGION, target, &body)
+            .await;
+        assert_eq!(status, 200, "moto does not read the table: {said}");
+        let owner = said["Item"]["owner"]["S"].as_str();
+        owner.map(str::to_owned)
+    }
+
     /// Deaths and refusals that were planned and did not happen.
     pub fn left(&self) -> Vec<String> {
         let mut left = self.door.shared.deaths.left();
@@ -189,6 +221,12 @@ impl Cloud {
     /// Every invocation that a function was asked for, in order.
     pub fn invokes(&self) -> Vec<Invoke> {
         locked(&self.door.shared.invokes).clone()
+    }
+
+    /// How many invocations state machines asked for.
+    pub fn steps(&self) -> usize {
+        let invokes = locked(&self.door.shared.invokes);
+        invokes.iter().filter(|invoke| invoke.is_step).count()
     }
 
     /// Every call to AWS, in order.

@@ -227,18 +227,18 @@ fn settings(
 async fn use_aws(settings: &mut BotOptions, moto: &Moto, github: &GithubDouble, git: &GitServer) {
     moto.put_parameter(SECRETS_REGION, "/layersmith/deploy-key", &git.writing_key())
         .await;
-    let secrets = json!({
-        "webhook_secret": github.webhook_secret(),
-        "private_key": github.app_private_key_pem(),
-    });
-    moto.put_secret(SECRETS_REGION, "layersmith/github", &secrets.to_string())
+    let app = json!({"private_key": github.app_private_key_pem()});
+    let webhook = json!({"webhook_secret": github.webhook_secret()});
+    moto.put_secret(SECRETS_REGION, "layersmith/github", &app.to_string())
+        .await;
+    moto.put_secret(SECRETS_REGION, "layersmith/webhook", &webhook.to_string())
         .await;
     for (name, value) in [
         ("LAYERSMITH_REGISTRY", "aws"),
         ("LAYERSMITH_DEPLOY_KEY", "ssm:/layersmith/deploy-key"),
         (
             "LAYERSMITH_WEBHOOK_SECRET",
-            "secretsmanager:layersmith/github#webhook_secret",
+            "secretsmanager:layersmith/webhook#webhook_secret",
         ),
         (
             "LAYERSMITH_GITHUB_PRIVATE_KEY",

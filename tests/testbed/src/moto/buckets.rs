@@ -27,6 +27,24 @@ impl Moto {
         self.s3_call(Method::PUT, region, &path, bytes).await;
     }
 
+    /// An object's bytes; `None` when it is not there.
+    pub async fn object(&self, region: &str, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let request = self
+            .client
+            .get(format!("{}/{bucket}/{key}", self.endpoint))
+            .header("authorization", credential("s3", region));
+        let answer = request.send().await.expect("moto answers");
+        let is_there = answer.status().is_success();
+        let bytes = answer.bytes().await.expect("moto's answer is whole");
+        is_there.then(|| bytes.to_vec())
+    }
+
+    /// Takes an object out of a bucket.
+    pub async fn delete_object(&self, region: &str, bucket: &str, key: &str) {
+        let path = format!("/{bucket}/{key}");
+        self.s3_call(Method::DELETE, region, &path, b"").await;
+    }
+
     /// The keys of what is in a bucket.
     pub async fn objects(&self, region: &str, bucket: &str) -> Vec<String> {
         let path = format!("/{bucket}?list-type=2");
