@@ -7,13 +7,22 @@ use crate::build::empty_folder;
 use crate::pipeline::build_task::perform;
 use crate::pipeline::flow::{StepCall, Worker, task_key};
 use crate::pipeline::{StepFailure, TaskBodies, Workbench};
+use crate::plan::{BuildFailure, BuildState};
+use crate::telemetry::{metric, took};
 use std::path::Path;
+use std::time::{Duration, Instant};
+use tracing::{Instrument as _, error_span};
 
+/// What ending a build and writing down what came of it may take: a function that is cut off by AWS says nothing.
+const GOODBYE: Duration = Duration::from_secs(30);
+
+/// Builds what the step names within the time that is left, and leaves what came of it.
 pub(super) async fn handle(
     bench: &Workbench,
     bodies: &TaskBodies,
     data: &Path,
     call: &StepCall,
+    left: Duration,
 ) -> Result<(), FunctionError> {
     // A function's environment is used again: nothing that packages of another build left there may have a say in this one.
     let emptied = std::fs::create_dir_all(data).and_then(|()| empty_folder(data));
@@ -38,7 +47,22 @@ pub(super) async fn handle(
         Err(error) => return Err(StepFailure::from(error).into()),
     }
     let task = bodies.task(&key).await.map_err(StepFailure::from)?;
-    let result = perform(bench, &task).await;
+    let began = Instant::now();
+    let span = error_span!("step", run = %call.run, step = item.step(call.stage));
+    let limit = left.saturating_sub(GOODBYE);
+    let result = tokio::time::timeout(limit, perform(bench, &task).instrument(span)).await;
+    took(&metric::STEP_SECONDS, &["build"], began.elapsed());
+    let result = result.unwrap_or_else(|_| {
+        BuildState::Failed(BuildFailure {
+            message: format!(
+                "resolving and building it took longer than the {} minutes that a function on AWS Lambda has",
+                left.as_secs().div_ceil(60)
+            ),
+            package: None,
+            // It would take as long the next time; whoever asks for it can have it tried again.
+            transient: false,
+        })
+    });
     let left = bodies.put_result(&key, &result).await;
     left.map_err(|error| StepFailure::from(error).into())
 }

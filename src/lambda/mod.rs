@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tracing::Instrument as _;
 
 type Connect<T> = fn(Settings) -> BoxFuture<'static, anyhow::Result<T>>;
@@ -47,6 +48,9 @@ enum FunctionError {
     /// The step failed.
     #[error("{0}")]
     Step(#[from] StepFailure),
+    /// The run was stopped, or has ended.
+    #[error("run {0} is over")]
+    RunOver(String),
     /// Another run has the turn to publish.
     #[error("run {0} has the turn to publish")]
     TurnTaken(String),
@@ -64,6 +68,7 @@ impl From<FunctionError> for Diagnostic {
             FunctionError::Step(failure) if failure.artifact_lost => "ArtifactLost",
             FunctionError::Step(failure) if failure.transient => "Transient",
             FunctionError::Step(_) => "Lasting",
+            FunctionError::RunOver(_) => "RunOver",
             FunctionError::TurnTaken(_) => "TurnTaken",
         };
         Self {
@@ -91,7 +96,7 @@ pub async fn run(
         | FunctionSetting::Comment
         | FunctionSetting::Expire => {
             let worker = Arc::new((backends.steps)(settings).await?);
-            serve(move |event| {
+            serve(move |event, _| {
                 let worker = Arc::clone(&worker);
                 async move { worker.handle(event).await }
             })
@@ -100,7 +105,7 @@ pub async fn run(
         // Made anew for each step, because the deploy key is then read anew: a replaced one is used at once, and the old one
         // can be taken away at GitHub.
         FunctionSetting::Tables => {
-            serve(move |event| {
+            serve(move |event, _| {
                 let connected = (backends.steps)(settings.clone());
                 async move { connected.await?.handle(event).await }
             })
@@ -109,16 +114,16 @@ pub async fn run(
         FunctionSetting::Build => {
             let data: Arc<Path> = settings.data.clone().into();
             let (bench, bodies) = (backends.builder)(settings).await?;
-            serve(move |event| {
+            serve(move |event, left| {
                 let (bench, bodies, data) = (bench.clone(), bodies.clone(), Arc::clone(&data));
-                async move { build::handle(&bench, &bodies, &data, &event).await }
+                async move { build::handle(&bench, &bodies, &data, &event, left).await }
             })
             .await
         }
         FunctionSetting::Sweep => {
             let (bot, engine) = (backends.starter)(settings).await?;
             let sweeper = sweep::Sweeper::new(bot, engine);
-            serve(move |event| {
+            serve(move |event, _| {
                 let sweeper = sweeper.clone();
                 async move { sweeper.handle(&event).await }
             })
@@ -127,18 +132,19 @@ pub async fn run(
     }
 }
 
-/// Hands every invocation to `handle`.
+/// Hands every invocation to `handle`, with the time that is left for it.
 async fn serve<E, A, F, H>(handle: H) -> anyhow::Result<()>
 where
     E: DeserializeOwned + Send + 'static,
     A: Serialize + Send + 'static,
     F: Future<Output = Result<A, FunctionError>> + Send + 'static,
-    H: Fn(E) -> F + Send + Sync,
+    H: Fn(E, Duration) -> F + Send + Sync,
 {
     let function = service_fn(|event: LambdaEvent<E>| {
         // As an object: a step's future is deep, and the runtime wraps it in many layers more.
         let span = invocation(&event.context.request_id);
-        let answer = handle(event.payload).instrument(span);
+        let left = event.context.deadline().duration_since(SystemTime::now());
+        let answer = handle(event.payload, left.unwrap_or_default()).instrument(span);
         let answer: BoxFuture<'static, Result<A, FunctionError>> = Box::pin(answer);
         async move {
             let answer = answer.await;

@@ -1,10 +1,11 @@
 //! One step of a run, as a state of its state machine calls for it.
 
 use super::FunctionError;
-use crate::model::{InvalidValue, Run, RunId, RunKind, RunState};
+use crate::model::{InvalidValue, Run, RunId, RunKind, RunState, Target};
 use crate::pipeline::engine::end;
 use crate::pipeline::flow::{INLINE_ITEMS, Item, Stage, Steps, Worker, is_within_turn};
 use crate::pipeline::{Bot, StepFailure};
+use crate::plan::BuildFailure;
 use crate::store::{Claimant, Lease, Term};
 use serde::{Deserialize, Serialize};
 
@@ -105,25 +106,29 @@ impl StepWorker {
             Moment::Last(LastWord::Failed) => return self.fail(&run, claimant, event.error).await,
         };
         if run.state != RunState::Open {
-            let message = format!("run {} is over", run.id);
-            return Err(StepFailure::lasting(message).into());
+            return Err(FunctionError::RunOver(run.id));
         }
-        if stage.worker() != self.worker || run.kind != event.kind {
+        // Whoever builds has no store: that it gave no answer is written down by whoever plans with what it built.
+        let unanswered = stage.worker() == Worker::Build && self.worker == Worker::Plan;
+        if (stage.worker() != self.worker && !unanswered) || run.kind != event.kind {
             let message = format!("stage `{}` is another function's", stage.name());
             return Err(StepFailure::lasting(message).into());
         }
         if stage == Stage::Turn {
             self.take_turn(claimant).await?;
         } else if is_within_turn(run.kind, stage) {
-            let building_is_next = stage == Stage::Prepare;
-            let term = if building_is_next {
-                TERM_OF_BUILDING
-            } else {
-                TERM
+            let term = match stage {
+                Stage::Prepare | Stage::Build => TERM_OF_BUILDING,
+                _ => TERM,
             };
             self.keep_turn(claimant, term).await?;
         }
         let steps = Steps::of_one_step(&self.bot, &run);
+        if let (true, Some(item)) = (unanswered, &event.item) {
+            let failure = unanswered_build(event.error, item.target);
+            steps.leave_unanswered(stage, item, failure).await?;
+            return Ok(StepAnswer::default());
+        }
         let items = steps.perform(stage, event.item.as_ref()).await?.items;
         if items.len() <= INLINE_ITEMS {
             return Ok(StepAnswer {
@@ -212,6 +217,50 @@ fn reason(caught: Option<Caught>) -> StepFailure {
     }
 }
 
+/// Why a function that builds gave no answer, in the words that a pull request is told.
+fn unanswered_build(caught: Option<Caught>, target: Target) -> BuildFailure {
+    let (error, cause) = match caught {
+        Some(caught) => (caught.error, caught.cause.unwrap_or_default()),
+        None => (String::new(), String::new()),
+    };
+    let (message, transient) = match error.as_str() {
+        "Lambda.ResourceNotFoundException" => {
+            let message = format!(
+                "nothing builds for {target} here: this deployment has no function for Python {} on {}",
+                target.python, target.architecture
+            );
+            (message, false)
+        }
+        "Sandbox.Timedout" | "States.Timeout" => (
+            "the function that builds it took longer than a function may".to_owned(),
+            false,
+        ),
+        "Transient" | "Lasting" => {
+            let said = serde_json::from_str(&cause).ok();
+            let said = said.map(|said: FunctionFailure| said.error_message);
+            let transient = error == "Transient";
+            (
+                said.unwrap_or_else(|| "the function that builds it failed".to_owned()),
+                transient,
+            )
+        }
+        "Runtime.ExitError" | "Runtime.OutOfMemory" | "Lambda.Unknown" => (
+            "the function that builds it ended without an answer: it may have run out of memory"
+                .to_owned(),
+            true,
+        ),
+        error => (
+            format!("the function that builds it gave no answer ({error})"),
+            true,
+        ),
+    };
+    BuildFailure {
+        message,
+        package: None,
+        transient,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +277,33 @@ mod tests {
             event("tables").stage,
             Moment::Stage(Stage::Tables)
         ));
+    }
+
+    #[test]
+    fn a_build_without_an_answer_is_told_by_what_happened_to_its_function() {
+        let told = |error: &str, cause: &str| {
+            let caught = json!({"Error": error, "Cause": cause});
+            let target = "p3.10-arm64".parse().unwrap();
+            let failure = unanswered_build(serde_json::from_value(caught).ok(), target);
+            (failure.message, failure.transient)
+        };
+        assert_eq!(
+            told("Lambda.ResourceNotFoundException", "Function not found"),
+            (
+                "nothing builds for p3.10-arm64 here: this deployment has no function for Python 3.10 on arm64"
+                    .to_owned(),
+                false
+            )
+        );
+        let cause = r#"{"errorType":"Transient","errorMessage":"the bucket does not answer"}"#;
+        assert_eq!(
+            told("Transient", cause),
+            ("the bucket does not answer".to_owned(), true)
+        );
+        assert!(!told("Sandbox.Timedout", "").1);
+        assert!(told("Runtime.ExitError", "").1);
+        let (message, _) = told("Lambda.ServiceException", "");
+        assert!(message.ends_with("(Lambda.ServiceException)"), "{message}");
     }
 
     #[test]

@@ -98,19 +98,45 @@ impl<'a> Journal<'a> {
     {
         let started_at = self.workshop.now();
         let result = self.watched(name, work).await;
-        match &result {
+        self.note(name, started_at, &result).await?;
+        result
+    }
+
+    /// What a step came to that was carried out, and measured, elsewhere; `fetch` gets it the first time.
+    pub(super) async fn fetched<T, F>(&self, name: &str, fetch: F) -> Result<T, StepFailure>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, StepFailure>> + Send,
+    {
+        if let Some(output) = self.output(name).await? {
+            return Ok(output);
+        }
+        let started_at = self.workshop.now();
+        let result = fetch.await;
+        self.note(name, started_at, &result).await?;
+        result
+    }
+
+    /// Writes down how a step ended.
+    async fn note<T: Serialize>(
+        &self,
+        name: &str,
+        started_at: Timestamp,
+        result: &Result<T, StepFailure>,
+    ) -> Result<(), StepFailure> {
+        match result {
             Ok(output) => {
                 let output = to_value(output)?;
                 self.write(name, StepState::Done, started_at, output.clone())
                     .await?;
                 self.know(name, output);
+                Ok(())
             }
             Err(failure) => {
                 self.write(name, StepState::Failed, started_at, to_value(failure)?)
-                    .await?
+                    .await
             }
         }
-        result
     }
 
     fn known(&self, name: &str) -> Option<Value> {

@@ -22,7 +22,7 @@ const EXECUTION_SECONDS: u32 = 43_200;
 /// Tries of what another try may get past: the pauses between them come to about four minutes.
 const ATTEMPTS: u32 = 7;
 const LONGEST_PAUSE: u32 = 60;
-/// Tries to get the turn to publish, half a minute apart on average, which is longer than an execution may take.
+/// Tries to get the turn to publish, half a minute apart on average: about as long as an execution may take.
 const TURN_ATTEMPTS: u32 = 2_000;
 
 /// A state machine.
@@ -147,12 +147,17 @@ fn task(kind: RunKind, stage: Stage, next: &str) -> Value {
     let on_failure = if stage.may_fail() { next } else { &failed };
     let mut state = invoke(
         worker_name(stage.worker()),
-        &json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name()}),
+        &json!({
+            "run.$": "$.run", "execution.$": "$$.Execution.Name", "kind.$": "$.kind", "stage": stage.name(),
+        }),
         stage.seconds(),
     );
-    state["Retry"] = retries();
-    state["Catch"] =
-        json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": on_failure}]);
+    state["Retry"] = retries(stage.worker());
+    // A run that was stopped was told of: its execution has nothing more to say.
+    state["Catch"] = json!([
+        {"ErrorEquals": ["RunOver"], "ResultPath": "$.error", "Next": format!("{}: succeeded", kind.name())},
+        {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": on_failure},
+    ]);
     if stage.gives_items() {
         state["ResultSelector"] = json!({
             "items.$": "$.Payload.items", "many.$": "$.Payload.many",
@@ -178,16 +183,24 @@ fn for_each(
     let name = |what: &str| format!("{}: {}{what}", kind.name(), stage.name());
     let (choice, inline, distributed) = (name(" how?"), name(""), name(" many"));
     let selector = json!({
-        "run.$": "$.run", "kind.$": "$.kind", "stage": stage.name(),
+        "run.$": "$.run", "execution.$": "$$.Execution.Name", "kind.$": "$.kind", "stage": stage.name(),
         "item.$": "$$.Map.Item.Value",
     });
     let processor = |mode: Value, end: &str| {
         let one = |stage: Stage| format!("{}: {} one{end}", kind.name(), stage.name());
         let given_up = name(&format!(" given up{end}"));
+        let unanswered = name(&format!(" unanswered{end}"));
         let mut all = Map::new();
+        // Whoever builds cannot say itself that it could not even begin, or died of it.
+        let at_last = if stage.worker() == Worker::Build {
+            all.insert(unanswered.clone(), unanswered_one(stage, &given_up));
+            &unanswered
+        } else {
+            &given_up
+        };
         let mut add = |stage: Stage, next: Option<Stage>, lost: Option<Stage>| {
             let next = next.map(one);
-            let state = for_one(stage, next.as_deref(), lost.map(one).as_deref(), &given_up);
+            let state = for_one(stage, next.as_deref(), lost.map(one).as_deref(), at_last);
             all.insert(one(stage), state);
         };
         let lost = stage.when_lost();
@@ -195,7 +208,10 @@ fn for_each(
         for (at, stage) in lost.iter().enumerate() {
             add(*stage, lost.get(at + 1).copied(), None);
         }
-        all.insert(given_up, json!({"Type": "Pass", "Result": {}, "End": true}));
+        all.insert(
+            given_up.clone(),
+            json!({"Type": "Pass", "Result": {}, "End": true}),
+        );
         json!({"ProcessorConfig": mode, "StartAt": one(stage), "States": all})
     };
     let failed = format!("{}: failed", kind.name());
@@ -246,9 +262,9 @@ fn for_one(stage: Stage, next: Option<&str>, lost: Option<&str>, given_up: &str)
     };
     state["Parameters"] = json!({
         key: function,
-        "Payload": {"run.$": "$.run", "kind.$": "$.kind", "stage": stage.name(), "item.$": "$.item"},
+        "Payload": of_item(stage),
     });
-    state["Retry"] = retries();
+    state["Retry"] = retries(stage.worker());
     // What a later state needs of the item stays.
     let catch = |errors: &str, next: &str| json!({"ErrorEquals": [errors], "ResultPath": "$.error", "Next": next});
     let mut catches = Vec::new();
@@ -268,15 +284,37 @@ fn for_one(stage: Stage, next: Option<&str>, lost: Option<&str>, given_up: &str)
     state
 }
 
+/// The state that writes down why there is no answer to a stage that builds: by now only the error is known.
+fn unanswered_one(stage: Stage, given_up: &str) -> Value {
+    let mut payload = of_item(stage);
+    payload["error.$"] = json!("$.error");
+    let mut state = invoke(worker_name(Worker::Plan), &payload, Stage::Plan.seconds());
+    state["Retry"] = retries(Worker::Plan);
+    state["Catch"] =
+        json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.unsaid", "Next": given_up}]);
+    state["ResultSelector"] = json!({});
+    state["End"] = json!(true);
+    state
+}
+
+/// What a function is handed for one item.
+fn of_item(stage: Stage) -> Value {
+    json!({
+        "run.$": "$.run", "execution.$": "$.execution", "kind.$": "$.kind", "stage": stage.name(), "item.$": "$.item",
+    })
+}
+
 /// The states that end a run: they are told what happened.
 fn last_word(stage: &str, next: &str, on_failure: &str) -> Value {
-    let mut payload = json!({"run.$": "$.run", "kind.$": "$.kind", "stage": stage});
+    let mut payload = json!({
+        "run.$": "$.run", "execution.$": "$$.Execution.Name", "kind.$": "$.kind", "stage": stage,
+    });
     let failed = stage == "failed";
     if failed {
         payload["error.$"] = json!("$.error");
     }
     let mut state = invoke(worker_name(Worker::Comment), &payload, 300);
-    state["Retry"] = retries();
+    state["Retry"] = retries(Worker::Comment);
     state["ResultPath"] = if failed {
         Value::Null
     } else {
@@ -314,18 +352,40 @@ fn worker_name(worker: Worker) -> &'static str {
     }
 }
 
-/// `Lasting` and `ArtifactLost` are not tried again; the turn to publish, and a free function, come with time; whatever else goes wrong may pass:
-/// what a step called transient, a function that died, and AWS' own troubles.
-fn retries() -> Value {
-    json!([
-        {"ErrorEquals": ["Lasting", "ArtifactLost"], "MaxAttempts": 0},
-        {
+/// What is tried again, by the name of the error. The first that fits counts (Amazon States Language, "Retrying after error").
+fn retries(worker: Worker) -> Value {
+    let mut retries = vec![
+        // What another try would only repeat. The last two: there is no such function, or it may not be called.
+        json!({
+            "ErrorEquals": [
+                "Lasting", "ArtifactLost", "RunOver", "Lambda.ResourceNotFoundException", "Lambda.AccessDeniedException",
+            ],
+            "MaxAttempts": 0,
+        }),
+        // The turn to publish, and a free function, come with time.
+        json!({
             "ErrorEquals": ["TurnTaken", "Lambda.TooManyRequestsException"], "IntervalSeconds": 5, "BackoffRate": 1.5,
             "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": TURN_ATTEMPTS,
-        },
-        {
-            "ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2,
-            "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": ATTEMPTS,
-        },
-    ])
+        }),
+    ];
+    match worker {
+        // A build that took a function's whole time or memory does so once more, and seldom succeeds then.
+        Worker::Build => retries.push(json!({
+            "ErrorEquals": ["Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "States.Timeout"],
+            "IntervalSeconds": 5, "BackoffRate": 2, "MaxAttempts": 1,
+        })),
+        // An answer that was lost says nothing of the function, which may still be publishing: another one beside it could
+        // publish the same once more.
+        Worker::Publish => retries.push(json!({
+            "ErrorEquals": ["Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.AWSLambdaException"],
+            "IntervalSeconds": Stage::Publish.seconds() + 30, "BackoffRate": 1, "MaxAttempts": 2,
+        })),
+        _ => {}
+    }
+    // Whatever else goes wrong may pass: what a step called transient, a function that died, and AWS' own troubles.
+    retries.push(json!({
+        "ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "BackoffRate": 2,
+        "MaxDelaySeconds": LONGEST_PAUSE, "JitterStrategy": "FULL", "MaxAttempts": ATTEMPTS,
+    }));
+    json!(retries)
 }

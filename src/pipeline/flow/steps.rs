@@ -238,8 +238,35 @@ impl<'a> Steps<'a> {
             .await
     }
 
+    /// Writes down why there is no answer to a stage that builds, unless it left one before its function died.
+    ///
+    /// # Errors
+    /// When the store or the place of results does not answer.
+    pub async fn leave_unanswered(
+        &self,
+        stage: Stage,
+        item: &Item,
+        why: BuildFailure,
+    ) -> Result<(), StepFailure> {
+        self.built_or(stage, item, why).await.map(|_| ())
+    }
+
     /// What a stage that builds came to for an item.
     async fn built_one(&self, stage: Stage, item: &Item) -> Result<BuildState, StepFailure> {
+        let unanswered = BuildFailure {
+            message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
+            package: None,
+            transient: true,
+        };
+        self.built_or(stage, item, unanswered).await
+    }
+
+    async fn built_or(
+        &self,
+        stage: Stage,
+        item: &Item,
+        unanswered: BuildFailure,
+    ) -> Result<BuildState, StepFailure> {
         let name = item.step(stage);
         let fetch = async {
             let Some(handover) = &self.bot.workshop.handover else {
@@ -247,15 +274,11 @@ impl<'a> Steps<'a> {
             };
             let key = task_key(&self.run.id, stage, item)?;
             match handover.result(&key).await {
-                Err(error) if error.is_missing() => Ok(BuildState::Failed(BuildFailure {
-                    message: "the function that builds it ended without an answer: it may have run out of memory or time".to_owned(),
-                    package: None,
-                    transient: true,
-                })),
+                Err(error) if error.is_missing() => Ok(BuildState::Failed(unanswered)),
                 result => Ok(result?),
             }
         };
-        self.journal.step(&name, fetch).await
+        self.journal.fetched(&name, fetch).await
     }
 
     async fn make_plan(&self) -> Result<Answer, StepFailure> {
