@@ -29,7 +29,7 @@ impl StepFailure {
 
     /// A failure that building a zip again gets past.
     #[must_use]
-    pub fn artifact_lost(message: impl Into<String>) -> Self {
+    pub fn of_lost_artifact(message: impl Into<String>) -> Self {
         Self {
             artifact_lost: true,
             ..Self::new(message, false)

@@ -267,7 +267,7 @@ async fn find_zip(workshop: &Workshop, build: &BuildRecord) -> Result<HeldZip, S
     let found = Box::pin(artifacts.verified(&build.artifact.digest)).await;
     found.map_err(|error| {
         if error.is_lost() {
-            StepFailure::artifact_lost(error.to_string())
+            StepFailure::of_lost_artifact(error.to_string())
         } else {
             StepFailure::new(error.to_string(), error.is_transient())
         }

@@ -2,8 +2,8 @@
 
 use super::{FunctionSetting, Settings};
 use crate::model::InvalidValue;
-use clap::Parser;
 use clap::error::ContextKind;
+use clap::{CommandFactory as _, Parser};
 
 #[derive(Debug, Parser)]
 #[command(name = "layersmith")]
@@ -12,11 +12,19 @@ struct FromEnvironment {
     settings: Settings,
 }
 
+/// The variable of an option, which clap names as `--store <STORE>`.
+fn variable_of(argument: &str) -> Option<String> {
+    let command = FromEnvironment::command();
+    let mut known = command.get_arguments();
+    let option = known.find(|known| known.to_string() == argument)?;
+    Some(option.get_env()?.to_str()?.to_owned())
+}
+
 impl Settings {
     /// Which function this process is, with its settings; `None` when it is none and has a command line.
     ///
     /// # Errors
-    /// A variable whose value is none, in words that do not repeat it.
+    /// The variable whose value cannot be read, in words that do not repeat it.
     #[must_use]
     pub fn of_function() -> Option<Result<(FunctionSetting, Self), InvalidValue>> {
         std::env::var_os("LAYERSMITH_FUNCTION")?;
@@ -25,7 +33,8 @@ impl Settings {
             Err(error) => {
                 let argument = error.get(ContextKind::InvalidArg);
                 let argument = argument.map(ToString::to_string).unwrap_or_default();
-                let message = format!("the environment's value for `{argument}` is none");
+                let variable = variable_of(&argument).unwrap_or(argument);
+                let message = format!("the value of {variable} cannot be read");
                 return Some(Err(InvalidValue(message)));
             }
         };

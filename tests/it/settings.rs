@@ -215,12 +215,17 @@ fn a_function_that_cannot_read_its_settings_says_which() {
         (
             "LAYERSMITH_STORE",
             "postgres:hush",
-            "the environment's value for `--store <STORE>` is none",
+            "the value of LAYERSMITH_STORE cannot be read",
         ),
         (
             "LAYERSMITH_DEPLOY_KEY",
             "secretsmanager:#hush",
-            "the environment's value for `--deploy-key <SECRET>` is none",
+            "the value of LAYERSMITH_DEPLOY_KEY cannot be read",
+        ),
+        (
+            "LAYERSMITH_FUNCTION",
+            "hush",
+            "the value of LAYERSMITH_FUNCTION cannot be read",
         ),
         (
             "LAYERSMITH_LOG",
