@@ -5,7 +5,7 @@ use super::{Backends, Ended, Failure, Output, deliver, plan, tables};
 use crate::github::render::{self, OutcomeView, TablesResult, count};
 use crate::model::{LayerName, Target};
 use crate::pipeline::{
-    Carried, Desired, NotRebuilt, SourceBuilds, Workshop, carry_out, commit_message,
+    Carried, Desired, Extent, NotRebuilt, SourceBuilds, Workshop, carry_out, commit_message,
     settle_expiries, settle_intents, settle_visibility, tell_others,
 };
 use crate::plan::{Action, Outcome, ParametersOutcome, Plan};
@@ -50,9 +50,10 @@ pub(super) async fn run(
     let mut done = turn.during(work).await?;
     settle(&workshop, desired, &plan, &mut done).await;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
-    let root = &catalog.root;
+    let (root, repository) = (&catalog.root, repository.as_ref());
+    let extent = Extent::Changes;
     // Whatever went wrong before: what is live belongs into the tables.
-    let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;
+    let tables = tables::try_write(&workshop, desired, root, repository, &message, extent).await;
     let parameters = tell_others(&workshop, &desired.policy)
         .await
         .unwrap_or_else(|failure| {

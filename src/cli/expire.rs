@@ -3,7 +3,7 @@
 use super::catalog::{CatalogOptions, problems_as_text};
 use super::{Backends, Ended, Failure, Output, deliver, not_enabled, tables, told_as_text};
 use crate::github::render::count;
-use crate::pipeline::{commit_message, expire, tell_others};
+use crate::pipeline::{Extent, commit_message, expire, tell_others};
 use crate::settings::Settings;
 use serde_json::json;
 
@@ -24,8 +24,9 @@ pub(super) async fn run(
     let turn = workshop.store.turn_to_publish().await?;
     let expired = turn.during(expire(&workshop, desired)).await??;
     let message = commit_message(&[], &[], "command-line");
-    let root = &catalog.root;
-    let tables = tables::try_write(&workshop, desired, root, repository.as_ref(), &message).await;
+    let (root, repository) = (&catalog.root, repository.as_ref());
+    let extent = Extent::Changes;
+    let tables = tables::try_write(&workshop, desired, root, repository, &message, extent).await;
     let told = tell_others(&workshop, &desired.policy).await;
     drop(turn);
     let mut text = match expired.deleted.len() {

@@ -50,13 +50,7 @@ pub(super) async fn run(
 /// The last runs, of whatever kind, newest first.
 async fn last(store: &dyn Store, limit: usize) -> anyhow::Result<Vec<Run>> {
     let mut runs = Vec::new();
-    for kind in [
-        RunKind::Plan,
-        RunKind::Apply,
-        RunKind::Upgrade,
-        RunKind::Expire,
-        RunKind::Verify,
-    ] {
+    for kind in RunKind::ALL {
         runs.extend(store.runs_of_kind(kind, limit).await?);
     }
     // Those of a kind are newest first already, and stay so where the times are the same.

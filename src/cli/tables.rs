@@ -4,7 +4,7 @@ use super::catalog::CatalogOptions;
 use super::{Backends, Ended, Failure, Output};
 use crate::github::render::count;
 use crate::gitrepo::{CatalogRepository, Committed};
-use crate::pipeline::{Desired, Workshop, commit_message, render_tables};
+use crate::pipeline::{Desired, Extent, Workshop, commit_message, commit_tables, render_tables};
 use crate::settings::Settings;
 use anyhow::Context as _;
 use serde::Serialize;
@@ -82,6 +82,7 @@ pub(super) async fn run(
         &catalog.root,
         repository.as_ref(),
         &message,
+        Extent::Everything,
     )
     .await?;
     let value = serde_json::json!({ "tables": written, "problems": catalog.problems });
@@ -96,8 +97,9 @@ pub(super) async fn try_write(
     root: &Path,
     repository: Option<&CatalogRepository>,
     message: &str,
+    extent: Extent,
 ) -> TablesWritten {
-    write(workshop, desired, root, repository, message)
+    write(workshop, desired, root, repository, message, extent)
         .await
         .unwrap_or_else(|error| TablesWritten::Failed {
             message: format!("{error:#}"),
@@ -111,22 +113,19 @@ pub(super) async fn write(
     root: &Path,
     repository: Option<&CatalogRepository>,
     message: &str,
+    extent: Extent,
 ) -> anyhow::Result<TablesWritten> {
-    let files = render_tables(workshop, desired).await?;
     let folder = &desired.policy.tables.path;
     let Some(repository) = repository else {
+        let files = render_tables(workshop, desired).await?;
         return write_files(root, folder, &files);
     };
-    let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
     Ok(
-        match repository
-            .commit_folder(folder, message, workshop.now(), render)
-            .await?
-        {
+        match commit_tables(workshop, repository, desired, message, extent).await? {
             Committed::Unchanged { .. } => TablesWritten::Unchanged {
                 folder: folder.clone(),
             },
-            Committed::Pushed { commit, paths } => TablesWritten::Pushed { commit, paths },
+            Committed::Pushed { commit, paths, .. } => TablesWritten::Pushed { commit, paths },
         },
     )
 }

@@ -5,7 +5,7 @@ use super::tables::TablesWritten;
 use super::{Backends, Ended, Failure, Output, deliver, not_enabled, tables, told_as_text};
 use crate::github::render::count;
 use crate::pipeline::verify::{Mended, Verified, observe, repair, still_wrong};
-use crate::pipeline::{commit_message, tell_others};
+use crate::pipeline::{Extent, commit_message, tell_others};
 use crate::settings::Settings;
 use clap::Args;
 use serde_json::json;
@@ -51,8 +51,9 @@ pub(super) async fn run(
         let message = commit_message(&verified.backfilled, &[], "command-line");
         let root = &catalog.root;
         let repository = repository.as_ref();
-        let tables = tables::try_write(&workshop, desired, root, repository, &message).await;
-        written = Some(tables);
+        let extent = Extent::Everything;
+        let tables = tables::try_write(&workshop, desired, root, repository, &message, extent);
+        written = Some(tables.await);
         told = Some(tell_others(&workshop, &desired.policy).await);
     }
     drop(turn);

@@ -1,8 +1,10 @@
 //! The operations on the catalog repository, each from a fresh look at the server.
 
+use super::edit::FolderEdit;
 use super::error::Fault;
 use super::stop::Stop;
 use super::transport::{PushAnswer, RemoteRef, Server};
+use super::tree::NextTree;
 use super::{Committed, Files, GitError, Identity, Snapshot, tree};
 use crate::model::Timestamp;
 use anyhow::Context as _;
@@ -30,11 +32,10 @@ pub(super) struct Attempt<'a> {
 }
 
 /// What to commit.
-pub(super) struct Change<'a, F> {
+pub(super) struct Change<'a> {
     pub(super) folder: &'a str,
     pub(super) message: &'a str,
     pub(super) now: Timestamp,
-    pub(super) render: &'a F,
 }
 
 /// The branch, and its commit unless the repository is empty.
@@ -67,10 +68,55 @@ impl Attempt<'_> {
         Ok((commit.to_string(), files))
     }
 
-    pub(super) fn commit_folder<F>(&self, change: &Change<'_, F>) -> Result<Committed, Fault>
+    /// The folder as these files.
+    pub(super) fn commit_folder<F>(
+        &self,
+        change: &Change<'_>,
+        render: &F,
+    ) -> Result<Committed, Fault>
     where
         F: Fn(&Snapshot<'_>) -> anyhow::Result<Files>,
     {
+        let next = |snapshot: &Snapshot<'_>| {
+            let files = render(snapshot).context("rendering files for the catalog repository");
+            snapshot.check_undamaged()?;
+            Ok(Some(snapshot.with_folder(change.folder, &files?)?))
+        };
+        // There is always a next one.
+        self.commit(change, next)?
+            .ok_or_else(|| anyhow::anyhow!("the folder was not rendered").into())
+    }
+
+    /// The folder with these changes, where it is what they were made for.
+    pub(super) fn change_folder<F>(
+        &self,
+        change: &Change<'_>,
+        base: &str,
+        edit: &F,
+    ) -> Result<Option<Committed>, Fault>
+    where
+        F: Fn(&mut FolderEdit<'_>) -> anyhow::Result<bool>,
+    {
+        self.commit(change, |snapshot| {
+            if snapshot.folder_tree(change.folder)?.as_deref() != Some(base) {
+                return Ok(None);
+            }
+            let mut folder = FolderEdit::of(snapshot, change.folder);
+            let done = edit(&mut folder).context("rendering files for the catalog repository");
+            snapshot.check_undamaged()?;
+            if !done? {
+                return Ok(None);
+            }
+            folder.finish().map(Some)
+        })
+    }
+
+    /// Commits what `next` makes of the fresh head; nothing where it makes nothing of it.
+    fn commit(
+        &self,
+        change: &Change<'_>,
+        next: impl Fn(&Snapshot<'_>) -> Result<Option<NextTree>, Fault>,
+    ) -> Result<Option<Committed>, Fault> {
         let mut pause = FIRST_PAUSE;
         // The head that was built on when the server last refused a push, and its words.
         let mut refused: Option<(Option<Oid>, String)> = None;
@@ -84,22 +130,28 @@ impl Attempt<'_> {
                 return Err(GitError::Rejected { message }.into());
             }
             let snapshot = Snapshot::at(self.repository, head.commit)?;
-            let files =
-                (change.render)(&snapshot).context("rendering files for the catalog repository");
-            snapshot.check_undamaged()?;
-            let (tree, paths) = snapshot.with_folder(change.folder, &files?)?;
+            let Some(NextTree {
+                root,
+                folder,
+                paths,
+            }) = next(&snapshot)?
+            else {
+                return Ok(None);
+            };
+            let tree = folder.map(|tree| tree.to_string());
             if paths.is_empty() {
                 let head = not_empty(head.commit)?.to_string();
-                return Ok(Committed::Unchanged { head });
+                return Ok(Some(Committed::Unchanged { head, tree }));
             }
-            let commit = self.write_commit(change, tree, head.commit)?;
+            let commit = self.write_commit(change, root, head.commit)?;
             let refspec = format!("{commit}:refs/heads/{}", head.branch);
             match self.server.push(self.repository, self.stop, &refspec)? {
                 PushAnswer::Accepted => {
-                    return Ok(Committed::Pushed {
+                    return Ok(Some(Committed::Pushed {
                         commit: commit.to_string(),
                         paths,
-                    });
+                        tree,
+                    }));
                 }
                 PushAnswer::Behind => {
                     tracing::info!(branch = head.branch, attempt, "somebody else pushed first");
@@ -144,9 +196,9 @@ impl Attempt<'_> {
         tree::differing_paths(self.repository, parent.as_ref(), &commit.tree()?).map(Some)
     }
 
-    fn write_commit<F>(
+    fn write_commit(
         &self,
-        change: &Change<'_, F>,
+        change: &Change<'_>,
         tree: Oid,
         parent: Option<Oid>,
     ) -> Result<Oid, Fault> {

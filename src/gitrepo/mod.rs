@@ -13,6 +13,7 @@ mod address;
 mod commit;
 mod deploy_key;
 mod diagnosis;
+mod edit;
 mod error;
 mod known_hosts;
 mod local_clone;
@@ -22,6 +23,7 @@ mod transport;
 mod tree;
 
 pub use deploy_key::{DeployKey, public_half};
+pub use edit::{Content, FolderEdit, Work};
 pub use error::GitError;
 pub use tree::Snapshot;
 
@@ -85,6 +87,8 @@ pub enum Committed {
     Unchanged {
         /// The commit it was found in.
         head: String,
+        /// The folder's tree, as 40 hexadecimal digits; `None` when there is nothing in it.
+        tree: Option<String>,
     },
     /// One commit was pushed.
     Pushed {
@@ -92,6 +96,8 @@ pub enum Committed {
         commit: String,
         /// What it adds, changes or removes, sorted.
         paths: Vec<String>,
+        /// The folder's tree in it, as 40 hexadecimal digits; `None` when there is nothing in it.
+        tree: Option<String>,
     },
 }
 
@@ -167,19 +173,46 @@ impl CatalogRepository {
     where
         F: Fn(&Snapshot<'_>) -> anyhow::Result<Files> + Send + Sync + 'static,
     {
-        if !tree::is_plain_path(folder) {
-            return Err(GitError::Other(anyhow!(
-                "`{folder}` is not a folder of a repository"
-            )));
-        }
-        let (folder, message) = (folder.to_owned(), message.to_owned());
+        let folder = plain_folder(folder)?;
+        let message = message.to_owned();
         self.run(move |attempt| {
-            attempt.commit_folder(&Change {
+            let change = Change {
                 folder: &folder,
                 message: &message,
                 now,
-                render: &render,
-            })
+            };
+            attempt.commit_folder(&change, &render)
+        })
+        .await
+    }
+
+    /// Changes some files under `folder`, in one commit, and pushes it; `None`, and nothing is committed, when the folder
+    /// is not the tree `base` at the fresh head of the branch, or `edit` answers `false`.
+    ///
+    /// `edit` is called as `render` of [`Self::commit_folder`] is. The files that it leaves alone cost nothing.
+    ///
+    /// # Errors
+    /// As [`Self::commit_folder`].
+    pub async fn change_folder<F>(
+        &self,
+        folder: &str,
+        base: &str,
+        message: &str,
+        now: Timestamp,
+        edit: F,
+    ) -> Result<Option<Committed>, GitError>
+    where
+        F: Fn(&mut FolderEdit<'_>) -> anyhow::Result<bool> + Send + Sync + 'static,
+    {
+        let folder = plain_folder(folder)?;
+        let (base, message) = (base.to_owned(), message.to_owned());
+        self.run(move |attempt| {
+            let change = Change {
+                folder: &folder,
+                message: &message,
+                now,
+            };
+            attempt.change_folder(&change, &base, &edit)
         })
         .await
     }
@@ -298,6 +331,15 @@ impl Inner {
             Fault::Damaged(error) => GitError::Other(error.into()),
         })
     }
+}
+
+fn plain_folder(folder: &str) -> Result<String, GitError> {
+    if tree::is_plain_path(folder) {
+        return Ok(folder.to_owned());
+    }
+    Err(GitError::Other(anyhow!(
+        "`{folder}` is not a folder of a repository"
+    )))
 }
 
 struct StopWhenDropped(Arc<Stop>);

@@ -3,7 +3,7 @@
 use super::error::Fault;
 use super::{Files, GitError};
 use anyhow::anyhow;
-use git2::{FileMode, ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult};
+use git2::{Blob, FileMode, ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,15 @@ pub struct Snapshot<'repository> {
     tree: Option<Tree<'repository>>,
     /// A file that is listed but cannot be read: the clone is damaged.
     damage: RefCell<Option<git2::Error>>,
+}
+
+/// What the next commit has.
+pub(super) struct NextTree {
+    pub(super) root: Oid,
+    /// The folder; `None` when nothing is in it.
+    pub(super) folder: Option<Oid>,
+    /// What differs from the head, from the root of the repository, sorted.
+    pub(super) paths: Vec<String>,
 }
 
 impl<'repository> Snapshot<'repository> {
@@ -41,29 +50,50 @@ impl<'repository> Snapshot<'repository> {
     /// The content of a file, by its path from the root of the repository; `None` when there is no such file.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Vec<u8>> {
+        let blob = self.find_blob(self.blob_id(path)?).ok()?;
+        Some(blob.content().to_vec())
+    }
+
+    pub(super) fn find_blob(&self, id: Oid) -> anyhow::Result<Blob<'repository>> {
+        let found = self.repository.find_blob(id);
+        found.map_err(|error| self.damaged(error))
+    }
+
+    /// Notes that the clone is damaged, which is what the whole attempt fails of.
+    pub(super) fn damaged(&self, error: git2::Error) -> anyhow::Error {
+        self.damage.replace(Some(error));
+        anyhow!("the local clone is damaged")
+    }
+
+    /// The tree of a folder, as 40 hexadecimal digits; `None` when there is no such folder.
+    pub(super) fn folder_tree(&self, folder: &str) -> Result<Option<String>, Fault> {
+        let Some(root) = &self.tree else {
+            return Ok(None);
+        };
+        match root.get_path(folder.as_ref()) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Tree) => Ok(Some(entry.id().to_string())),
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A file's object, by its path from the root of the repository.
+    pub(super) fn blob_id(&self, path: &str) -> Option<Oid> {
         let entry = self.tree.as_ref()?.get_path(path.as_ref()).ok()?;
-        if entry.kind() != Some(ObjectType::Blob) {
-            return None;
-        }
-        match self.repository.find_blob(entry.id()) {
-            Ok(blob) => Some(blob.content().to_vec()),
-            Err(error) => {
-                self.damage.replace(Some(error));
-                None
-            }
-        }
+        (entry.kind() == Some(ObjectType::Blob)).then(|| entry.id())
+    }
+
+    pub(super) fn repository(&self) -> &'repository Repository {
+        self.repository
     }
 
     pub(super) fn check_undamaged(&self) -> Result<(), Fault> {
         self.damage.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// The tree in which exactly these files are under the folder, and the paths that differ, sorted.
-    pub(super) fn with_folder(
-        &self,
-        folder: &str,
-        files: &Files,
-    ) -> Result<(Oid, Vec<String>), Fault> {
+    /// The tree in which exactly these files are under the folder.
+    pub(super) fn with_folder(&self, folder: &str, files: &Files) -> Result<NextTree, Fault> {
         let prefix = format!("{folder}/");
         let mut wanted: BTreeMap<String, Oid> = BTreeMap::new();
         for (path, content) in files {
@@ -97,10 +127,83 @@ impl<'repository> Snapshot<'repository> {
             .map(|(path, id)| (path.as_str(), *id))
             .collect();
         let subtree = self.write_subtree(&wanted)?;
+        self.next_tree(folder, subtree, changed)
+    }
+
+    /// The tree in which a folder is another one.
+    fn next_tree(
+        &self,
+        folder: &str,
+        subtree: Option<Oid>,
+        paths: Vec<String>,
+    ) -> Result<NextTree, Fault> {
         let components: Vec<&str> = folder.split('/').collect();
         let root = self.graft(self.tree.as_ref(), &components, subtree)?;
         let root = root.map_or_else(|| self.repository.treebuilder(None)?.write(), Ok)?;
-        Ok((root, changed))
+        Ok(NextTree {
+            root,
+            folder: subtree,
+            paths,
+        })
+    }
+
+    /// The tree in which some files of a folder are other ones, or gone. Only the folders that they are in are looked at.
+    pub(super) fn with_changes(
+        &self,
+        folder: &str,
+        changes: &BTreeMap<String, Option<Oid>>,
+    ) -> Result<NextTree, Fault> {
+        let before = match self.folder_tree(folder)? {
+            Some(tree) => Some(self.repository.find_tree(Oid::from_str(&tree)?)?),
+            None => None,
+        };
+        let inside: Vec<(&str, Option<Oid>)> = changes
+            .iter()
+            .map(|(path, id)| (path.as_str(), *id))
+            .collect();
+        let subtree = self.rewrite(before.as_ref(), &inside)?;
+        let paths = changes.keys().map(|path| format!("{folder}/{path}"));
+        let mut paths: Vec<String> = paths.collect();
+        paths.sort();
+        self.next_tree(folder, subtree, paths)
+    }
+
+    /// Puts files in, in place of others, or takes them out; `None` when nothing is left.
+    fn rewrite(
+        &self,
+        before: Option<&Tree<'_>>,
+        changes: &[(&str, Option<Oid>)],
+    ) -> Result<Option<Oid>, Fault> {
+        let mut builder = self.repository.treebuilder(before)?;
+        let mut folders: BTreeMap<&str, Vec<(&str, Option<Oid>)>> = BTreeMap::new();
+        for (path, id) in changes {
+            match (path.split_once('/'), id) {
+                (Some((folder, rest)), _) => folders.entry(folder).or_default().push((rest, *id)),
+                (None, Some(id)) => drop(builder.insert(path, *id, FileMode::Blob.into())?),
+                (None, None) if builder.get(path)?.is_some() => builder.remove(path)?,
+                (None, None) => {}
+            }
+        }
+        for (folder, changes) in folders {
+            let below = match builder.get(folder)? {
+                Some(entry) if entry.kind() == Some(ObjectType::Tree) => {
+                    Some(self.repository.find_tree(entry.id())?)
+                }
+                Some(_) => {
+                    return Err(anyhow!("`{folder}` is to be both a file and a folder").into());
+                }
+                None => None,
+            };
+            match self.rewrite(below.as_ref(), &changes)? {
+                Some(id) => drop(builder.insert(folder, id, FileMode::Tree.into())?),
+                None if builder.get(folder)?.is_some() => builder.remove(folder)?,
+                None => {}
+            }
+        }
+        if builder.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(builder.write()?))
     }
 
     /// Everything that is not a folder under a folder: path from there, object, and file mode.

@@ -46,6 +46,14 @@ pub enum RunKind {
 }
 
 impl RunKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Plan,
+        Self::Apply,
+        Self::Upgrade,
+        Self::Expire,
+        Self::Verify,
+    ];
     /// What time sets off.
     pub const SCHEDULED: [Self; 3] = [Self::Expire, Self::Upgrade, Self::Verify];
 

@@ -10,11 +10,10 @@ use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
 use super::pull_request::{PullRequestRead, check_report, files_at, say};
-use super::tables::run_trailer;
+use super::tables::{self, Extent, run_trailer};
 use super::{
     Bot, Carried, Desired, StepFailure, building, commit_message, put_parameters, read_tree,
-    render_tables, scheduled, settle_expiries, settle_intents, settle_visibility,
-    write_notifications,
+    scheduled, settle_expiries, settle_intents, settle_visibility, write_notifications,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
@@ -209,24 +208,21 @@ async fn read_commit(bot: &Bot, commit: String) -> Result<BranchRead, StepFailur
     })
 }
 
-/// Commits the tables as the store has them now.
+/// Commits the tables as the store has them now. A verification renders all of them anew, whatever is noted of them.
 async fn commit_tables(
     bot: &Bot,
     run: &Run,
     desired: &Desired,
     message: &str,
 ) -> Result<TablesStep, StepFailure> {
-    let files = render_tables(&bot.workshop, desired).await?;
-    let render = move |_: &crate::gitrepo::Snapshot<'_>| Ok(files.clone());
-    let folder = desired.policy.tables.path.as_str();
+    let extent = match run.kind {
+        RunKind::Verify => Extent::Everything,
+        RunKind::Plan | RunKind::Apply | RunKind::Upgrade | RunKind::Expire => Extent::Changes,
+    };
     Ok(
-        match bot
-            .catalog
-            .commit_folder(folder, message, bot.workshop.now(), render)
-            .await?
-        {
-            Committed::Unchanged { head } => pushed_before(bot, run, head).await?,
-            Committed::Pushed { commit, paths } => TablesStep::Pushed { commit, paths },
+        match tables::commit(&bot.workshop, &bot.catalog, desired, message, extent).await? {
+            Committed::Unchanged { head, .. } => pushed_before(bot, run, head).await?,
+            Committed::Pushed { commit, paths, .. } => TablesStep::Pushed { commit, paths },
         },
     )
 }

@@ -9,6 +9,7 @@ use super::tables::run_in_message;
 use super::{Bot, StepFailure, commands};
 use crate::github::{Happening, PullRequest, What};
 use crate::model::{Event, Run, RunKind, RunState};
+use crate::store::Store;
 use crate::telemetry::{add, metric};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -156,10 +157,10 @@ impl Intake {
     ) -> Result<String, StepFailure> {
         let runs = self.bot.workshop.store.runs_of(number).await?;
         let prefix = format!("plan-{number}-{}-{}-", short(head), short(base));
-        let of_this: Vec<&Run> = runs
-            .iter()
-            .filter(|run| run.id.starts_with(&prefix))
-            .collect();
+        // Earlier attempts may be removed by now.
+        let attempts = runs.iter().filter_map(|run| run.id.strip_prefix(&prefix));
+        let attempts = attempts.filter_map(|attempt| attempt.parse::<u32>().ok());
+        let attempt = attempts.max().unwrap_or_default() + 1;
         // Only the last plan's answer can be read: a head that was left and came back is planned anew.
         let stands = last_plan(&runs).is_some_and(|run| {
             run.id.starts_with(&prefix) && matches!(run.state, RunState::Open | RunState::Done)
@@ -175,7 +176,7 @@ impl Intake {
             self.engine.stop(run, RunState::Superseded, &detail).await?;
         }
         let run = Run {
-            id: format!("{prefix}{}", of_this.len() + 1),
+            id: format!("{prefix}{attempt}"),
             kind: RunKind::Plan,
             pull_request: Some(number),
             head_sha: head.to_owned(),
@@ -281,19 +282,17 @@ impl Intake {
         let Some(run) = store.run(id).await?.filter(|run| run.kind.publishes()) else {
             return Ok(false);
         };
-        Ok(run.state == RunState::Open || made_by(&store.steps(&run.id).await?, sha))
+        Ok(run.state == RunState::Open || made_by(&**store, &run.id, sha).await?)
     }
 }
 
-pub(super) fn made_by(steps: &[crate::model::StepRecord], sha: &str) -> bool {
-    steps.iter().any(|step| {
-        step.name == "tables"
-            && step
-                .output
-                .pointer("/pushed/commit")
-                .and_then(|commit| commit.as_str())
-                == Some(sha)
-    })
+/// Whether a run made this commit, by its journal.
+pub(super) async fn made_by(store: &dyn Store, run: &str, sha: &str) -> anyhow::Result<bool> {
+    let step = store.step(run, "tables").await?;
+    let commit = step
+        .as_ref()
+        .and_then(|step| step.output.pointer("/pushed/commit"));
+    Ok(commit.and_then(|commit| commit.as_str()) == Some(sha))
 }
 
 /// The plan whose answer a pull request shows.

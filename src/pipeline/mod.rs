@@ -57,7 +57,7 @@ pub use publishing::{Carried, carry_out};
 pub use redeliver::{Answered, FailedDelivery, Redeliver, redeliver};
 use report::outcomes_of_kept;
 pub use shortfall::shortfalls;
-pub use tables::{commit_message, render_tables};
+pub use tables::{Extent, commit as commit_tables, commit_message, render as render_tables};
 pub use task_bodies::{BodyError, ListPlace, TaskBodies, TaskKey};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known};

@@ -12,6 +12,10 @@ use crate::model::{Run, RunKind, RunState, StepRecord};
 const SWEPT_CLOSED: usize = 50;
 /// Applies that are looked through for the one that made a commit.
 const RECENT: usize = 50;
+/// How long runs are kept: a year, and time to look at what a yearly one did the last time.
+const RUNS_FOR_DAYS: u32 = 400;
+/// Runs that one sweep removes: of a long past, each takes its part.
+const PRUNED_AT_ONCE: usize = 100;
 /// The pause after a first try that left something undone; it doubles with every further one.
 const FIRST_PAUSE: i64 = 300;
 /// The longest pause: a day.
@@ -30,6 +34,7 @@ impl Intake {
         for gauge in gauges(&*workshop.store, workshop.now()).await? {
             gauge.send();
         }
+        self.prune().await?;
         let branch = self.bot.github.repository().await?.default_branch;
         for pull_request in self.bot.github.open_pull_requests().await? {
             let planned = self
@@ -48,13 +53,7 @@ impl Intake {
         self.sweep_closed(&branch).await?;
         let applies = self.recent_applies().await?;
         let head = self.bot.github.branch_head(&branch).await?;
-        let mut is_known = false;
-        for run in &applies {
-            is_known |= run.head_sha == head
-                || made_by(&self.bot.workshop.store.steps(&run.id).await?, &head)
-                || self.has_just_pushed(run, &head).await;
-        }
-        if !is_known {
+        if !self.is_known(&head, &applies).await? {
             self.apply(&head, None, false).await?;
         }
         let last = applies
@@ -74,6 +73,34 @@ impl Intake {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether one of these runs was for a commit, or made it: the newest is the likeliest.
+    async fn is_known(&self, commit: &str, applies: &[Run]) -> Result<bool, StepFailure> {
+        if applies.iter().any(|run| run.head_sha == commit) {
+            return Ok(true);
+        }
+        let store = &*self.bot.workshop.store;
+        for run in applies.iter().rev() {
+            if made_by(store, &run.id, commit).await? || self.has_just_pushed(run, commit).await {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes what nobody asks for any more: runs that ended long ago, with their journals.
+    async fn prune(&self) -> Result<(), StepFailure> {
+        let workshop = &self.bot.workshop;
+        let before = workshop.now().minus_days(RUNS_FOR_DAYS);
+        let pruned = workshop.store.prune_runs(before, PRUNED_AT_ONCE).await?;
+        if pruned > 0 {
+            tracing::info!(
+                pruned,
+                "removed {pruned} runs that are older than {RUNS_FOR_DAYS} days"
+            );
+        }
+        Ok(())
     }
 
     /// Whether a run that is at it made a commit and has not written that down yet: after a crash its push may be there
@@ -125,14 +152,16 @@ impl Intake {
     async fn recent_applies(&self) -> Result<Vec<Run>, StepFailure> {
         let store = &self.bot.workshop.store;
         let mut applies = Vec::new();
-        for state in [RunState::Open, RunState::Done, RunState::Failed] {
-            applies.extend(
-                store
-                    .runs_in(state)
-                    .await?
-                    .into_iter()
-                    .filter(|run| run.kind.publishes()),
-            );
+        for kind in RunKind::ALL.into_iter().filter(|kind| kind.publishes()) {
+            let mut runs = store.runs_of_kind(kind, RECENT).await?;
+            runs.retain(|run| {
+                matches!(
+                    run.state,
+                    RunState::Open | RunState::Done | RunState::Failed
+                )
+            });
+            // Oldest first: the order of those of one second.
+            applies.extend(runs.into_iter().rev());
         }
         applies.sort_by_key(|run| run.created_at);
         Ok(applies.split_off(applies.len().saturating_sub(RECENT)))

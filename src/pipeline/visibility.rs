@@ -34,7 +34,8 @@ pub async fn settle_visibility(
     workshop: &Workshop,
     policy: &Policy,
 ) -> Result<Shared, StepFailure> {
-    let rows = workshop.store.shared_otherwise(&policy.visibility).await?;
+    let store = &workshop.store;
+    let rows = store.shared_otherwise(&policy.visibility, None).await?;
     let arns: Vec<LayerArn> = rows.into_iter().filter_map(|(row, _)| row.arn).collect();
     let mut shared = Shared::default();
     for batch in arns.chunks(BATCH) {

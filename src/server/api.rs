@@ -4,7 +4,7 @@
 //! slash at the end, and with two at the start: so do Klayers' published links, and people change only their host.
 
 use super::AppState;
-use crate::model::{BuildRecord, Digest, LayerName, LayerState, LayerVersion, Region, Target};
+use crate::model::{BuildRecord, Digest, LayerName, LayerState, Region, Target};
 use crate::tables::{ApiLayer, api_history, api_latest, api_latest_csv, api_latest_html};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -115,26 +115,33 @@ async fn builds(
     let Ok(target) = target.parse::<Target>() else {
         return Ok(Json(Vec::<ApiBuild>::new()).into_response());
     };
-    let (all, versions) = (state.store.builds().await?, versions(&state).await?);
+    let mut all = state.store.builds().await?;
+    all.retain(|build| build.target == target);
+    let mut newest: BTreeMap<&LayerName, Vec<&BuildRecord>> = BTreeMap::new();
+    for build in &all {
+        let known = newest.entry(&build.layer).or_default();
+        if known.first().is_some_and(|it| it.built_at < build.built_at) {
+            known.clear();
+        }
+        if known.first().is_none_or(|it| it.built_at == build.built_at) {
+            known.push(build);
+        }
+    }
+    // The time of a build has whole seconds: of two in one second, the one that is live is the later one.
+    let tied = newest.iter().filter(|(_, builds)| builds.len() > 1);
+    let tied: BTreeSet<LayerName> = tied.map(|(layer, _)| (*layer).clone()).collect();
+    let versions = state.store.layer_versions_of(&tied).await?;
     let live: BTreeSet<(&LayerName, Digest)> = versions
         .iter()
         .filter(|version| version.state == LayerState::Live && version.key.target == target)
         .map(|version| (&version.key.layer, version.key.digest))
         .collect();
-    // The time of a build has whole seconds: of two in one second, the one that is live is the later one.
-    let age = |build: &BuildRecord| {
-        let is_live = live.contains(&(&build.layer, build.artifact.digest));
-        (build.built_at, is_live)
-    };
-    let mut latest: BTreeMap<&str, &BuildRecord> = BTreeMap::new();
-    for build in all.iter().filter(|build| build.target == target) {
-        let known = latest.entry(build.layer.as_str()).or_insert(build);
-        if age(build) > age(known) {
-            *known = build;
-        }
-    }
+    let is_live = |build: &&BuildRecord| live.contains(&(&build.layer, build.artifact.digest));
+    let latest = newest.values().filter_map(|builds| {
+        let live = builds.iter().copied().find(is_live);
+        live.or_else(|| builds.first().copied())
+    });
     let answer: Vec<ApiBuild> = latest
-        .values()
         .map(|build| ApiBuild {
             package: build.layer.to_string(),
             package_version: build.version.clone(),
@@ -148,10 +155,6 @@ async fn builds(
         })
         .collect();
     Ok(Json(answer).into_response())
-}
-
-async fn versions(state: &AppState) -> anyhow::Result<Vec<LayerVersion>> {
-    state.store.layer_versions().await
 }
 
 /// The store does not answer: 503, and the reason in the log only.

@@ -43,12 +43,12 @@ pub(super) struct Search {
 
 /// The front page: every layer for one target in one region.
 pub(super) async fn index(State(state): State<AppState>, Query(search): Query<Search>) -> Response {
-    let versions = match live(&state).await {
-        Ok(versions) => versions,
-        Err(response) => return response,
+    let places = match state.store.places().await {
+        Ok(places) => places,
+        Err(error) => return not_now(&error),
     };
-    let targets: BTreeSet<Target> = versions.iter().map(|version| version.key.target).collect();
-    let regions: BTreeSet<&Region> = versions.iter().map(|version| &version.key.region).collect();
+    let targets: BTreeSet<Target> = places.iter().map(|(target, _)| *target).collect();
+    let regions: BTreeSet<&Region> = places.iter().map(|(_, region)| region).collect();
     let target = search
         .target
         .parse()
@@ -61,11 +61,14 @@ pub(super) async fn index(State(state): State<AppState>, Query(search): Query<Se
         .filter(|region| regions.contains(region))
         .or_else(|| usual_region(&regions));
     let query = search.q.trim().to_lowercase();
-    let rows: Vec<&LayerVersion> = versions
-        .iter()
-        .filter(|version| Some(version.key.target) == target && Some(&version.key.region) == region)
-        .filter(|version| version.key.layer.as_str().contains(&query))
-        .collect();
+    let mut rows = match (target, region) {
+        (Some(target), Some(region)) => match state.store.live_in(target, region).await {
+            Ok(rows) => only_live(rows),
+            Err(error) => return not_now(&error),
+        },
+        _ => Vec::new(),
+    };
+    rows.retain(|version| version.key.layer.as_str().contains(&query));
     page(
         "Lambda layers",
         &html! {
@@ -79,7 +82,7 @@ pub(super) async fn index(State(state): State<AppState>, Query(search): Query<Se
                 } }
                 button { "Show" }
             }
-            @if versions.is_empty() {
+            @if places.is_empty() {
                 p { "No layer is published yet. Ask for one with a pull request that adds a file to " code { "layers/" } "." }
             } @else if rows.is_empty() {
                 p { "No layer of that name here." }
@@ -145,13 +148,6 @@ pub(super) async fn not_found() -> Response {
         &html! { p { "There is nothing here. " a href="/" { "All layers" } } },
     );
     (StatusCode::NOT_FOUND, body).into_response()
-}
-
-async fn live(state: &AppState) -> Result<Vec<LayerVersion>, Response> {
-    match state.store.layer_versions().await {
-        Ok(versions) => Ok(only_live(versions)),
-        Err(error) => Err(not_now(&error)),
-    }
 }
 
 fn only_live(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {

@@ -25,6 +25,10 @@ pub use record::{Page, Record};
 pub use sqlite::SqliteStore;
 pub use turn::Turn;
 
+/// How many runs of each kind are never removed, the last ones: what is looked up by kind is among them, such as what the
+/// last apply left undone.
+pub const RUNS_KEPT: usize = 100;
+
 /// A store failed; callers only report it.
 pub type Result<T> = anyhow::Result<T>;
 
@@ -37,6 +41,28 @@ pub enum Recorded {
     SeenDelivery,
     /// Another delivery of an event that was recorded before.
     SeenEvent,
+}
+
+/// What the committed tables may not show yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableChanges {
+    /// Where a version was published, superseded, deleted, shared, hidden or adopted, or got another expiry date.
+    pub slots: BTreeSet<(LayerName, Target, Region)>,
+    /// Layers of which a build was put or went.
+    pub layers: BTreeSet<LayerName>,
+    /// What was noted with the last commit of the tables; `None` when there was none.
+    pub note: Option<String>,
+    /// Tells [`Store::note_tables`] which changes these are.
+    pub seen: SeenChanges,
+}
+
+/// Which changes somebody looked at. Only the store that gave it can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenChanges {
+    /// Higher than at any earlier look between which and this one something changed.
+    sequence: u64,
+    /// The name and the mark of each, in stores whose changes need not be there in the order of their numbers.
+    marks: Vec<(String, String)>,
 }
 
 /// The bot's memory.
@@ -82,6 +108,11 @@ pub trait Store: Send + Sync + 'static {
     /// Names the pull request that a run answers on, and opens the run again if it was done, so that it is answered.
     async fn attach_pull_request(&self, id: &str, pull_request: u64) -> Result<()>;
 
+    /// Removes runs that were written down before a time and have ended, with their journals: at most `limit`, the oldest
+    /// first; returns how many. Whatever their age, the last [`RUNS_KEPT`] of each kind stay, and all of a pull request
+    /// that has a younger one.
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<usize>;
+
     /// Writes a step into a run's journal, in place of an earlier record of that step.
     async fn put_step(&self, step: &StepRecord) -> Result<()>;
 
@@ -124,6 +155,9 @@ pub trait Store: Send + Sync + 'static {
     /// The live versions for a target in a region, in the order of [`SlotKey`]: what the read API answers with. It may be a
     /// moment behind.
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>>;
+
+    /// Where something is live, by target and region. It may be a moment behind, and reads no layer's versions but one a place.
+    async fn places(&self) -> Result<BTreeSet<(Target, Region)>>;
 
     /// How many layer versions that are not deleted there are in each state; states without any are left out. Asked often:
     /// it reads no layer version, however many there are.
@@ -183,10 +217,12 @@ pub trait Store: Send + Sync + 'static {
     async fn set_expiries(&self, expiries: &[(LayerArn, Option<Timestamp>)]) -> Result<()>;
 
     /// Live and deprecated versions that are not known to be for exactly those whom the visibility names, with whom they
-    /// are known to be for; `None` where nobody looked.
+    /// are known to be for; `None` where nobody looked. Those of some layers are told as they are now; of all layers, what
+    /// changed a moment ago may be missing.
     async fn shared_otherwise(
         &self,
         visibility: &Visibility,
+        layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<(LayerVersion, Option<Visibility>)>>;
 
     /// Writes down who may use a version, as it was read back.
@@ -203,6 +239,13 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool>;
+
+    /// What the tables that were committed last do not show, written down in the transactions of the changes themselves.
+    async fn table_changes(&self) -> Result<TableChanges>;
+
+    /// Notes that the tables show these changes, so that they are behind no more. A change that came after the look stays,
+    /// and so does what somebody noted after a later look.
+    async fn note_tables(&self, seen: &SeenChanges, note: &str) -> Result<()>;
 
     /// What became of layer versions and was not told yet, in the order it happened. It is written in the transaction of
     /// the change itself, so that nothing that happens is forgotten.

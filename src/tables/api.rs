@@ -133,19 +133,18 @@ pub(super) fn pretty(layers: &[ApiLayer]) -> String {
     if layers.is_empty() {
         return "[]\n".to_owned();
     }
-    // One layer a line: a new version is then one changed line in the history.
-    let lines: Vec<String> = layers
-        .iter()
-        .map(|layer| {
-            // `Value` of three strings cannot fail to become text, unlike a derived `Serialize` in general.
-            let field = |text: &str| serde_json::Value::from(text).to_string();
-            format!(
-                "  {{\"package\": {}, \"packageVersion\": {}, \"arn\": {}}}",
-                field(&layer.package),
-                field(&layer.package_version),
-                field(&layer.arn)
-            )
-        })
-        .collect();
+    let lines: Vec<String> = layers.iter().map(json_line).collect();
     format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+/// One layer a line: a new version is then one changed line in the history. Without its line end.
+pub(super) fn json_line(layer: &ApiLayer) -> String {
+    // `Value` of three strings cannot fail to become text, unlike a derived `Serialize` in general.
+    let field = |text: &str| serde_json::Value::from(text).to_string();
+    format!(
+        "  {{\"package\": {}, \"packageVersion\": {}, \"arn\": {}}}",
+        field(&layer.package),
+        field(&layer.package_version),
+        field(&layer.arn)
+    )
 }

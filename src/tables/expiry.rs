@@ -108,6 +108,18 @@ pub(super) fn of_region(rows: &[&Row<'_>], today: Timestamp) -> String {
     alert(&lines, SHOWN_ABOVE).map_or_else(String::new, |warning| format!("{warning}\n"))
 }
 
+/// The layers of which the overview names versions that go away, out of everything that goes away soon: of the others it
+/// only says how many there are.
+#[must_use]
+pub fn named_on_overview(ending: &[LayerVersion]) -> BTreeSet<LayerName> {
+    let lines: BTreeSet<(String, &LayerName, &str)> = usable(ending)
+        .iter()
+        .map(|row| (row.expiry_date(), row.layer, row.version))
+        .collect();
+    let named = lines.into_iter().take(SHOWN_ON_OVERVIEW);
+    named.map(|(_, layer, _)| layer.clone()).collect()
+}
+
 /// The part of the overview, with an empty line after it; nothing where nothing goes away.
 pub(super) fn of_all(
     rows: &[&Row<'_>],

@@ -13,6 +13,7 @@
 mod announcements;
 mod api;
 mod build_table;
+mod changes;
 mod expiry;
 mod feeds;
 mod ids;
@@ -22,14 +23,17 @@ mod region_files;
 mod releases;
 mod rows;
 mod snippets;
+mod splice;
+mod summary;
 mod text;
 
 pub use announcements::{Announcement, AnnouncementsInput, MESSAGE_LIMIT, announcements};
 pub use api::{
     ApiLayer, ApiVersion, api_history, api_latest, api_latest_csv, api_latest_html, latest_json,
 };
-pub use expiry::{Leaving, leaving};
-pub use releases::WARNING_DAYS;
+pub use changes::{ChangesInput, FileContent, FileWork, Scope, TableFiles, render_changes};
+pub use expiry::{Leaving, leaving, named_on_overview};
+pub use releases::{WARNING_DAYS, warned_until};
 
 use crate::model::{
     BuildRecord, Digest, LayerName, LayerRequest, LayerVersion, Policy, TableFormat, Target,
@@ -37,6 +41,7 @@ use crate::model::{
 };
 use rows::Row;
 use std::collections::{BTreeMap, BTreeSet};
+use summary::Summary;
 
 /// Everything the tables are made of.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +77,11 @@ pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
     let mut put = |name: &str, content: String| {
         files.insert(format!("{}/{name}", settings.path), content.into_bytes());
     };
-    put("README.md", overview::render(input, &rows, &formats));
+    let summary = Summary::of(&rows);
+    put(
+        "README.md",
+        overview::render(input, &summary, &rows, &formats),
+    );
     for ((target, region), rows) in rows::by(&rows, |row| (row.target, row.region)) {
         for format in &formats {
             let content = match format {
@@ -98,6 +107,12 @@ pub fn render(input: &TablesInput<'_>) -> BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+/// The account of the first row of all, which the ids of feeds are made with; empty while there is none.
+#[must_use]
+pub fn account_of(versions: &[LayerVersion]) -> &str {
+    rows::first_account(versions)
 }
 
 /// How a target is called in running text: `Python 3.13 on x86_64`.

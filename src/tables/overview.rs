@@ -1,9 +1,10 @@
 //! `README.md`: which targets and regions there are, which layers, and how to use an ARN.
 
-use super::rows::{Row, by};
+use super::rows::Row;
+use super::summary::Summary;
 use super::text::{markdown, table};
 use super::{TablesInput, expiry, feeds, spoken};
-use crate::model::{Region, TableFormat, Target, Visibility};
+use crate::model::{LayerName, Region, TableFormat, Target, Visibility};
 use std::collections::{BTreeMap, BTreeSet};
 
 const HOW_TO: &str = "\
@@ -18,22 +19,29 @@ const HOW_TO: &str = "\
 A function has at most five layers, and together with them at most 250 MiB unzipped.
 ";
 
+/// The heading above the table of regions and targets.
+pub(super) const REGIONS: &str = "## Regions";
+/// The heading above the table of layers.
+pub(super) const LAYERS: &str = "## Layers";
+
+/// `soon` are rows of all layers of which something goes away soon, or more.
 pub(super) fn render(
     input: &TablesInput<'_>,
-    rows: &[&Row<'_>],
+    summary: &Summary,
+    soon: &[&Row<'_>],
     formats: &BTreeSet<TableFormat>,
 ) -> String {
     let mut page = format!(
         "# Layers and their ARNs\n\nGenerated from what is published: do not edit, changes are overwritten. {}\n\n",
         who_may_use(&input.policy.visibility)
     );
-    if rows.is_empty() {
+    if summary.newest.is_empty() {
         page.push_str("Nothing is published yet.\n");
         return page;
     }
-    page.push_str(&regions(rows, formats));
-    page.push_str(&layers(input, rows, formats));
-    page.push_str(&expiry::of_all(rows, formats, input.today));
+    page.push_str(&regions(&summary.latest, formats));
+    page.push_str(&layers(input, &summary.newest, formats));
+    page.push_str(&expiry::of_all(soon, formats, input.today));
     if let Some(links) = feeds::links(input, None, "") {
         page.push_str(&format!("## News\n\nWhat is published, retired or about to expire, as a feed: {links}. Every layer has one of its own too, linked from its page.\n\n"));
     }
@@ -59,20 +67,18 @@ fn who_may_use(visibility: &Visibility) -> String {
 }
 
 /// Regions down, targets across; each number of layers links to its table.
-fn regions(rows: &[&Row<'_>], formats: &BTreeSet<TableFormat>) -> String {
-    let mut latest: BTreeMap<(&Region, Target), usize> = BTreeMap::new();
-    for row in rows {
-        *latest.entry((row.region, row.target)).or_default() += usize::from(row.latest);
-    }
+fn regions(latest: &BTreeMap<(Region, Target), usize>, formats: &BTreeSet<TableFormat>) -> String {
     let targets: BTreeSet<Target> = latest.keys().map(|(_, target)| *target).collect();
-    let regions: BTreeSet<&Region> = latest.keys().map(|(region, _)| *region).collect();
+    let regions: BTreeSet<&Region> = latest.keys().map(|(region, _)| region).collect();
     let tables: Vec<&TableFormat> = formats.iter().filter(|it| it.is_by_region()).collect();
-    let cell =
-        |region: &Region, target: Target| match (latest.get(&(region, target)), tables.first()) {
-            (Some(count), Some(format)) => format!("[{count}]({target}/{region}.{format})"),
-            (Some(count), None) => count.to_string(),
-            (None, _) => String::new(),
-        };
+    let cell = |region: &Region, target: Target| match (
+        latest.get(&(region.clone(), target)),
+        tables.first(),
+    ) {
+        (Some(count), Some(format)) => format!("[{count}]({target}/{region}.{format})"),
+        (Some(count), None) => count.to_string(),
+        (None, _) => String::new(),
+    };
     let mut header = vec!["Region".to_owned()];
     header.extend(targets.iter().map(|target| spoken(*target)));
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
@@ -97,16 +103,20 @@ fn regions(rows: &[&Row<'_>], formats: &BTreeSet<TableFormat>) -> String {
         )
     };
     format!(
-        "## Regions\n\nHow many layers there are; each number links to its table of ARNs.{others}\n\n{}\n",
+        "{REGIONS}\n\nHow many layers there are; each number links to its table of ARNs.{others}\n\n{}\n",
         table(&header, &lines)
     )
 }
 
 /// One line a layer, with its newest version.
-fn layers(input: &TablesInput<'_>, rows: &[&Row<'_>], formats: &BTreeSet<TableFormat>) -> String {
-    let lines: Vec<Vec<String>> = by(rows, |row| row.layer)
-        .into_iter()
-        .map(|(layer, rows)| {
+fn layers(
+    input: &TablesInput<'_>,
+    newest: &BTreeMap<LayerName, String>,
+    formats: &BTreeSet<TableFormat>,
+) -> String {
+    let lines: Vec<Vec<String>> = newest
+        .iter()
+        .map(|(layer, version)| {
             let name = markdown(layer.as_str());
             let request = input.layers.get(layer);
             let description = match request {
@@ -122,15 +132,13 @@ fn layers(input: &TablesInput<'_>, rows: &[&Row<'_>], formats: &BTreeSet<TableFo
                 } else {
                     name
                 },
-                // Rows are newest first.
-                rows.first()
-                    .map_or_else(String::new, |row| markdown(row.version)),
+                version.clone(),
                 description,
             ]
         })
         .collect();
     format!(
-        "## Layers\n\n{}\n",
+        "{LAYERS}\n\n{}\n",
         table(&["Layer", "Version", "Description"], &lines)
     )
 }

@@ -144,10 +144,16 @@ pub(super) fn ending_soon<'r, 'a>(rows: &[&'r Row<'a>], today: Timestamp) -> Vec
     endings(&soon, rows)
 }
 
+/// The last moment whose versions are warned of on a day.
+#[must_use]
+pub fn warned_until(today: Timestamp) -> Timestamp {
+    let day = today.unix().div_euclid(SECONDS_PER_DAY) + i64::from(WARNING_DAYS);
+    Timestamp::from_unix((day + 1) * SECONDS_PER_DAY - 1)
+}
+
 /// Whether something that ends then is warned of; whole days, so that the answer changes at midnight UTC only.
-fn is_soon(end: Timestamp, today: Timestamp) -> bool {
-    let day = |moment: Timestamp| moment.unix().div_euclid(SECONDS_PER_DAY);
-    day(end) - day(today) <= i64::from(WARNING_DAYS)
+pub(super) fn is_soon(end: Timestamp, today: Timestamp) -> bool {
+    end <= warned_until(today)
 }
 
 fn endings<'r, 'a>(ending: &[&'r Row<'a>], all: &[&'r Row<'a>]) -> Vec<Ending<'r, 'a>> {

@@ -58,9 +58,24 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Whether people can use a version.
+fn is_usable(version: &LayerVersion) -> bool {
+    matches!(version.state, LayerState::Live | LayerState::Deprecated) && version.arn.is_some()
+}
+
+/// The account of the first row of all; empty while there is none.
+pub(super) fn first_account(versions: &[LayerVersion]) -> &str {
+    let layers = versions.iter().filter(|version| is_usable(version));
+    let first = layers.map(|version| &version.key.layer).min();
+    let of_first = versions
+        .iter()
+        .filter(|version| Some(&version.key.layer) == first);
+    usable(of_first).first().map_or("", |row| row.account)
+}
+
 /// What is usable, by layer (its name has no capital letters), then newest first.
-pub(super) fn usable(versions: &[LayerVersion]) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = versions.iter().filter_map(Row::of).collect();
+pub(super) fn usable<'a>(versions: impl IntoIterator<Item = &'a LayerVersion>) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'a>> = versions.into_iter().filter_map(Row::of).collect();
     rows.sort_by(|a, b| {
         let key = |row: &Row<'_>| (Reverse(row.latest), Reverse(row.since), Reverse(row.number));
         (a.layer, key(a), a.target, a.region, &a.arn).cmp(&(

@@ -102,13 +102,25 @@ pub(super) fn mebibytes(bytes: u64) -> String {
 
 /// A table of Markdown; cells are given ready.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
-    let mut table = line(header.to_vec());
-    table.push_str(&line(header.iter().map(|_| "---").collect()));
+    let mut table = table_row(header);
+    table.push_str(&table_row(&vec!["---"; header.len()]));
     for row in rows {
-        table.push_str(&line(row.iter().map(String::as_str).collect()));
+        table.push_str(&table_row(
+            &row.iter().map(String::as_str).collect::<Vec<_>>(),
+        ));
     }
     table
+}
+
+/// A row of a table, with its line end.
+pub(super) fn table_row(cells: &[&str]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// The cells of a row of a table; `None` for any other line. No cell has ` | ` in it: pipes are escaped.
+pub(super) fn table_cells(line: &str) -> Option<Vec<&str>> {
+    let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
+    Some(cells.split(" | ").collect())
 }
 
 /// Text on one line, without control characters.

@@ -43,7 +43,7 @@ async fn one_commit_writes_the_folder_and_touches_nothing_else() {
         .unwrap();
 
     let head = server.git(R, &["rev-parse", "main"]);
-    let Committed::Pushed { commit, paths } = committed else {
+    let Committed::Pushed { commit, paths, .. } = committed else {
         panic!("nothing was pushed")
     };
     assert_eq!(commit, head.trim());
@@ -80,10 +80,15 @@ async fn nothing_to_change_makes_no_commit() {
             .await
             .unwrap()
     };
-    let Committed::Pushed { commit: first, .. } = commit().await else {
+    let Committed::Pushed {
+        commit: first,
+        tree,
+        ..
+    } = commit().await
+    else {
         panic!("nothing was pushed")
     };
-    assert_eq!(commit().await, Committed::Unchanged { head: first });
+    assert_eq!(commit().await, Committed::Unchanged { head: first, tree });
     assert_eq!(server.git(R, &["rev-list", "--count", "main"]).trim(), "2");
 }
 

@@ -192,7 +192,7 @@ async fn a_long_change_of_permissions_goes_on_where_it_was_cut_short() {
     let otherwise = async || {
         let store = &workshop.store;
         store
-            .shared_otherwise(&policy.visibility)
+            .shared_otherwise(&policy.visibility, None)
             .await
             .unwrap()
             .len()

@@ -3,5 +3,6 @@
 mod handing_over;
 mod mending;
 mod parameters;
+mod tables;
 mod world;
 mod year;

@@ -5,6 +5,7 @@ use crate::model::{
     Artifact, BuildRecord, BuildReport, Digest, LayerName, LayerRequest, Lock, OfferedRegions, Pin,
     Policy, Region, Target, Timestamp,
 };
+use crate::pipeline::tables::{Changed, Note};
 use crate::pipeline::{
     Carried, Desired, Workbench, Workshop, carry_out, expire, render_tables, settle_expiries,
     settle_intents, settle_visibility,
@@ -14,6 +15,7 @@ use crate::registry::tests::memory::MemoryRegistry;
 use crate::request::parse_layer;
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::store::SqliteStore;
+use crate::tables::{FileContent, FileWork, TableFiles, account_of};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
@@ -35,6 +37,10 @@ pub(super) struct World {
     pub(super) tables: BTreeMap<String, Vec<u8>>,
     /// How often something was done that may have changed the store.
     pub(super) written: u64,
+    /// Whether it has tables, and not a test that commits them.
+    pub(super) keeps_tables: bool,
+    /// How often not all of the tables had to be rendered.
+    pub(super) rendered_in_part: usize,
     clock: Arc<AtomicI64>,
     /// The release of each layer that an upgrade would find.
     releases: BTreeMap<LayerName, u32>,
@@ -82,6 +88,8 @@ impl World {
             },
             tables: BTreeMap::new(),
             written: 0,
+            keeps_tables: true,
+            rendered_in_part: 0,
             clock,
             releases: BTreeMap::new(),
             folder,
@@ -160,10 +168,48 @@ impl World {
         }
     }
 
+    /// Renders what changed, as a commit does.
     pub(super) async fn commit(&mut self) {
-        let tables = render_tables(&self.workshop, &self.desired).await;
-        self.tables = tables.unwrap();
+        if !self.keeps_tables {
+            return;
+        }
+        let (workshop, desired) = (&self.workshop, &self.desired);
+        let changes = workshop.store.table_changes().await.unwrap();
+        let mut note = Note::of(desired, None, workshop.now());
+        let before = changes.note.as_deref().and_then(Note::read);
+        let mut is_known = false;
+        if let Some(before) = before.filter(|before| before.allows(&note)) {
+            let changed = Changed::read(workshop, desired, &changes, &before, &note);
+            let changed = changed.await.unwrap();
+            let mut files = InMemory(&mut self.tables);
+            is_known = changed.render(desired, None, &mut files).unwrap();
+            note.account = before.account;
+        }
+        if is_known {
+            self.rendered_in_part += 1;
+        } else {
+            self.tables = render_tables(workshop, desired).await.unwrap();
+            let versions = workshop.store.layer_versions().await.unwrap();
+            account_of(&versions).clone_into(&mut note.account);
+        }
+        let noted = note.to_text().unwrap();
+        let noted = workshop.store.note_tables(&changes.seen, &noted);
+        noted.await.unwrap();
         self.written += 1;
+    }
+
+    /// The tables are what rendering all of them gives.
+    pub(super) async fn compare_tables(&mut self) {
+        // What a run does on a day on which something begins to be warned of.
+        let written = self.written;
+        self.commit().await;
+        self.written = written;
+        let fresh = render_tables(&self.workshop, &self.desired).await.unwrap();
+        let differing = fresh
+            .iter()
+            .find(|(path, content)| self.tables.get(*path) != Some(content));
+        assert_eq!(differing.map(|(path, _)| path), None);
+        assert_eq!(fresh.len(), self.tables.len());
     }
 
     /// Whether something that should be live is not: what a sweep tries again.
@@ -207,6 +253,28 @@ impl World {
             },
             built_at: self.workshop.now(),
         }
+    }
+}
+
+/// The tables that a world committed.
+struct InMemory<'a>(&'a mut BTreeMap<String, Vec<u8>>);
+
+impl TableFiles for InMemory<'_> {
+    fn read(&self, path: &str) -> anyhow::Result<Option<FileContent<'_>>> {
+        let content = self.0.get(path);
+        Ok(content.map(|content| Box::new(content) as FileContent<'_>))
+    }
+
+    fn each(&mut self, pieces: usize, work: &FileWork<'_>) -> anyhow::Result<()> {
+        (0..pieces).try_for_each(|piece| work(self, piece))
+    }
+
+    fn write(&mut self, path: &str, content: Option<&str>) -> anyhow::Result<()> {
+        match content {
+            Some(content) => drop(self.0.insert(path.to_owned(), content.into())),
+            None => drop(self.0.remove(path)),
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const LAYERS: usize = 50;
 const MONTH: i64 = 30;
+/// How often the tables are compared with a fresh rendering of all of them.
+const WEEK: i64 = 7;
 /// The region that is added to the policy on this day.
 const ADDED: (&str, i64) = ("us-west-2", 120);
 /// Two regions that do not answer between these days: over three upgrades.
@@ -66,12 +68,16 @@ impl Invariants {
                 assert!(live.insert(slot), "day {day}: two are live, {arn} is one");
             }
         }
-        for arn in listed(&world.tables) {
-            assert!(
-                there.get(&arn).is_some_and(|(_, shared)| *shared),
-                "day {day}: {arn} is listed and not there for those it should be for"
-            );
-        }
+        // The cheap part of comparing the tables with a fresh rendering, which is done once a week.
+        let shared = there.iter().filter(|(_, (_, shared))| *shared);
+        let shared: BTreeSet<&LayerArn> = shared.map(|(arn, _)| arn).collect();
+        let listed = listed(&world.tables);
+        let listed: BTreeSet<&LayerArn> = listed.iter().collect();
+        let differing = listed.symmetric_difference(&shared).next();
+        assert_eq!(
+            differing, None,
+            "day {day}: listed is what is there for those it should be for"
+        );
         self.expiries = rows
             .iter()
             .filter_map(|row| Some((row.arn.clone()?, row.expires_at)))
@@ -175,6 +181,9 @@ async fn a_year_in_a_minute() {
         });
         world.expire().await;
         invariants.hold(&world, day).await;
+        if day % WEEK == 0 {
+            world.compare_tables().await;
+        }
         if [40, 199, 364].contains(&day) {
             let verified = observe(&world.workshop, &world.desired).await.unwrap();
             assert_eq!((verified.findings, verified.unverified), (vec![], vec![]));
@@ -203,12 +212,8 @@ async fn the_end(world: &mut World, invariants: &Invariants, backfilled: usize) 
     assert!(!kept.is_empty() && kept.iter().all(|(_, version)| *version == "2.0"));
     let digests: BTreeSet<Digest> = rows.iter().map(|row| row.key.digest).collect();
     assert!(digests.len() > LAYERS * 6, "releases were published");
-    let committed = world.tables.clone();
-    world.commit().await;
-    assert!(
-        committed == world.tables,
-        "the tables are what the store gives"
-    );
+    world.compare_tables().await;
+    assert!(world.rendered_in_part > 20, "{}", world.rendered_in_part);
 
     // The checks can fail: a version deleted behind the bot's back is seen.
     let gone = rows.iter().find_map(|row| row.arn.clone()).unwrap();

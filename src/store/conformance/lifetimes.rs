@@ -57,7 +57,14 @@ pub(crate) async fn who_may_use_what(store: &dyn Store) {
         .unwrap();
     let accounts = Visibility::Accounts(vec!["111111111111".to_owned()]);
     let otherwise = async |visibility: &Visibility| -> Vec<String> {
-        let rows = store.shared_otherwise(visibility).await.unwrap();
+        let rows = store.shared_otherwise(visibility, None).await.unwrap();
+        let of = async |layer: &str| {
+            let layers = std::iter::once(layer.parse().unwrap()).collect();
+            let rows = store.shared_otherwise(visibility, Some(&layers)).await;
+            rows.unwrap()
+        };
+        assert_eq!(of("pandas").await, rows, "all are of this layer");
+        assert_eq!(of("numpy").await, []);
         rows.iter()
             .map(|(row, _)| row.key.region.to_string())
             .collect()

@@ -200,7 +200,8 @@ pub(crate) async fn order_within_a_second(store: &dyn Store) {
         publish(store, &newer, 2, 1).await;
     }
     assert_eq!(in_order(&store.expired(at(9999)).await.unwrap()), regions);
-    let otherwise = store.shared_otherwise(&Visibility::Private).await.unwrap();
+    let otherwise = store.shared_otherwise(&Visibility::Private, None);
+    let otherwise = otherwise.await.unwrap();
     let otherwise: Vec<LayerVersion> = otherwise.into_iter().map(|(row, _)| row).collect();
     assert_eq!(in_order(&otherwise)[..5], regions);
 

@@ -5,8 +5,10 @@ mod lifetimes;
 mod many;
 mod moving;
 mod notifications;
+mod pruning;
 mod publications;
 mod races;
+mod tables;
 
 pub(crate) use counts::what_there_is_is_counted;
 pub(crate) use lifetimes::{
@@ -18,12 +20,14 @@ pub(crate) use many::{
 };
 pub(crate) use moving::everything_moves;
 pub(crate) use notifications::{messages_wait_for_their_time, news_are_written_with_the_change};
+pub(crate) use pruning::runs_that_ended_long_ago_are_removed;
 pub(crate) use publications::{
     a_publication, adopting_a_deprecated_version, live_versions_by_place, order_of_layer_versions,
     racing_intents, retiring, rolling_back, turns_are_taken_one_after_the_other,
     wrong_calls_change_nothing,
 };
 pub(crate) use races::{one_of_many_versions_is_live, one_of_many_wins};
+pub(crate) use tables::tables_are_behind;
 
 use super::{Recorded, Store};
 use crate::model::{
@@ -47,7 +51,8 @@ macro_rules! conformance_tests {
             news_are_written_with_the_change, messages_wait_for_their_time, zips_that_were_deleted,
             live_versions_by_place, order_within_a_second, a_step_of_no_run,
             large_values, many_pages, many_versions_at_once, many_messages_at_once,
-            one_of_many_wins, one_of_many_versions_is_live, what_there_is_is_counted);
+            one_of_many_wins, one_of_many_versions_is_live, what_there_is_is_counted,
+            tables_are_behind, runs_that_ended_long_ago_are_removed);
     };
     (each $fresh:expr; $($name:ident),*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

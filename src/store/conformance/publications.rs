@@ -266,6 +266,25 @@ pub(crate) async fn live_versions_by_place(store: &dyn Store) {
     assert_eq!(live("p3.13-arm64", "us-east-1").await, ["a 3"]);
     assert_eq!(live("p3.13", "eu-west-1").await, ["a 4"]);
     assert_eq!(live("p3.12", "eu-west-1").await, [""; 0]);
+
+    let shown = async || -> Vec<String> {
+        let places = store.places().await.unwrap();
+        let places = places.iter();
+        places
+            .map(|(target, region)| format!("{target} {region}"))
+            .collect()
+    };
+    let all = [
+        "p3.13 eu-west-1",
+        "p3.13 us-east-1",
+        "p3.13-arm64 us-east-1",
+    ];
+    assert_eq!(shown().await, all);
+    let gone = named("a", "p3.13", "eu-west-1");
+    let regions = [gone.region.clone()];
+    let retired = store.retire(&gone.layer, gone.target, Some(&regions), at(9));
+    assert_eq!(retired.await.unwrap(), 1);
+    assert_eq!(shown().await, all[1..]);
     store.mark_deleted(&[arn(&newer, 9)]).await.unwrap();
     assert_eq!(live("p3.13", "us-east-1").await, ["b 1"]);
 }

@@ -4,6 +4,7 @@ use super::DynamoDbStore;
 use super::changes::{Outcome, until_settled};
 use super::item::{Item, number_value};
 use super::schema;
+use super::tables::change_of_build;
 use super::versions::{AT_ONCE, list_layer, rows_of};
 use super::write::Write;
 use crate::model::{BuildRecord, Digest, LayerName, Target, Timestamp};
@@ -60,7 +61,8 @@ pub(super) async fn put(store: &DynamoDbStore, build: &BuildRecord) -> Result<()
                 .value(":known", number_value(known.count::<u64>("sequence")?)),
             None => put.when_absent(),
         };
-        let written = store.table.transact(vec![put]).await?;
+        let change = change_of_build(&build.layer, build.target, &sequence.to_string());
+        let written = store.table.transact(vec![put, Write::put(change)]).await?;
         Ok((written == Outcome::Done).then_some(()))
     })
     .await

@@ -7,11 +7,12 @@ use super::changes::{Outcome, until_settled};
 use super::row::{DEPRECATED, INTENTS, KEPT, Row, SHARED, visibility_word};
 use super::schema::{self, Index};
 use super::table::Range;
-use super::versions::{AT_ONCE, list_layer, row_at, rows_named, rows_of};
+use super::versions::{AT_ONCE, list_layer, row_at, rows_named, rows_of, rows_of_all};
 use super::write::Write;
 use crate::model::{LayerArn, LayerName, LayerState, LayerVersion, SlotKey, Timestamp, Visibility};
 use crate::store::Result;
 use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeSet;
 
 /// Comes after every sequence number in a sort key.
 const AFTER: &str = "$";
@@ -82,6 +83,7 @@ async fn delete(store: &DynamoDbStore, arn: &LayerArn) -> Result<bool> {
             Write::put(gone.item()?),
             Write::put(row.deleted_zip()),
             row.unname(named.clone()),
+            row.table_change(),
         ];
         if row.version.state == LayerState::Live {
             writes.push(row.unname(row.slot()));
@@ -148,7 +150,7 @@ async fn change(store: &DynamoDbStore, arn: &LayerArn, change: impl Fn(&mut Row)
         if changed == row {
             return Ok(Some(()));
         }
-        let writes = vec![row.change(&change)?];
+        let writes = vec![row.change(&change)?, row.table_change()];
         let written = store.table.transact(writes).await?;
         Ok((written == Outcome::Done).then_some(()))
     })
@@ -158,7 +160,25 @@ async fn change(store: &DynamoDbStore, arn: &LayerArn, change: impl Fn(&mut Row)
 pub(super) async fn shared_otherwise(
     store: &DynamoDbStore,
     visibility: &Visibility,
+    layers: Option<&BTreeSet<LayerName>>,
 ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
+    let mut rows = match layers {
+        Some(layers) => rows_of_all(store, layers).await?,
+        None => listed_otherwise(store, visibility).await?,
+    };
+    rows.retain(|row| {
+        matches!(row.version.state, LayerState::Live | LayerState::Deprecated)
+            && row.visibility.as_ref() != Some(visibility)
+    });
+    rows.sort_by_key(|row| row.sequence);
+    // Between the two questions, one may have moved.
+    rows.dedup_by_key(|row| row.sequence);
+    let answer = rows.into_iter().map(|row| (row.version, row.visibility));
+    Ok(answer.collect())
+}
+
+/// The versions that the index does not have under a visibility, as they are now.
+async fn listed_otherwise(store: &DynamoDbStore, visibility: &Visibility) -> Result<Vec<Row>> {
     let word = visibility_word(Some(visibility))?;
     let (below, above) = (format!("{word}#"), format!("{word}{AFTER}"));
     let mut rows = Vec::new();
@@ -169,15 +189,7 @@ pub(super) async fn shared_otherwise(
             .await?;
         rows.extend(rows_named(store, &items).await?);
     }
-    rows.retain(|row| {
-        matches!(row.version.state, LayerState::Live | LayerState::Deprecated)
-            && row.visibility.as_ref() != Some(visibility)
-    });
-    rows.sort_by_key(|row| row.sequence);
-    // Between the two questions, one may have moved.
-    rows.dedup_by_key(|row| row.sequence);
-    let answer = rows.into_iter().map(|row| (row.version, row.visibility));
-    Ok(answer.collect())
+    Ok(rows)
 }
 
 pub(super) async fn adopt(
@@ -205,6 +217,7 @@ pub(super) async fn adopt(
         visibility: Some(visibility.clone()),
     };
     let named = Write::put(row.pointer(&schema::arn(arn))).when_absent();
-    let written = store.table.transact(vec![named, row.create()?]).await?;
+    let writes = vec![named, row.create()?, row.table_change_of_new()];
+    let written = store.table.transact(writes).await?;
     Ok(written == Outcome::Done)
 }

@@ -11,7 +11,7 @@
 //! | event | `EVENT#key` | `EVENT` | `work` = `EVENT` until it is finished; goes by itself 30 days after it came, then |
 //! | run, step | `RUN#id` | `RUN`, `STEP#name` | run: `work` = `RUN#state`, `list` = `RUN#kind`, by time |
 //! | conversation, run of a pull request | `PULL#number` | `CONVERSATION`, `RUN#time#seq` | |
-//! | layer with anything | `LAYERS` | name | |
+//! | layer with anything, place where anything was ever live | `LAYERS`, `PLACES` | name, `target#region` | |
 //! | build | `LAYER#name` | `B#target#fingerprint#digest` | |
 //! | version | `LAYER#name` | `V#target#region#seq` | `work` = `INTENT`, `DEPRECATED` (by expiry) or `KEPT`; `list` = `SHARED`, by who may use it; `live` = `region#target`, by layer |
 //! | deleted version | `GONE#name` | `V#target#region#seq` | |
@@ -22,6 +22,8 @@
 //! | news | `NEWS` | seq | |
 //! | told news, until they are removed | `TOLD` | digest | |
 //! | message | `MESSAGE#id` | digest of its destination | `work` = `MESSAGE`, by when it is due |
+//! | change that the committed tables do not show | `TABLES` | `V#layer#target#region`, `B#layer#target` | |
+//! | what they were made of | `TABLES` | `NOTE` | |
 //! | counter, turn to publish | `COUNTER`, `LEASE` | `COUNTER`, `PUBLISH` | |
 //!
 //! | access | by | cost |
@@ -38,28 +40,31 @@
 //! | `put_step` | get the run and the step, put | 2 R + 3 W, or 1 W + 2 W per KB of the output, deflated |
 //! | `steps` | query `RUN#id` | 1 R per 4 KB |
 //! | `put_conversation` | put | 1 W |
-//! | `put_build` | get, put if unchanged | 1 R + 9 W |
+//! | `put_build` | get; transaction: put if unchanged, change of the tables | 1 R + 11 W |
 //! | `build` | query `B#target#fingerprint#` | 1 R |
 //! | `builds_of`, `builds` | for each layer: query `B#` and `G#`; `V#` where something was deleted | 1 R per build, 0.15 R per version |
 //! | `layer_versions_of`, `layer_versions` | for each layer: query `V#` | 0.15 R per version |
-//! | `live_in` | query `live` | 0.07 R per layer |
+//! | `live_in`, `places` | query `live`; `PLACES`, then one of each in `live` | 0.07 R per layer; 0.5 R each |
 //! | `begin_publish` | get what names the slot; transaction: that and the intent, both absent | 1 R + 7 W |
-//! | `mark_live` | six gets; transaction of up to 9: intent and versions unchanged, names as they were read, news | 6 R + 28 W |
-//! | `retire` | query `L#target#`; transactions of 25 versions: version unchanged, names removed, news | 0.3 R + 11 W each |
+//! | `mark_live` | six gets; transaction of up to 10: intent and versions unchanged, names as they were read, news, change of the tables | 6 R + 30 W |
+//! | `retire` | query `L#target#`; transactions of 20 versions: version unchanged, names removed, news, change of the tables | 0.3 R + 13 W each |
 //! | `intents`, `expired` | `work`, then the versions | 0.1 R + 1 R each |
 //! | `drop_intent` | two gets; transaction: intent unchanged, name removed | 2 R + 5 W |
-//! | `mark_deleted` | two gets; transaction: version moved to `GONE#`, its names removed | 2 R + 12 W each |
+//! | `mark_deleted` | two gets; transaction: version moved to `GONE#`, its names removed, change of the tables | 2 R + 14 W each |
 //! | `that_may_be_kept` | `work` = `KEPT`; query `V#` of the layers | 1 R each, 0.15 R per version |
-//! | `set_expiries`, `record_visibility` | two gets, put if unchanged | 2 R + 4 W each |
-//! | `shared_otherwise` | `list`, less the range of that visibility | 0.1 R + 1 R each |
-//! | `adopt` | transaction: name absent, version | 8 W |
+//! | `set_expiries`, `record_visibility` | two gets; transaction: put if unchanged, change of the tables | 2 R + 6 W each |
+//! | `shared_otherwise` | `list`, less the range of that visibility; of some layers: query `V#` | 0.1 R + 1 R each; 0.15 R per version |
+//! | `table_changes` | count; query `TABLES` | 1 W + 0.05 R per change, 1 R per 4 KB of the note, deflated |
+//! | `note_tables` | put if no later look was noted; transactions of 100 changes: removed if they are what was seen | 2 W per KB of the note, 2 W per change |
+//! | `prune_runs` | `list`, twice for each kind; of an old run: get, query `PULL#number` and `RUN#id`, removed | 5 R; 2 R + 4 W each, 1 W per step |
+//! | `adopt` | transaction: name absent, version, change of the tables | 10 W |
 //! | `news` | query `NEWS`, then the versions | 0.05 R + 1 R each |
 //! | `put_notifications` | transaction: messages absent, what is told; then that is removed | 6 W per message, 1 W per news |
 //! | `begin_attempt`, `end_notification` | get, put if unchanged; delete | 1 R + 4 W, 2 W |
 //! | `turn_to_publish`, [`Lease`] | update if nobody has it, or its time is over | 1 W, and 1 W every 15 seconds |
 //! | `export` | scan | 1 R per 4 KB |
 //!
-//! So a version costs about 37 W from intent to live, 0.005 US cents at the on-demand price of 0.625 US dollars a million (us-east-1).
+//! So a version costs about 41 W from intent to live and in the tables, 0.003 US cents at the on-demand price of 0.625 US dollars a million (us-east-1).
 //!
 //! What must not be twice is a key, read consistently and written in one transaction with what it names; a change is made
 //! to what was read (`revision`) or not at all, and then decided anew. Indexes only say where to look: they may be a moment
@@ -76,10 +81,12 @@ mod item;
 mod lease;
 mod lifetimes;
 mod notifications;
+mod pruning;
 mod row;
 mod runs;
 mod schema;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -87,7 +94,7 @@ mod turn;
 mod versions;
 mod write;
 
-use super::{Page, Record, Recorded, Result, Store, Turn};
+use super::{Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
     LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
@@ -114,6 +121,8 @@ pub struct DynamoDbStore {
     turns: Turns,
     /// Layers that are known to be listed; they stay so.
     listed: Arc<Mutex<BTreeSet<LayerName>>>,
+    /// The same of targets and regions.
+    places: Arc<Mutex<BTreeSet<(Target, Region)>>>,
 }
 
 impl DynamoDbStore {
@@ -131,6 +140,7 @@ impl DynamoDbStore {
             bodies: Bodies::new(config, bucket),
             turns: Turns::new(Lease::of(&table), clock, RENEWED_EVERY),
             listed: Arc::default(),
+            places: Arc::default(),
             table,
         }
     }
@@ -196,6 +206,10 @@ impl Store for DynamoDbStore {
         runs::attach_pull_request(self, id, pull_request).await
     }
 
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        pruning::prune(self, before, limit).await
+    }
+
     async fn put_step(&self, step: &StepRecord) -> Result<()> {
         runs::put_step(self, step).await
     }
@@ -248,6 +262,10 @@ impl Store for DynamoDbStore {
 
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
         versions::live_versions_in(self, target, region).await
+    }
+
+    async fn places(&self) -> Result<BTreeSet<(Target, Region)>> {
+        versions::places(self).await
     }
 
     async fn turn_to_publish(&self) -> Result<Turn> {
@@ -319,8 +337,9 @@ impl Store for DynamoDbStore {
     async fn shared_otherwise(
         &self,
         visibility: &Visibility,
+        layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
-        lifetimes::shared_otherwise(self, visibility).await
+        lifetimes::shared_otherwise(self, visibility, layers).await
     }
 
     async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()> {
@@ -337,6 +356,14 @@ impl Store for DynamoDbStore {
         expires_at: Timestamp,
     ) -> Result<bool> {
         lifetimes::adopt(self, key, version, arn, visibility, now, expires_at).await
+    }
+
+    async fn table_changes(&self) -> Result<TableChanges> {
+        tables::changes(self).await
+    }
+
+    async fn note_tables(&self, seen: &SeenChanges, note: &str) -> Result<()> {
+        tables::note(self, seen, note).await
     }
 
     async fn news(&self) -> Result<Vec<News>> {

@@ -10,15 +10,6 @@ use crate::model::{Run, RunKind, RunState, StepRecord, Timestamp};
 use crate::store::Result;
 use anyhow::{Context as _, bail, ensure};
 
-/// Every kind of run.
-const KINDS: [RunKind; 5] = [
-    RunKind::Plan,
-    RunKind::Apply,
-    RunKind::Upgrade,
-    RunKind::Expire,
-    RunKind::Verify,
-];
-
 /// A run, and its place among those of the same second.
 pub(super) type Placed = (Run, u64);
 
@@ -58,7 +49,7 @@ pub(super) fn in_state(state: RunState) -> Result<String> {
     Ok(format!("RUN#{}", word(state)?))
 }
 
-fn of_kind(kind: RunKind) -> Result<String> {
+pub(super) fn of_kind(kind: RunKind) -> Result<String> {
     Ok(format!("RUN#{}", word(kind)?))
 }
 
@@ -135,7 +126,7 @@ pub(super) async fn with_kind(
 
 pub(super) async fn first_at(store: &DynamoDbStore) -> Result<Option<Timestamp>> {
     let mut first: Option<Timestamp> = None;
-    for kind in KINDS {
+    for kind in RunKind::ALL {
         let partition = of_kind(kind)?;
         let items = store
             .table
@@ -229,7 +220,7 @@ pub(super) async fn step_record(store: &DynamoDbStore, item: &Item) -> Result<St
 
 pub(super) async fn put_step(store: &DynamoDbStore, step: &StepRecord) -> Result<()> {
     let unwritten = || format!("cannot write step `{}` of run `{}`", step.name, step.run);
-    // Runs are never removed, so that one that is there now is there when the step is written.
+    // Only runs that ended long ago are removed: one that is there now is there when the step is written.
     let known = find(store, &step.run).await?;
     ensure!(known.is_some(), unwritten());
     let new = step_item(store, step, 0).await?;

@@ -125,6 +125,13 @@ pub(super) fn listed(name: &LayerName) -> Key {
     Key::new(LAYERS, name.to_string())
 }
 
+pub(super) const PLACES: &str = "PLACES";
+
+/// Says that something was live there.
+pub(super) fn place(target: Target, region: &Region) -> Key {
+    Key::new(PLACES, format!("{target}#{region}"))
+}
+
 /// The sort key of a layer's version.
 pub(super) fn version(target: Target, region: &Region, sequence: u64) -> String {
     format!("V#{target}#{region}#{sequence:020}")
@@ -180,6 +187,23 @@ pub(super) const TOLD: &str = "TOLD";
 pub(super) fn message(id: &str, destination: &Destination) -> Key {
     let destination = Digest::of(destination.to_string().as_bytes());
     Key::new(format!("MESSAGE#{id}"), destination.to_string())
+}
+
+/// Where what the committed tables do not show lies together, with what they were made of.
+pub(super) const TABLES: &str = "TABLES";
+
+pub(super) fn tables_note() -> Key {
+    Key::new(TABLES, "NOTE")
+}
+
+/// Says that something changed of what is published there.
+pub(super) fn changed_slot(name: &LayerName, target: Target, region: &Region) -> Key {
+    Key::new(TABLES, format!("V#{name}#{target}#{region}"))
+}
+
+/// Says that a build was put.
+pub(super) fn changed_builds(name: &LayerName, target: Target) -> Key {
+    Key::new(TABLES, format!("B#{name}#{target}"))
 }
 
 pub(super) fn counter() -> Key {

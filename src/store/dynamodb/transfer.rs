@@ -2,7 +2,7 @@
 
 use super::item::{Item, Key, number_value};
 use super::row::{Row, target_of};
-use super::{DynamoDbStore, builds, deliveries, notifications, runs, schema};
+use super::{DynamoDbStore, builds, deliveries, notifications, runs, schema, tables, versions};
 use crate::model::LayerState;
 use crate::store::{Page, Record, Result};
 use anyhow::Context as _;
@@ -103,6 +103,7 @@ pub(super) async fn import(store: &DynamoDbStore, records: &[Record]) -> Result<
     // What leads to a record is written before it: a record that is there is there with all that belongs to it.
     let mut leading = BTreeMap::new();
     let mut last = 0;
+    let mark = format!("import.{}", store.table.next_sequence(1).await?);
     for record in records {
         let item = match record {
             Record::Delivery { delivery } => deliveries::delivery_item(store, delivery).await?,
@@ -130,6 +131,8 @@ pub(super) async fn import(store: &DynamoDbStore, records: &[Record]) -> Result<
                 last = last.max(*sequence);
                 let listed = schema::listed(&build.layer);
                 leading.insert(listed.clone(), Item::new(&listed));
+                let change = tables::change_of_build(&build.layer, build.target, &mark);
+                leading.insert(change.key()?, change);
                 builds::item(store, build, *sequence).await?
             }
             Record::LayerVersion {
@@ -147,6 +150,8 @@ pub(super) async fn import(store: &DynamoDbStore, records: &[Record]) -> Result<
                 for item in leading_to(&row)? {
                     leading.insert(item.key()?, item);
                 }
+                let change = row.change_with(&mark);
+                leading.insert(change.key()?, change);
                 row.item()?
             }
             Record::News {
@@ -181,6 +186,8 @@ fn leading_to(row: &Row) -> Result<Vec<Item>> {
         items.push(row.pointer(&row.slot()));
     }
     if state == LayerState::Live {
+        let key = &row.version.key;
+        items.push(versions::place_item(key.target, &key.region));
         items.push(row.pointer(&row.live()));
     }
     match (&row.version.arn, state) {

@@ -39,15 +39,53 @@ pub(super) async fn list_layer(store: &DynamoDbStore, layer: &LayerName) -> Resu
     Ok(())
 }
 
+/// Sees to it that a place is listed, before something goes live there.
+async fn list_place(store: &DynamoDbStore, target: Target, region: &Region) -> Result<()> {
+    let place = (target, region.clone());
+    let places = || store.places.lock().unwrap_or_else(PoisonError::into_inner);
+    if places().contains(&place) {
+        return Ok(());
+    }
+    let item = place_item(target, region);
+    store.table.put_all(vec![item]).await?;
+    places().insert(place);
+    Ok(())
+}
+
+/// The item that lists a place.
+pub(super) fn place_item(target: Target, region: &Region) -> Item {
+    Item::new(&schema::place(target, region))
+        .text("target", target)
+        .text("region", region)
+}
+
+/// The listed places where something is live still.
+pub(super) async fn places(store: &DynamoDbStore) -> Result<BTreeSet<(Target, Region)>> {
+    let mut looks = Vec::new();
+    for item in store.table.query(schema::PLACES, "").await? {
+        let (target, region) = (item.parse("target")?, item.parse::<Region>("region")?);
+        looks.push(async move {
+            let (partition, table) = (live_in(target, &region), &store.table);
+            let found = table.index(Index::Live, &partition, Range::All, 1, true);
+            let is_empty = found.await?.is_empty();
+            Ok::<_, anyhow::Error>((!is_empty).then_some((target, region)))
+        });
+    }
+    let places = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
+    let places: Vec<Option<_>> = places.try_collect().await?;
+    Ok(places.into_iter().flatten().collect())
+}
+
 pub(super) async fn rows_of(store: &DynamoDbStore, layer: &LayerName) -> Result<Vec<Row>> {
     let items = store.table.query(&schema::layer(layer), "V#").await?;
     items.iter().map(Row::of).collect()
 }
 
-pub(super) async fn list_of(
+/// The rows of some layers, in any order.
+pub(super) async fn rows_of_all(
     store: &DynamoDbStore,
     layers: &BTreeSet<LayerName>,
-) -> Result<Vec<LayerVersion>> {
+) -> Result<Vec<Row>> {
     let mut queries = Vec::new();
     for layer in layers {
         queries.push(rows_of(store, layer));
@@ -56,7 +94,14 @@ pub(super) async fn list_of(
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
-    let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
+    Ok(rows.into_iter().flatten().collect())
+}
+
+pub(super) async fn list_of(
+    store: &DynamoDbStore,
+    layers: &BTreeSet<LayerName>,
+) -> Result<Vec<LayerVersion>> {
+    let mut rows = rows_of_all(store, layers).await?;
     Row::sort_by_key(&mut rows);
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
@@ -148,6 +193,7 @@ pub(super) async fn mark_live(
         key.published_name,
         key.region
     );
+    list_place(store, key.target, &key.region).await?;
     let (slot, named) = (schema::slot(key), schema::arn(arn));
     let live = schema::live(&key.layer, key.target, &key.region);
     until_settled("marking a version as live", || async {
@@ -185,6 +231,10 @@ pub(super) async fn mark_live(
         match &earlier {
             Some(earlier) if earlier.version.state == LayerState::Deprecated => {
                 writes.push(earlier.remove());
+                // Two layers may have the same name in AWS, by turns.
+                if !earlier.is_beside(&intent) {
+                    writes.push(earlier.table_change());
+                }
                 writes.push(earlier.named(put_named));
             }
             Some(_) => bail!("{arn} cannot go live: it is live already, with another zip"),
@@ -192,6 +242,7 @@ pub(super) async fn mark_live(
         }
         let news = intent.news(NewsKind::Published, sequence + 1)?;
         writes.push(Write::put(news));
+        writes.push(intent.table_change());
         let written = store.table.transact(writes).await?;
         Ok((written == Outcome::Done).then_some(()))
     })
@@ -228,7 +279,7 @@ pub(super) async fn retire(
     expires_at: Timestamp,
 ) -> Result<usize> {
     /// What one version takes part in a transaction with.
-    const EACH: usize = 4;
+    const EACH: usize = 5;
     let retired = AtomicUsize::new(0);
     until_settled("retiring a layer", || async {
         let (partition, prefix) = (schema::layer(layer), schema::live_of(target));
@@ -258,6 +309,7 @@ pub(super) async fn retire(
                 writes.push(row.unname(row.live()));
                 let news = row.news(NewsKind::Deprecated, sequence)?;
                 writes.push(Write::put(news));
+                writes.push(row.table_change());
             }
             if store.table.transact(writes).await? != Outcome::Done {
                 return Ok(None);

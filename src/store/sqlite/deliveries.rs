@@ -1,10 +1,34 @@
 //! What came from GitHub and what was said there: deliveries, events, conversations.
 
 use super::columns::{get, json, number, optional_number, text, time};
-use crate::model::{Conversation, Delivery, Event};
+use crate::model::{Conversation, Delivery, Event, Timestamp};
 use crate::store::{Recorded, Result};
 use anyhow::ensure;
 use rusqlite::{Row, Transaction, params};
+
+/// Days that a delivery is kept, with the event that it told of once that is finished.
+const KEPT_DAYS: u32 = 90;
+/// With each that comes, so many go: the past becomes shorter, and no call takes long.
+const GO_AT_ONCE: i64 = 4;
+
+/// Deliveries of before a time, `?1`, that nothing waits for, the oldest first, at most `?2`.
+pub(super) const OLD: &str = "
+    SELECT id FROM deliveries WHERE received_at < ?1
+    AND NOT EXISTS (SELECT 1 FROM events WHERE delivery = deliveries.id AND outcome IS NULL)
+    ORDER BY received_at LIMIT ?2";
+
+fn remove_old(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
+    let before = now.minus_days(KEPT_DAYS).unix();
+    let old = tx
+        .prepare_cached(OLD)?
+        .query_map([before, GO_AT_ONCE], |row| row.get("id"))?
+        .collect::<std::result::Result<Vec<String>, _>>()?;
+    for id in old {
+        tx.execute("DELETE FROM events WHERE delivery = ?1", [&id])?;
+        tx.execute("DELETE FROM deliveries WHERE id = ?1", [&id])?;
+    }
+    Ok(())
+}
 
 pub(super) fn record(
     tx: &Transaction<'_>,
@@ -23,6 +47,7 @@ pub(super) fn record(
     if !new_delivery {
         return Ok(Recorded::SeenDelivery);
     }
+    remove_old(tx, delivery.received_at)?;
     let Some(event) = event else {
         return Ok(Recorded::New);
     };

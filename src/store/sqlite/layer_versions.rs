@@ -62,6 +62,31 @@ pub(super) fn live_in(
     Ok(sorted(versions))
 }
 
+/// The first place after a target `?1` and a region `?2`, in the order of the index.
+pub(super) const PLACE_AFTER: &str = "
+    SELECT target, region FROM layer_versions
+    WHERE state = 'live' AND (target, region) > (?1, ?2) ORDER BY target, region LIMIT 1";
+
+fn place(row: &Row<'_>) -> Result<(Target, Region)> {
+    Ok((text(row, "target")?, text(row, "region")?))
+}
+
+/// From place to place, past all of each.
+pub(super) fn places(tx: &Transaction<'_>) -> Result<BTreeSet<(Target, Region)>> {
+    let mut next = tx.prepare_cached(PLACE_AFTER)?;
+    let mut places = BTreeSet::new();
+    let mut last = (String::new(), String::new());
+    while let Some(place) = next
+        .query_and_then([&last.0, &last.1], place)?
+        .next()
+        .transpose()?
+    {
+        last = (place.0.to_string(), place.1.to_string());
+        places.insert(place);
+    }
+    Ok(places)
+}
+
 /// The order is that of the type, not of its text, then by age; a stable sort keeps the order of writing among equals.
 fn sorted(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {
     versions.sort_by(|a, b| (&a.key, a.created_at).cmp(&(&b.key, b.created_at)));

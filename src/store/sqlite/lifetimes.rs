@@ -4,7 +4,8 @@ use super::columns::{get, time};
 use super::layer_versions::{KEY, VERSION, parameters, version};
 use crate::model::{LayerArn, LayerName, LayerVersion, SlotKey, Timestamp, Visibility};
 use crate::store::Result;
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
+use std::collections::BTreeSet;
 
 pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<LayerVersion>> {
     tx.prepare_cached(
@@ -86,20 +87,44 @@ pub(super) const SHARED_OTHERWISE: &str = "
     UNION ALL
     SELECT * FROM layer_versions WHERE state IN ('live', 'deprecated') AND visibility IS NULL";
 
+/// Those of the layer `?2`.
+pub(super) const SHARED_OTHERWISE_OF: &str = "
+    SELECT * FROM layer_versions
+    WHERE layer = ?2 AND state IN ('live', 'deprecated') AND visibility IS NOT ?1";
+
 pub(super) fn shared_otherwise(
     tx: &Transaction<'_>,
     visibility: &Visibility,
+    layers: Option<&BTreeSet<LayerName>>,
 ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
-    let mut rows = tx
-        .prepare_cached(SHARED_OTHERWISE)?
-        .query_and_then([serde_json::to_string(visibility)?], |row| {
-            let known = get::<Option<String>>(row, "visibility")?;
-            let known = known.map(|text| serde_json::from_str(&text)).transpose()?;
-            Ok((get::<i64>(row, "sequence")?, (version(row)?, known)))
-        })?
-        .collect::<Result<Vec<_>>>()?;
+    let visibility = serde_json::to_string(visibility)?;
+    let mut rows = Vec::new();
+    match layers {
+        None => {
+            let mut all = tx.prepare_cached(SHARED_OTHERWISE)?;
+            for row in all.query_and_then([&visibility], with_visibility)? {
+                rows.push(row?);
+            }
+        }
+        Some(layers) => {
+            let mut of_layer = tx.prepare_cached(SHARED_OTHERWISE_OF)?;
+            for layer in layers {
+                let asked = [visibility.as_str(), layer.as_str()];
+                for row in of_layer.query_and_then(asked, with_visibility)? {
+                    rows.push(row?);
+                }
+            }
+        }
+    }
     rows.sort_by_key(|(sequence, _)| *sequence);
     Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// A version by its place, and who may use it.
+fn with_visibility(row: &Row<'_>) -> Result<(i64, (LayerVersion, Option<Visibility>))> {
+    let known = get::<Option<String>>(row, "visibility")?;
+    let known = known.map(|text| serde_json::from_str(&text)).transpose()?;
+    Ok((get(row, "sequence")?, (version(row)?, known)))
 }
 
 pub(super) fn record_visibility(

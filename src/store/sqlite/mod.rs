@@ -15,13 +15,14 @@ mod lifetimes;
 mod migrations;
 mod notifications;
 mod runs;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod transfer;
 mod turn;
 
-use super::{Page, Record, Recorded, Result, Store, Turn};
+use super::{Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
     LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
@@ -147,6 +148,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.write(move |tx| runs::prune(tx, before, limit)).await
+    }
+
     async fn put_step(&self, step: &StepRecord) -> Result<()> {
         let step = step.clone();
         self.write(move |tx| runs::put_step(tx, &step)).await
@@ -213,6 +218,10 @@ impl Store for SqliteStore {
         let region = region.clone();
         self.read(move |tx| layer_versions::live_in(tx, target, &region))
             .await
+    }
+
+    async fn places(&self) -> Result<BTreeSet<(Target, Region)>> {
+        self.read(layer_versions::places).await
     }
 
     async fn version_counts(&self) -> Result<BTreeMap<LayerState, u64>> {
@@ -285,9 +294,10 @@ impl Store for SqliteStore {
     async fn shared_otherwise(
         &self,
         visibility: &Visibility,
+        layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
-        let visibility = visibility.clone();
-        self.read(move |tx| lifetimes::shared_otherwise(tx, &visibility))
+        let (visibility, layers) = (visibility.clone(), layers.cloned());
+        self.read(move |tx| lifetimes::shared_otherwise(tx, &visibility, layers.as_ref()))
             .await
     }
 
@@ -326,6 +336,16 @@ impl Store for SqliteStore {
             layer_versions::retire(tx, &layer, target, regions.as_deref(), expires_at)
         })
         .await
+    }
+
+    async fn table_changes(&self) -> Result<TableChanges> {
+        self.write(tables::changes).await
+    }
+
+    async fn note_tables(&self, seen: &SeenChanges, note: &str) -> Result<()> {
+        let (sequence, note) = (seen.sequence, note.to_owned());
+        self.write(move |tx| tables::note(tx, sequence, &note))
+            .await
     }
 
     async fn news(&self) -> Result<Vec<News>> {

@@ -2,7 +2,7 @@
 
 use super::columns::{self, from_word, json, number, optional_number, optional_time, time, word};
 use crate::model::{Run, RunKind, RunState, StepRecord, Timestamp};
-use crate::store::Result;
+use crate::store::{RUNS_KEPT, Result};
 use anyhow::{Context as _, ensure};
 use rusqlite::{Params, Row, Transaction, params};
 
@@ -78,6 +78,43 @@ pub(super) fn attach_pull_request(tx: &Transaction<'_>, id: &str, pull_request: 
     )?;
     ensure!(attached == 1, "there is no run `{id}`");
     Ok(())
+}
+
+/// Ended runs of a kind, `?3`, that were written down before a time, `?1`, oldest first, at most `?2`; but the last ones of
+/// the kind, and those of a pull request that has a younger run.
+pub(super) fn old() -> String {
+    format!(
+        "SELECT sequence, id FROM runs AS old
+         WHERE kind = ?3 AND created_at < ?1 AND state <> 'open'
+         AND (created_at, sequence) < (
+             SELECT created_at, sequence FROM runs WHERE kind = ?3
+             ORDER BY created_at DESC, sequence DESC LIMIT 1 OFFSET {})
+         AND NOT EXISTS (
+             SELECT 1 FROM runs AS younger
+             WHERE younger.pull_request = old.pull_request AND younger.created_at >= ?1)
+         ORDER BY created_at, sequence LIMIT ?2",
+        RUNS_KEPT - 1
+    )
+}
+
+pub(super) fn prune(tx: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize> {
+    let mut old = tx.prepare_cached(&old())?;
+    let mut of_run = tx.prepare_cached("DELETE FROM steps WHERE run = ?1")?;
+    let mut remove = tx.prepare_cached("DELETE FROM runs WHERE sequence = ?1")?;
+    let mut pruned = 0;
+    for kind in RunKind::ALL {
+        let left = i64::try_from(limit - pruned).unwrap_or(i64::MAX);
+        let found = old
+            .query_map(params![before.unix(), left, word(kind)?], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<std::result::Result<Vec<(i64, String)>, _>>()?;
+        for (sequence, id) in found {
+            of_run.execute([id])?;
+            pruned += remove.execute([sequence])?;
+        }
+    }
+    Ok(pruned)
 }
 
 pub(super) fn put_step(tx: &Transaction<'_>, step: &StepRecord) -> Result<()> {

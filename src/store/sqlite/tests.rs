@@ -1,6 +1,6 @@
 //! SQLite's store: what every store does, and what comes of being a file that processes share.
 
-use super::{SqliteStore, builds, layer_versions, lifetimes};
+use super::{SqliteStore, builds, deliveries, layer_versions, lifetimes, runs};
 use crate::model::{LayerState, Region, Timestamp};
 use crate::store::conformance::{self, arn, at, conformance_tests, delivery, event, key, run};
 use crate::store::{Recorded, Store as _};
@@ -140,6 +140,32 @@ async fn reopening_keeps_everything() {
     assert!(!store.create_run(&run("plan-7", None, 0)).await.unwrap());
 }
 
+#[tokio::test]
+async fn deliveries_go_after_a_while_unless_something_waits() {
+    let store = SqliteStore::open_in_memory().unwrap();
+    let record = async |id: &str, days: u32| {
+        let (mut delivery, mut event) = (delivery(id), event(id, id, 0));
+        delivery.received_at = at(0).plus_days(days);
+        event.received_at = delivery.received_at;
+        let recorded = store.record_delivery(&delivery, Some(&event)).await;
+        assert_eq!(recorded.unwrap(), Recorded::New);
+    };
+    record("finished", 0).await;
+    record("waiting", 0).await;
+    store.finish_event("finished", "run plan-7").await.unwrap();
+    record("younger", 90).await;
+    for id in ["finished", "waiting", "younger"] {
+        assert!(store.has_delivery(id).await.unwrap(), "{id}");
+    }
+    record("youngest", 91).await;
+    assert!(!store.has_delivery("finished").await.unwrap());
+    let waiting = store.waiting_events(9).await.unwrap();
+    let waiting: Vec<&str> = waiting.iter().map(|event| event.key.as_str()).collect();
+    assert_eq!(waiting, ["waiting", "younger", "youngest"]);
+    // Told of once more, it is news once more.
+    record("finished", 91).await;
+}
+
 /// With two million versions, reading every row takes seconds.
 #[tokio::test]
 async fn what_is_asked_for_is_found_by_an_index() {
@@ -151,8 +177,12 @@ async fn what_is_asked_for_is_found_by_an_index() {
     for sql in [
         layer_versions::OF_LAYER.to_owned(),
         layer_versions::LIVE_IN.replace("?2", "'us-east-1'"),
+        layer_versions::PLACE_AFTER.replace("?2", "'us-east-1'"),
         builds::of_layer(),
         lifetimes::SHARED_OTHERWISE.to_owned(),
+        lifetimes::SHARED_OTHERWISE_OF.replace("?2", "'pandas'"),
+        deliveries::OLD.replace("?2", "10"),
+        runs::old().replace("?2", "10").replace("?3", "'apply'"),
         version(""),
         version(" AND state IN ('live', 'deprecated')"),
         version(" AND state = 'deprecated'"),

@@ -1,7 +1,8 @@
 //! JSON Feed 1.1: <https://www.jsonfeed.org/version/1.1/>.
 
-use super::{Entry, Feed, TargetOf};
-use serde::Serialize;
+use super::{Entry, Feed, Kind, TargetOf};
+use crate::model::LayerName;
+use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
 struct Top<'a> {
@@ -118,4 +119,76 @@ fn target(target: &TargetOf) -> TargetDetails<'_> {
             .map(|(arn, regions)| Arns { arn, regions })
             .collect(),
     }
+}
+
+/// What [`render`] wrote, less what the format says of feeds and not of entries.
+#[derive(Deserialize)]
+struct Written {
+    items: Vec<WrittenItem>,
+}
+
+#[derive(Deserialize)]
+struct WrittenItem {
+    id: String,
+    title: String,
+    summary: String,
+    content_html: String,
+    date_published: String,
+    date_modified: String,
+    _layersmith: WrittenDetails,
+}
+
+#[derive(Deserialize)]
+struct WrittenDetails {
+    kind: String,
+    layer: LayerName,
+    version: String,
+    targets: Vec<WrittenTarget>,
+}
+
+#[derive(Deserialize)]
+struct WrittenTarget {
+    target: String,
+    sha256: String,
+    arns: Vec<WrittenArns>,
+}
+
+#[derive(Deserialize)]
+struct WrittenArns {
+    arn: String,
+    regions: Vec<String>,
+}
+
+/// The entries of a feed that was written by [`render`]; `None` for any other text.
+pub(super) fn read(text: &str, page: impl Fn(&LayerName) -> String) -> Option<Vec<Entry>> {
+    let written: Written = serde_json::from_str(text).ok()?;
+    let entries = written.items.into_iter().map(|item| {
+        let details = item._layersmith;
+        let kinds = [Kind::Published, Kind::Retired, Kind::Expiring];
+        let targets = details.targets.into_iter().map(|target| TargetOf {
+            target: target.target,
+            sha256: target.sha256,
+            arns: target
+                .arns
+                .into_iter()
+                .map(|arns| (arns.arn, arns.regions))
+                .collect(),
+        });
+        Some(Entry {
+            id: item.id,
+            kind: kinds
+                .into_iter()
+                .find(|kind| kind.as_str() == details.kind)?,
+            page: page(&details.layer),
+            layer: details.layer.to_string(),
+            version: details.version,
+            title: item.title,
+            published: item.date_published.parse().ok()?,
+            updated: item.date_modified.parse().ok()?,
+            summary: item.summary,
+            html: item.content_html,
+            targets: targets.collect(),
+        })
+    });
+    entries.collect()
 }

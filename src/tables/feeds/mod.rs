@@ -103,30 +103,53 @@ impl TargetOf {
     }
 }
 
-/// Every file of the feeds, by its path below the tables' folder; none while nothing is published.
-pub(super) fn render(
-    input: &TablesInput<'_>,
-    builds: &Builds<'_>,
-    rows: &[&Row<'_>],
-) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    // Two catalogs may publish layers of the same name from one account, under another prefix each.
-    let account = rows.first().map_or("", |row| row.account);
-    let catalog = [account, input.policy.prefix.as_str()];
-    let places = Places::new(input);
-    let mut newest: Vec<Entry> = Vec::new();
-    for (layer, rows) in by(rows, |row| row.layer) {
-        let entries = entries::of_layer(input, builds, layer, &rows, &catalog, LAYER_ENTRIES);
-        newest.extend(entries.iter().cloned().map(|entry| Entry {
-            page: places.page(layer, ".."),
-            ..entry
-        }));
-        newest = newest_of(newest, ALL_ENTRIES);
-        let page = places.page(layer, "../..");
-        let entries = entries.into_iter().map(|entry| Entry {
-            page: page.clone(),
-            ..entry
-        });
+/// What writes the feeds of a catalog.
+pub(super) struct Feeds<'a, 'b> {
+    input: &'b TablesInput<'a>,
+    builds: &'b Builds<'a>,
+    /// Two catalogs may publish layers of the same name from one account, under another prefix each.
+    catalog: [&'b str; 2],
+    places: Places<'a>,
+}
+
+/// A layer's files, by their paths below the tables' folder, and its part of the feed of all layers.
+pub(super) struct OfLayer {
+    pub(super) files: [(String, String); 2],
+    entries: Vec<Entry>,
+}
+
+impl<'a, 'b> Feeds<'a, 'b> {
+    /// `account` is that of the first row of all.
+    pub(super) fn new(
+        input: &'b TablesInput<'a>,
+        builds: &'b Builds<'a>,
+        account: &'b str,
+    ) -> Self {
+        Self {
+            input,
+            builds,
+            catalog: [account, input.policy.prefix.as_str()],
+            places: Places::new(input),
+        }
+    }
+
+    /// `rows` are the layer's, newest first.
+    pub(super) fn of_layer(&self, layer: &LayerName, rows: &[&Row<'a>]) -> OfLayer {
+        let Self {
+            input,
+            builds,
+            catalog,
+            places,
+        } = self;
+        let entries = entries::of_layer(input, builds, layer, rows, catalog, LAYER_ENTRIES);
+        let with_page = |up: &str| {
+            let page = places.page(layer, up);
+            let entries = entries.iter().cloned();
+            entries.map(move |entry| Entry {
+                page: page.clone(),
+                ..entry
+            })
+        };
         let feed = Feed {
             id: format!(
                 "urn:uuid:{}",
@@ -134,15 +157,27 @@ pub(super) fn render(
             ),
             title: format!("Lambda layer {layer}"),
             address: places.feed(&layer_feed(layer), layer.as_str()),
-            page: page.clone(),
+            page: places.page(layer, "../.."),
             is_absolute: places.repository_page.is_some(),
-            entries: entries.collect(),
+            entries: with_page("../..").collect(),
         };
-        put(&mut files, &layer_feed(layer), &feed);
+        OfLayer {
+            files: files(&layer_feed(layer), &feed),
+            entries: with_page("..").collect(),
+        }
     }
-    if !newest.is_empty() {
+
+    /// The feed of all layers, with its newest entries; none while nothing is published.
+    fn of_all(&self, newest: Vec<Entry>) -> Option<[(String, String); 2]> {
+        let places = &self.places;
+        if newest.is_empty() {
+            return None;
+        }
         let feed = Feed {
-            id: format!("urn:uuid:{}", uuid_of(&[&["feeds"], &catalog[..]].concat())),
+            id: format!(
+                "urn:uuid:{}",
+                uuid_of(&[&["feeds"], &self.catalog[..]].concat())
+            ),
             title: match places.repository_page.and_then(name_of) {
                 Some(name) => format!("Lambda layers of {name}"),
                 None => "Lambda layers".to_owned(),
@@ -152,9 +187,58 @@ pub(super) fn render(
             is_absolute: places.repository_page.is_some(),
             entries: newest,
         };
-        put(&mut files, ALL_FEED, &feed);
+        Some(files(ALL_FEED, &feed))
     }
-    files
+
+    /// The feed of all layers after some of them changed, made of what it was; `None` when that does not tell, because
+    /// entries are gone in whose place others come that were too old before.
+    pub(super) fn of_all_after<'l>(
+        &self,
+        before: &str,
+        changed: &[&LayerName],
+        of_layers: impl Iterator<Item = &'l OfLayer>,
+    ) -> Option<[(String, String); 2]> {
+        let mut entries = json_feed::read(before, |layer| self.places.page(layer, ".."))?;
+        let oldest = entries
+            .last()
+            .filter(|_| entries.len() >= ALL_ENTRIES)
+            .cloned();
+        entries.retain(|entry| {
+            changed
+                .iter()
+                .all(|layer| layer.as_str() != entry.layer.as_str())
+        });
+        entries.extend(of_layers.flat_map(|it| it.entries.iter().cloned()));
+        let newest = newest_of(entries, ALL_ENTRIES);
+        // What was left out before comes after the oldest that was not.
+        let is_certain = oldest.is_none_or(|oldest| {
+            newest.len() == ALL_ENTRIES
+                && newest
+                    .last()
+                    .is_some_and(|last| order(last) <= order(&oldest))
+        });
+        self.of_all(newest).filter(|_| is_certain)
+    }
+}
+
+/// Every file of the feeds, by its path below the tables' folder; none while nothing is published.
+pub(super) fn render<'a>(
+    input: &TablesInput<'a>,
+    builds: &Builds<'a>,
+    rows: &[&Row<'a>],
+) -> BTreeMap<String, String> {
+    let mut rendered = BTreeMap::new();
+    let account = rows.first().map_or("", |row| row.account);
+    let feeds = Feeds::new(input, builds, account);
+    let mut newest: Vec<Entry> = Vec::new();
+    for (layer, rows) in by(rows, |row| row.layer) {
+        let of_layer = feeds.of_layer(layer, &rows);
+        rendered.extend(of_layer.files);
+        newest.extend(of_layer.entries);
+        newest = newest_of(newest, ALL_ENTRIES);
+    }
+    rendered.extend(feeds.of_all(newest).into_iter().flatten());
+    rendered
 }
 
 /// A line for a page that leads to a feed; `up` leads from the page to the tables' folder.
@@ -182,16 +266,36 @@ fn layer_feed(layer: &LayerName) -> String {
     format!("feeds/layers/{layer}")
 }
 
-fn put(files: &mut BTreeMap<String, String>, path: &str, feed: &Feed) {
-    files.insert(format!("{path}.atom"), atom::render(feed));
-    files.insert(format!("{path}.json"), json_feed::render(feed));
+/// The paths of a layer's feeds, below the tables' folder.
+pub(super) fn paths_of_layer(layer: &LayerName) -> [String; 2] {
+    let path = layer_feed(layer);
+    [format!("{path}.atom"), format!("{path}.json")]
+}
+
+/// The feed of all layers as JSON, below the tables' folder.
+pub(super) fn path_of_all() -> String {
+    format!("{ALL_FEED}.json")
+}
+
+fn files(path: &str, feed: &Feed) -> [(String, String); 2] {
+    [
+        (format!("{path}.atom"), atom::render(feed)),
+        (format!("{path}.json"), json_feed::render(feed)),
+    ]
+}
+
+/// What comes first in a feed sorts first.
+fn order(entry: &Entry) -> (Reverse<Timestamp>, Kind, &str, &str) {
+    (
+        Reverse(entry.published),
+        entry.kind,
+        &entry.layer,
+        &entry.id,
+    )
 }
 
 fn newest_of(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
-    entries.sort_by(|a, b| {
-        let key = |entry: &Entry| (Reverse(entry.published), entry.kind);
-        (key(a), &a.layer, &a.id).cmp(&(key(b), &b.layer, &b.id))
-    });
+    entries.sort_by(|a, b| order(a).cmp(&order(b)));
     entries.truncate(limit);
     entries
 }

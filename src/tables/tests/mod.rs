@@ -2,6 +2,7 @@
 
 mod announcements;
 mod api;
+mod changes;
 mod expiry;
 mod feeds;
 mod files;

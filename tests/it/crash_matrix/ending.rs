@@ -1,7 +1,7 @@
 //! What a run leaves behind: in AWS, in the store, in the repository, on the pull request.
 
 use super::stage::Cloud;
-use layersmith::model::{Region, RunKind, RunState};
+use layersmith::model::{Region, RunKind, RunState, Timestamp};
 use layersmith::store::{SqliteStore, Store as _};
 use layersmith_testbed::github::GithubDouble;
 use std::collections::BTreeMap;
@@ -89,8 +89,8 @@ impl Ending {
 }
 
 /// The lines of every file on the default branch. Rows of one day stand in the order of their publication, which differs
-/// from run to run, so lines are compared, not their order. Of the feeds only that they are there: they tell the very
-/// second at which something happened, and list first what happened last.
+/// from run to run, so lines are compared, not their order; of those of feeds, which name targets in that order, only
+/// their words.
 fn files(repository: &Path, normalized: &impl Fn(&str) -> String) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let mut clone = Command::new("git");
@@ -114,12 +114,16 @@ fn files(repository: &Path, normalized: &impl Fn(&str) -> String) -> Vec<String>
                 continue;
             }
             let name = path.strip_prefix(folder.path()).unwrap().display();
-            if path.parent().is_some_and(is_of_feeds) {
-                lines.push(name.to_string());
-                continue;
-            }
             let text = normalized(&fs::read_to_string(&path).unwrap());
-            lines.extend(text.lines().map(|line| format!("{name}: {line}")));
+            let of_feed = path.parent().is_some_and(is_of_feeds);
+            lines.extend(text.lines().map(|line| {
+                let line = if of_feed {
+                    words(line)
+                } else {
+                    line.to_owned()
+                };
+                format!("{name}: {line}")
+            }));
         }
     }
     lines
@@ -152,6 +156,23 @@ async fn versions(cloud: &Cloud) -> Vec<String> {
         }
     }
     sorted(found)
+}
+
+/// The words of a line, sorted. A feed tells the very second at which something happened, and an entry's id is made of the
+/// zip that came first.
+fn words(line: &str) -> String {
+    let separates = |c: char| !(c.is_alphanumeric() || "-_.:/+".contains(c));
+    let words = line.split(separates).filter(|word| !word.is_empty());
+    let words = words.map(|word| {
+        if word.parse::<Timestamp>().is_ok() {
+            "TIME".to_owned()
+        } else if word.starts_with("urn:uuid:") {
+            "ID".to_owned()
+        } else {
+            word.to_owned()
+        }
+    });
+    sorted(words).join(" ")
 }
 
 fn is_of_feeds(folder: &Path) -> bool {

@@ -64,6 +64,9 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     if let Some(scale) = &results.scale {
         verdicts.extend(scale.judge());
     }
+    if let Some(rerender) = &results.rerender {
+        verdicts.extend(rerender.judge());
+    }
     verdicts.extend(super::start::judge(
         results.starts.as_deref().unwrap_or_default(),
     ));

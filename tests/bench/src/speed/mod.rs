@@ -8,6 +8,7 @@ mod figures;
 mod imports;
 mod memory;
 mod report;
+mod rerender;
 mod rounds;
 mod scale;
 mod start;
@@ -126,6 +127,8 @@ pub(crate) async fn run(
     if asked(Row::Scale) {
         let scale = scale::measure(programs, out, runs).await;
         results.scale = results.noting("plan in a large store", scale);
+        let rerender = rerender::measure(programs, out, runs).await;
+        results.rerender = results.noting("tables of a large store", rerender);
     }
     if asked(Row::Lambda) {
         let starts = start::measure(programs, scratch.path(), runs);

@@ -5,6 +5,7 @@ use super::contender::Contender;
 use super::fan_out::FanOut;
 use super::figures::Verdict;
 use super::memory::Peak;
+use super::rerender::Rerender;
 use super::rounds::Measured;
 use super::scale::Scale;
 use super::start::Start;
@@ -34,6 +35,7 @@ pub(crate) struct Results {
     pub(crate) catalog: Option<Plans>,
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) scale: Option<Scale>,
+    pub(crate) rerender: Option<Rerender>,
     pub(crate) starts: Option<Vec<Start>>,
     /// Parts that could not be measured, and why.
     pub(crate) troubles: Vec<String>,
@@ -53,6 +55,7 @@ impl Results {
             catalog: None,
             fan_out: None,
             scale: None,
+            rerender: None,
             starts: None,
             troubles: Vec::new(),
         }
@@ -101,6 +104,9 @@ pub(crate) fn markdown(results: &Results, verdicts: &[Verdict]) -> String {
     }
     if let Some(scale) = &results.scale {
         scale.tell(&mut text);
+    }
+    if let Some(rerender) = &results.rerender {
+        rerender.tell(&mut text);
     }
     super::start::tell(&mut text, results.starts.as_deref().unwrap_or_default());
     sizes(&mut text, results);

@@ -13,15 +13,15 @@ use crate::say;
 use anyhow::{Context as _, bail};
 use rusqlite::Connection;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const LAYERS: usize = 10_000;
 const POLICY: &str =
     "python: [\"3.12\", \"3.13\", \"3.14\"]\narchitectures: [x86_64, arm64]\nregions: all\n";
 const TARGETS: usize = 6;
-const REGIONS: usize = 34;
+pub(super) const REGIONS: usize = 34;
 /// The layer that is planned, and what is in it.
-const MEASURED: &str = "measured";
+pub(super) const MEASURED: &str = "measured";
 const PACKAGE: &str = "idna";
 /// Seconds and bytes at most.
 const TIME: f64 = 0.05;
@@ -59,17 +59,23 @@ pub(crate) struct Scale {
     memory: u64,
 }
 
-/// Fills the store where that was not done yet, then plans.
-pub(crate) async fn measure(programs: &Programs, out: &Path, runs: usize) -> anyhow::Result<Scale> {
+/// The catalog and the data folder, with the store filled where that was not done yet.
+pub(super) async fn filled(programs: &Programs, out: &Path) -> anyhow::Result<(Catalog, PathBuf)> {
     let folder = out.join("scale");
     let catalog = Catalog::write(folder.join("catalog"))?;
     catalog.put(".github/layersmith.yaml", POLICY)?;
     catalog.request(MEASURED, &[PACKAGE], "bytecode: false\n")?;
     let data = folder.join("data");
-    let store = data.join("store.sqlite");
     if !is_filled(programs, &catalog, &data).await? {
         fill(programs, &catalog, &data).await?;
     }
+    Ok((catalog, data))
+}
+
+/// Plans in the filled store.
+pub(crate) async fn measure(programs: &Programs, out: &Path, runs: usize) -> anyhow::Result<Scale> {
+    let (catalog, data) = filled(programs, out).await?;
+    let store = data.join("store.sqlite");
     let mut scale = Scale {
         versions: LAYERS * TARGETS * REGIONS,
         size: std::fs::metadata(&store)?.len(),

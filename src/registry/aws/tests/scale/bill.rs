@@ -33,10 +33,10 @@ const INLINE_ITEMS: usize = 500;
 const EVENTS: usize = 9;
 pub(super) const HISTORY_LIMIT: usize = 25_000;
 
-/// Units for a version from its intent to live and told; for an item's journal and build.
-const WRITES_OF_VERSION: f64 = 37.0;
+/// Units for a version from its intent to live, told and in the tables; for an item's journal and build.
+const WRITES_OF_VERSION: f64 = 41.0;
 const READS_OF_VERSION: f64 = 8.0;
-const WRITES_OF_ITEM: f64 = 15.0;
+const WRITES_OF_ITEM: f64 = 19.0;
 /// Task, result, zip and documents.
 const OBJECTS_OF_ITEM: f64 = 4.0;
 /// Bytes of the log for a version: a number and a part of a line.

@@ -1,48 +1,9 @@
-//! The generated tables: rendered from the store, and the words they are committed with.
+//! The words that tables are committed with.
 
-use super::{Desired, Workshop};
-use crate::model::{LayerArn, LayerName, Target};
+use crate::model::{LayerName, Target};
 use crate::plan::Outcome;
-use crate::tables::{TablesInput, render};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
-/// Renders every table from what the store says is live; paths are relative to the catalog's root.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn render_tables(
-    workshop: &Workshop,
-    desired: &Desired,
-) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let Desired {
-        policy,
-        layers,
-        held,
-        ..
-    } = desired;
-    let mut versions = workshop.store.layer_versions().await?;
-    // What the policy says that others may use is listed once they may.
-    let hidden: BTreeSet<LayerArn> = workshop
-        .store
-        .shared_otherwise(&policy.visibility)
-        .await?
-        .into_iter()
-        .filter(|(_, known)| known.is_some())
-        .filter_map(|(row, _)| row.arn)
-        .collect();
-    versions.retain(|row| row.arn.as_ref().is_none_or(|arn| !hidden.contains(arn)));
-    let builds = workshop.store.builds().await?;
-    Ok(render(&TablesInput {
-        policy,
-        layers,
-        held,
-        versions: &versions,
-        builds: &builds,
-        repository_page: workshop.repository_page.as_deref(),
-        today: workshop.now(),
-    }))
-}
 
 /// One commit says what was published: a subject of at most about 70 characters, a line for each layer, and the run,
 /// by which the bot knows its own commits again.
@@ -101,7 +62,7 @@ pub fn commit_message(
 }
 
 /// The message of a commit for which a subject says everything.
-pub(super) fn plain_message(subject: &str, run: &str) -> String {
+pub(in crate::pipeline) fn plain_message(subject: &str, run: &str) -> String {
     format!("{subject}\n\n{}\n", run_trailer(run))
 }
 
@@ -109,12 +70,12 @@ pub(super) fn plain_message(subject: &str, run: &str) -> String {
 const RUN_TRAILER: &str = "Layersmith-Run";
 
 /// The line of a commit message that names the run.
-pub(super) fn run_trailer(run: &str) -> String {
+pub(in crate::pipeline) fn run_trailer(run: &str) -> String {
     format!("{RUN_TRAILER}: {run}")
 }
 
 /// The run that a commit message names in its trailer.
-pub(super) fn run_in_message(message: &str) -> Option<&str> {
+pub(in crate::pipeline) fn run_in_message(message: &str) -> Option<&str> {
     message.lines().rev().find_map(|line| {
         line.strip_prefix(RUN_TRAILER)?
             .strip_prefix(':')
