@@ -18,9 +18,9 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 h1 { font-size: 1.5rem; } h1 a { color: inherit; text-decoration: none; }
 form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: end; margin: 1.5rem 0; }
 label { display: flex; flex-direction: column; font-size: .85rem; gap: .2rem; }
-input, select, button { font: inherit; padding: .3rem .5rem; }
+input, select, button { font: inherit; padding: .3rem .5rem; } form :is(input, select, button) { box-sizing: border-box; height: 2.3rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
-code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; } .quiet { opacity: .7; } td button { font-size: .8rem; padding: .1rem .5rem; }
+code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; } .quiet { opacity: .7; } p a { margin-right: .5rem; } td button { font-size: .8rem; padding: .1rem .5rem; }
 ";
 const SCRIPT: &str = "
 document.addEventListener('click', function (event) {
@@ -126,9 +126,10 @@ pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String
     page(
         name.as_str(),
         &html! {
+            p { @for target in &targets { a href=(format!("#{target}")) { (target_label(*target)) } " " } }
             @for target in targets {
                 @let rows: Vec<&LayerVersion> = versions.iter().filter(|version| version.key.target == target).collect();
-                h2 { (target_label(target)) }
+                h2 id=(target) { (target_label(target)) }
                 table {
                     thead { tr { th { "Region" } th { "Version" } th { "ARN" } th {} } }
                     tbody { @for version in &rows { tr { td { (version.key.region) } (cells(version)) } } }
