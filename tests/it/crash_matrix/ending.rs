@@ -162,8 +162,10 @@ async fn versions(cloud: &Cloud) -> Vec<String> {
 /// zip that came first.
 fn words(line: &str) -> String {
     let separates = |c: char| !(c.is_alphanumeric() || "-_.:/+".contains(c));
-    let words = line.split(separates).filter(|word| !word.is_empty());
-    let words = words.map(|word| {
+    // What ends a sentence or begins a list stands where the last target does.
+    let words = line.split(separates);
+    let words = words.map(|word| word.trim_matches(['.', ':', '/']));
+    let words = words.filter(|word| !word.is_empty()).map(|word| {
         if word.parse::<Timestamp>().is_ok() {
             "TIME".to_owned()
         } else if word.starts_with("urn:uuid:") {
