@@ -14,9 +14,10 @@ struct FromEnvironment {
 
 /// The variable of an option, which clap names as `--store <STORE>`.
 fn variable_of(argument: &str) -> Option<String> {
+    let name = argument.split_whitespace().next()?.strip_prefix("--")?;
     let command = FromEnvironment::command();
     let mut known = command.get_arguments();
-    let option = known.find(|known| known.to_string() == argument)?;
+    let option = known.find(|known| known.get_long() == Some(name))?;
     Some(option.get_env()?.to_str()?.to_owned())
 }
 

@@ -64,6 +64,8 @@ async fn world_on(engine: Engine, policy: &str) -> World {
             let moto = Moto::start().await;
             let aws = AwsProxy::start(&moto.endpoint()).await;
             use_aws(&mut world.options, &aws.endpoint());
+            // Nothing hangs here, and the machine may have other work.
+            world.options.set("LAYERSMITH_AWS_TIMEOUT", "120");
             world.aws = Some((moto, aws));
             world.start_bot().await;
         }
