@@ -30,6 +30,7 @@ impl Intake {
         for gauge in gauges(&*workshop.store, workshop.now()).await? {
             gauge.send();
         }
+        self.keep_what_is_intended().await?;
         let branch = self.bot.github.repository().await?.default_branch;
         for pull_request in self.bot.github.open_pull_requests().await? {
             let planned = self
@@ -74,6 +75,17 @@ impl Intake {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Has the zips that intents stand for stay on this machine: they are published as soon as their region answers.
+    async fn keep_what_is_intended(&self) -> Result<(), StepFailure> {
+        let workshop = &self.bot.workshop;
+        let artifacts = workshop.bench.builder.artifacts();
+        if artifacts.are_here_only() {
+            let intents = workshop.store.intents().await?;
+            artifacts.need(intents.iter().map(|intent| intent.key.digest).collect());
+        }
+        Ok(())
     }
 
     /// Whether a run that is at it made a commit and has not written that down yet: after a crash its push may be there

@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 
 /// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
 const CONCURRENT_BUILDS: usize = 8;
+/// The part of the cache's limit that is for what uv keeps of the package index.
+const INDEX_PART: u64 = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -35,13 +37,16 @@ pub(super) fn resolver(settings: &Settings) -> Resolver {
         time_limit: RESOLVE_TIMEOUT,
         python: settings.python.clone(),
         max_age: Duration::from_secs(settings.lock_max_age),
+        cache_limit: settings.cache_limit.bytes() / INDEX_PART,
     })
 }
 
 /// Where built zips are kept.
 fn artifacts(settings: &Settings) -> anyhow::Result<Artifacts> {
     Ok(match settings.artifacts() {
-        ArtifactsSetting::Directory(path) => ArtifactDirectory::new(path).into(),
+        ArtifactsSetting::Directory(path) => {
+            Artifacts::in_folder(ArtifactDirectory::new(path), settings.cache_limit.bytes())
+        }
         ArtifactsSetting::S3 { bucket, prefix } => Artifacts::in_bucket(
             ArtifactDirectory::new(settings.local_artifacts()),
             build_bucket(settings, bucket, prefix)?,
