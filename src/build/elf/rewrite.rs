@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn blocks_are_copied_where_nothing_changed_that_they_unpack_or_refer_to() {
+        use Part::{Copied, Deflated};
         let index = index(8);
         let parts = |unchanged: &[Range<u64>], length| plan(&index, unchanged, length);
-        use Part::{Copied, Deflated};
         // The head and the tail changed; the fourth block cannot be moved.
         let expected = vec![
             Deflated(0..100_000),
