@@ -1,6 +1,6 @@
 //! Where finished layer zips are kept: in a folder of this machine, or in a bucket with the folder for working copies.
 
-use super::artifacts::{ArtifactDirectory, persist, readable_by_all};
+use super::artifacts::{ArtifactDirectory, NEW, persist, readable_by_all};
 use super::artifacts_room::{Lease, Room};
 use super::bucket::{Bucket, BucketError};
 use super::cache::hash;
@@ -8,6 +8,7 @@ use super::documents::Document;
 use super::object_key::ObjectKey;
 use crate::model::{Digest, Hasher};
 use futures::future::try_join_all;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -58,36 +59,56 @@ pub struct HeldZip {
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    _lease: Option<Lease>,
+    _lease: Lease,
 }
 
 /// Where finished layer zips are kept, each under its digest. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     local: ArtifactDirectory,
+    room: Arc<Room>,
+    /// Where they are kept when that is not the folder itself.
     home: Option<Home>,
 }
 
-/// Where they are kept when that is not the folder itself.
 #[derive(Debug, Clone)]
 struct Home {
     bucket: Bucket,
-    room: Arc<Room>,
 }
 
 impl From<ArtifactDirectory> for Artifacts {
     fn from(local: ArtifactDirectory) -> Self {
-        Self { local, home: None }
+        Self::in_folder(local, u64::MAX)
     }
 }
 
 impl Artifacts {
+    /// In a folder of this machine, which holds about `limit` bytes: what was not used for the longest time goes first, and
+    /// is built again should it be asked for. What was used within the last hour, is in use or [needed](Self::need) stays.
+    #[must_use]
+    pub fn in_folder(local: ArtifactDirectory, limit: u64) -> Self {
+        let room = Arc::new(Room::new(limit));
+        let home = None;
+        Self { local, room, home }
+    }
+
     /// In a bucket. Working copies are in `local`, which holds at most `limit` bytes, besides what is in use.
     #[must_use]
     pub fn in_bucket(local: ArtifactDirectory, bucket: Bucket, limit: u64) -> Self {
         let room = Arc::new(Room::new(limit));
-        let home = Some(Home { bucket, room });
-        Self { local, home }
+        let home = Some(Home { bucket });
+        Self { local, room, home }
+    }
+
+    /// Whether the folder of this machine is the only place they are kept in.
+    #[must_use]
+    pub fn are_here_only(&self) -> bool {
+        self.home.is_none()
+    }
+
+    /// Notes which artifacts are about to be published, in place of those noted before: they stay, however full it is.
+    pub fn need(&self, needed: BTreeSet<Digest>) {
+        self.room.need(needed);
     }
 
     /// The folder of this machine.
@@ -101,10 +122,10 @@ impl Artifacts {
     /// # Errors
     /// See [`ArtifactError`].
     pub async fn keep(&self, digest: &Digest) -> Result<(), ArtifactError> {
+        let _lease = self.room.hold(digest);
         let Some(home) = &self.home else {
-            return Ok(());
+            return Ok(self.make_room_here(digest).await?);
         };
-        let _lease = home.room.hold(digest);
         // What runs beside the folder may have written to it since.
         let (path, size) = self.verified_here(digest).await?;
         let zip = async {
@@ -118,8 +139,8 @@ impl Artifacts {
             home.put(&key, &path, &of_document, size).await
         }));
         tokio::try_join!(zip, documents)?;
-        home.room.is_at_home(digest);
-        self.make_room(home, 0).await
+        self.room.is_at_home(digest);
+        self.make_room(0).await
     }
 
     /// An artifact's zip as a file of this machine, its bytes verified.
@@ -127,18 +148,13 @@ impl Artifacts {
     /// # Errors
     /// See [`ArtifactError`].
     pub async fn verified(&self, digest: &Digest) -> Result<HeldZip, ArtifactError> {
-        let lease = self.home.as_ref().map(|home| home.room.hold(digest));
+        let lease = self.room.hold(digest);
         let found = match (self.verified_here(digest).await, &self.home) {
             (Err(error), Some(home)) if error.is_lost() => self.fetch(home, digest).await,
             (found, _) => found,
         };
         let (path, size) = found?;
-        if self.home.is_some() {
-            // When it was used last; should that not be noted, it goes earlier.
-            let file = File::options().append(true).open(&path);
-            file.and_then(|file| file.set_modified(SystemTime::now()))
-                .ok();
-        }
+        note_use(&path);
         Ok(HeldZip {
             path,
             size,
@@ -159,7 +175,7 @@ impl Artifacts {
     async fn fetch(&self, home: &Home, digest: &Digest) -> Result<(PathBuf, u64), ArtifactError> {
         std::fs::create_dir_all(self.local.root())?;
         let mut file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(NEW)
             .permissions(readable_by_all())
             .tempfile_in(self.local.root())?;
         let (mut hasher, mut size) = (Hasher::default(), 0);
@@ -178,20 +194,41 @@ impl Artifacts {
             Err(BucketError::Missing) => return Err(ArtifactError::Missing(*digest)),
             Err(error) => return Err(error.into()),
         }
-        home.room.is_at_home(digest);
-        self.make_room(home, size).await?;
+        self.room.is_at_home(digest);
+        self.make_room(size).await?;
         let path = self.local.path_of(digest);
         persist(file, &path)?;
         Ok((path, size))
     }
 
-    async fn make_room(&self, home: &Home, more: u64) -> Result<(), ArtifactError> {
-        let (local, room) = (self.local.clone(), Arc::clone(&home.room));
+    async fn make_room(&self, more: u64) -> Result<(), ArtifactError> {
+        let (local, room) = (self.local.clone(), Arc::clone(&self.room));
         let work = move || room.make(&local, more, SystemTime::now());
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| io::Error::other(error).into())
     }
+
+    /// Notes that an artifact was made or found here, and keeps the folder below its limit.
+    async fn make_room_here(&self, digest: &Digest) -> io::Result<()> {
+        let (local, room) = (self.local.clone(), Arc::clone(&self.room));
+        let path = local.path_of(digest);
+        let work = move || {
+            note_use(&path);
+            let size = path.metadata().map_or(0, |metadata| metadata.len());
+            room.wrote(&local, size, SystemTime::now());
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(io::Error::other)
+    }
+}
+
+/// Notes when a zip was used last; should that not be noted, it goes earlier.
+fn note_use(path: &Path) {
+    let file = File::options().append(true).open(path);
+    file.and_then(|file| file.set_modified(SystemTime::now()))
+        .ok();
 }
 
 impl Home {

@@ -8,6 +8,9 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// What the names of files begin with that are not whole yet.
+pub(super) const NEW: &str = ".new-";
+
 /// A folder that holds layer zips as `{digest}.zip`. Cheap to clone; several processes may share it, because a file
 /// appears under its name only when it is whole.
 ///
@@ -75,7 +78,7 @@ impl ArtifactDirectory {
         std::fs::create_dir_all(&self.root)
             .map_err(BuildError::io("making the artifacts folder"))?;
         let file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(NEW)
             .permissions(readable_by_all())
             .tempfile_in(&self.root)
             .map_err(BuildError::io("making an artifact"))?;

@@ -2,6 +2,7 @@
 
 use super::artifact_store::Artifacts;
 use super::cache::WheelCache;
+use super::contents;
 use super::documents::{self, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
@@ -12,9 +13,12 @@ use super::judge;
 use super::layer::{self, Making, Written};
 use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer, WHEELS};
+use super::selection::Selection;
 use super::settings::{BuildProgress, BuilderSettings};
 use super::verify::VerifiedWheel;
-use crate::model::{Artifact, BuildReport, Bytecode, ImportTest, Lock, LockedPackage, WheelFile};
+use crate::model::{
+    Artifact, BuildReport, Bytecode, ImportTest, Lock, LockedPackage, PythonVersion, WheelFile,
+};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -92,6 +96,22 @@ impl Builder {
         &self.inner.artifacts
     }
 
+    /// Sets up what fetching wheels needs, while something else is waited for. What fails here fails again, and is told,
+    /// when a wheel is fetched.
+    pub async fn make_ready_to_fetch(&self) {
+        let inner = Arc::clone(&self.inner);
+        let ready = blocking(move || inner.http.client().map(drop)).await;
+        if let Err(error) = ready {
+            tracing::debug!("fetching is not set up yet: {error}");
+        }
+    }
+
+    /// Whether this machine has an interpreter that compiles for a Python version.
+    pub async fn has_interpreter(&self, python: PythonVersion) -> bool {
+        let bytecode = self.inner.preparer.bytecode();
+        bytecode.interpreter(python).await.is_some()
+    }
+
     /// Builds the layer for a lock and stores it; the same lock and options give the same bytes, whatever was cached.
     ///
     /// Dropping the future stops fetching; an assembly that has begun runs to its end in the background, to no effect
@@ -120,27 +140,42 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<(Artifact, bool), BuildError> {
-        Exclude::new(options.exclude)?;
-        let (packages, runtimes) = options.packages_of(lock);
-        for package in &packages {
+        let exclude = Exclude::new(options.exclude)?;
+        let (taken, left) = options.packages_of(lock);
+        let packages = || taken.iter().chain(&left).copied();
+        for package in packages() {
             check_announced_size(&package.wheel)?;
         }
         on_progress(BuildProgress::Fetching {
-            wheels: packages.len(),
-            bytes: packages.iter().map(|package| package.wheel.size).sum(),
+            wheels: lock.packages.len(),
+            bytes: packages().map(|package| package.wheel.size).sum(),
         });
-        let locked: Vec<LockedPackage> = packages.iter().copied().cloned().collect();
+        let locked: Vec<LockedPackage> = taken.iter().copied().cloned().collect();
         // The futures are made before the stream, so that their type names one lifetime and the build can be sent.
-        let wheels: Vec<_> = packages
-            .iter()
-            .map(|package| self.prepared(package, options, on_progress))
+        // What the runtime has is looked at for its size alone.
+        let of_runtime = BuildOptions {
+            bytecode: Bytecode::None,
+            ..*options
+        };
+        let wheels: Vec<_> = (taken.iter().map(|package| (*package, options)))
+            .chain(left.iter().map(|package| (*package, &of_runtime)))
+            .map(|(package, options)| self.prepared(package, options, on_progress))
             .collect();
-        let prepared: Vec<Prepared> = stream::iter(wheels)
+        let mut prepared: Vec<Prepared> = stream::iter(wheels)
             .buffered(self.inner.concurrency)
             .try_collect()
             .await?;
+        let runtimes = prepared.split_off(taken.len());
+        let selection = Selection {
+            slim: options.slim,
+            ..Selection::all_but(&exclude)
+        };
+        let runtimes = runtimes.iter();
+        let runtimes = runtimes.map(|it| contents::left_out(&it.wheel, &selection));
+        let runtimes = runtimes.reduce(|one, other| one.and(&other));
         on_progress(BuildProgress::Assembling);
         let is_compiled = prepared.iter().all(Prepared::is_compiled_for_good);
+        let lacks_interpreter = prepared.iter().any(Prepared::lacks_interpreter);
         let (compiler, missing) = match layer::compiler(&prepared, options) {
             Ok(compiler) => (compiler, None),
             Err(reason) => (None, Some(reason)),
@@ -179,6 +214,7 @@ impl Builder {
         if made.bytecode.included != Bytecode::None {
             made.bytecode.compiler = compiler;
         }
+        made.bytecode.lacks_interpreter = lacks_interpreter;
         let lasts = is_compiled
             && match &tested.outcome {
                 ImportTest::Passed { .. } => true,

@@ -7,7 +7,7 @@ use super::selection::{Left, Selection};
 use super::wheel::{Content, Wheel, digest_of, named};
 use super::zip_reader::DECLARED_LIMIT;
 use super::zip_writer::{END_LENGTH, FILES_LIMIT, entry_overhead};
-use crate::model::Digest;
+use crate::model::{Digest, LeftOut, Slimmed};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -114,6 +114,21 @@ pub(crate) fn merge<R: Read + Seek>(
         files,
         unzipped_size,
         left,
+    })
+}
+
+/// What a layer does without when it leaves a whole wheel out, as a package of the Lambda runtime.
+pub(crate) fn left_out<R: Read + Seek>(wheel: &Wheel<R>, selection: &Selection<'_>) -> Slimmed {
+    let mut chosen = selection.files_of(0, wheel, &mut Left::default());
+    chosen.extend(installer_files(0, &wheel.dist_info, &chosen));
+    let nothing = Slimmed::none(LeftOut::Runtime);
+    chosen.iter().fold(nothing, |left, (_, item)| {
+        left.and(&Slimmed {
+            why: LeftOut::Runtime,
+            files: 1,
+            unzipped: item.size,
+            zipped: item.compressed_size,
+        })
     })
 }
 

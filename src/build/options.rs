@@ -1,7 +1,7 @@
 //! What of a request decides a layer's bytes besides its lock.
 
 use super::slim::RUNTIME_PACKAGES;
-use crate::model::{Bytecode, LeftOut, Lock, LockedPackage, SlimKind, Slimmed, Target, Timestamp};
+use crate::model::{Bytecode, Lock, LockedPackage, SlimKind, Target, Timestamp};
 
 /// What of a request decides a layer's bytes besides its lock.
 #[derive(Debug, Clone, Copy)]
@@ -40,26 +40,18 @@ impl<'a> BuildOptions<'a> {
         }
     }
 
-    /// The packages of the lock that go into the layer, and what was left out of it as the runtime's.
+    /// The packages of the lock that go into the layer, and those that are left out of it as the runtime's.
     pub(crate) fn packages_of<'l>(
         &self,
         lock: &'l Lock,
-    ) -> (Vec<&'l LockedPackage>, Option<Slimmed>) {
+    ) -> (Vec<&'l LockedPackage>, Vec<&'l LockedPackage>) {
         let is_runtimes = |package: &LockedPackage| {
             self.exclude_runtime
                 && RUNTIME_PACKAGES.contains(&package.name.as_str())
                 && !self.packages.contains(&package.name)
         };
-        let (left, taken): (Vec<_>, Vec<_>) = lock
-            .packages
+        lock.packages
             .iter()
-            .partition(|package| is_runtimes(package));
-        let slimmed = (!left.is_empty()).then(|| Slimmed {
-            why: LeftOut::Runtime,
-            files: left.len() as u64,
-            unzipped: 0,
-            zipped: left.iter().filter_map(|package| package.wheel.size).sum(),
-        });
-        (taken, slimmed)
+            .partition(|package| !is_runtimes(package))
     }
 }

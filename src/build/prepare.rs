@@ -31,7 +31,7 @@ const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
 const FACTS_REVISION: &str = "1";
 /// To be raised whenever the same wheel is stripped to other bytes.
-const STRIPPED_REVISION: &str = "1";
+const STRIPPED_REVISION: &str = "2";
 
 /// A wheel, open, with everything that is known of it and derived from it.
 pub(crate) struct Prepared {
@@ -49,6 +49,11 @@ impl Prepared {
             facts,
             bytecode,
         }
+    }
+
+    /// Whether there is no interpreter for it on this machine.
+    pub(crate) fn lacks_interpreter(&self) -> bool {
+        matches!(self.bytecode, Some(Compiled::NoInterpreter))
     }
 
     /// Whether compiling it again would come to the same.
@@ -220,7 +225,8 @@ impl Preparer {
                 let writing = || BuildError::io("keeping stripped shared objects");
                 let scratch = self.derived.temporary_folder().map_err(writing())?;
                 let out = self.derived.create().map_err(writing())?;
-                let (report, out) = strip_wheel(wheel, facts, &scratch, out)?;
+                let another = wheel.reader.another().map_err(writing())?;
+                let (report, out) = strip_wheel(wheel, another, facts, &scratch, out)?;
                 let out = (!report.stripped.is_empty()).then_some(out);
                 let (blob, size) = self.derived.put(&key, "", out).map_err(writing())?;
                 self.wrote(size);

@@ -4,7 +4,7 @@ use super::contents::{Item, Origin};
 use super::exclude::Exclude;
 use super::overlay::OverlayKind;
 use super::slim;
-use super::wheel::{Content, Wheel};
+use super::wheel::Wheel;
 use crate::model::{LeftOut, SlimKind, Slimmed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
@@ -84,10 +84,7 @@ impl Selection<'_> {
         };
         let mut chosen = Vec::with_capacity(wheel.files.len());
         for (number, file) in wheel.files.iter().enumerate() {
-            let compressed_size = match &file.content {
-                Content::Made(bytes) => bytes.len() as u64,
-                Content::Copied(member) => member.compressed_size,
-            };
+            let compressed_size = file.compressed_size();
             if let Some(why) = self.leaves_out(&file.path, wheel) {
                 left.add(why, file.size, compressed_size);
                 continue;

@@ -39,6 +39,16 @@ pub(crate) struct File {
     pub(crate) size: u64,
 }
 
+impl File {
+    /// Its bytes in a zip.
+    pub(crate) fn compressed_size(&self) -> u64 {
+        match &self.content {
+            Content::Made(bytes) => bytes.len() as u64,
+            Content::Copied(member) => member.compressed_size,
+        }
+    }
+}
+
 /// A wheel, its files in the order of its table of contents.
 pub(crate) struct Wheel<R> {
     pub(crate) reader: R,

@@ -31,6 +31,14 @@ impl WindowedFile {
         }
     }
 
+    /// The same file once more, at its start.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn another(&self) -> io::Result<Self> {
+        self.file.try_clone().map(Self::new)
+    }
+
     /// What the window has from the position on.
     fn at_hand(&self) -> &[u8] {
         self.position

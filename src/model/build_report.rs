@@ -52,6 +52,10 @@ pub struct BytecodeReport {
     pub reason: Option<String>,
     /// The interpreter that compiled it, such as `CPython 3.13.0`; absent without bytecode.
     pub compiler: Option<String>,
+    /// Whether there is none because the machine that built it had no interpreter of the target's version: with one, it
+    /// would come out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_interpreter: bool,
     /// Compiled modules in the layer.
     pub files: u64,
     /// Their bytes, unzipped.
@@ -66,6 +70,7 @@ impl Default for BytecodeReport {
             included: Bytecode::None,
             reason: None,
             compiler: None,
+            lacks_interpreter: false,
             files: 0,
             unzipped: 0,
             zipped: 0,
@@ -149,12 +154,36 @@ impl fmt::Display for LeftOut {
 pub struct Slimmed {
     /// Why.
     pub why: LeftOut,
-    /// How many files; of debug sections, how many files became smaller; of the runtime, how many packages.
+    /// How many files; of debug sections, how many files became smaller.
     pub files: u64,
-    /// Bytes spared, unzipped. Zero where it is not known: packages of the runtime are not even fetched.
+    /// Bytes spared, unzipped.
     pub unzipped: u64,
     /// Bytes spared in the zip.
     pub zipped: u64,
+}
+
+impl Slimmed {
+    /// Nothing yet.
+    #[must_use]
+    pub fn none(why: LeftOut) -> Self {
+        Self {
+            why,
+            files: 0,
+            unzipped: 0,
+            zipped: 0,
+        }
+    }
+
+    /// Both together, for the reason of the first.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            why: self.why,
+            files: self.files.saturating_add(other.files),
+            unzipped: self.unzipped.saturating_add(other.unzipped),
+            zipped: self.zipped.saturating_add(other.zipped),
+        }
+    }
 }
 
 /// What one package weighs in a layer, its bytecode with it.

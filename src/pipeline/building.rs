@@ -10,7 +10,11 @@ use crate::resolve::{ResolveError, ResolveRequest};
 use crate::telemetry::{add, metric};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tracing::{Instrument as _, error_span};
+
+/// What takes longer than this to resolve is asked of an index.
+const KNOWN_BY_THEN: Duration = Duration::from_millis(50);
 
 /// Whether packages that have no wheel may be built from source, where the request's `allow_build` names them. That runs
 /// the code of whoever wrote them.
@@ -82,7 +86,7 @@ pub(super) async fn resolve(bench: &Workbench, task: &BuildTask) -> Result<Resol
             allow_build: &request.allow_build,
             ..asking(bench, task.target, &task.rules)
         };
-        let error = match bench.resolver.resolve(&resolve).await {
+        let error = match resolved(bench, &resolve).await {
             Ok(lock) if unbuilt.is_empty() => return Ok(Resolved::Lock(lock)),
             Ok(_) => return Ok(Resolved::FromSource(unbuilt)),
             Err(error) => error,
@@ -108,6 +112,15 @@ pub(super) async fn resolve(bench: &Workbench, task: &BuildTask) -> Result<Resol
                 }
             }
         }
+    }
+}
+
+/// Resolves. While an index is asked, what fetching the wheels needs is set up; a fresh lock is there sooner than that.
+async fn resolved(bench: &Workbench, request: &ResolveRequest<'_>) -> Result<Lock, ResolveError> {
+    let mut lock = Box::pin(bench.resolver.resolve(request));
+    match tokio::time::timeout(KNOWN_BY_THEN, &mut lock).await {
+        Ok(lock) => lock,
+        Err(_) => tokio::join!(lock, bench.builder.make_ready_to_fetch()).0,
     }
 }
 

@@ -35,6 +35,7 @@ impl Intake {
             gauge.send();
         }
         self.prune().await?;
+        self.keep_what_is_intended().await?;
         let branch = self.bot.github.repository().await?.default_branch;
         for pull_request in self.bot.github.open_pull_requests().await? {
             let planned = self
@@ -99,6 +100,17 @@ impl Intake {
                 pruned,
                 "removed {pruned} runs that are older than {RUNS_FOR_DAYS} days"
             );
+        }
+        Ok(())
+    }
+
+    /// Has the zips that intents stand for stay on this machine: they are published as soon as their region answers.
+    async fn keep_what_is_intended(&self) -> Result<(), StepFailure> {
+        let workshop = &self.bot.workshop;
+        let artifacts = workshop.bench.builder.artifacts();
+        if artifacts.are_here_only() {
+            let intents = workshop.store.intents().await?;
+            artifacts.need(intents.iter().map(|intent| intent.key.digest).collect());
         }
         Ok(())
     }

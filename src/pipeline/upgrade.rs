@@ -4,14 +4,15 @@ use super::Workbench;
 use super::build_task::BuildTask;
 use super::building::{Resolved, build_locked, resolve};
 use super::settle;
-use crate::model::{BuildRecord, LayerName, LayerRequest, Target};
+use crate::model::{BuildRecord, Bytecode, LayerName, LayerRequest, Target};
 use crate::plan::{BuildFailure, BuildState, Wanted, against_publishing};
 use serde::{Deserialize, Serialize};
 
 /// Resolves one layer for one target again, although its request is as it was. Where that comes to the wheels that the
 /// known build is made of, nothing is fetched or built and the answer is that build; otherwise it is a build of the new
 /// ones, or why there is none. Releases younger than the policy's cooldown are not considered, and a lock that is still
-/// fresh is not resolved again.
+/// fresh is not resolved again. A build that only lacks bytecode because there was no interpreter is made again once there
+/// is one.
 ///
 /// What was never built is resolved and built.
 pub(super) async fn build_upgrade(
@@ -25,11 +26,21 @@ pub(super) async fn build_upgrade(
         Err(failure) => return BuildState::Failed(failure),
     };
     match known {
-        Some(known) if known.lock.has_same_wheels(&lock) => {
+        Some(known)
+            if known.lock.has_same_wheels(&lock)
+                && !can_be_compiled_now(bench, task, known).await =>
+        {
             BuildState::Built(Box::new(known.clone()))
         }
         Some(_) | None => build_locked(bench, task, lock).await,
     }
+}
+
+/// Whether a build lacks the bytecode that the request asks for, and the interpreter that it lacked is here now.
+async fn can_be_compiled_now(bench: &Workbench, task: &BuildTask, known: &BuildRecord) -> bool {
+    task.request.bytecode != Bytecode::None
+        && known.artifact.report.bytecode.lacks_interpreter
+        && bench.builder.has_interpreter(task.target.python).await
 }
 
 /// A layer that could not be built anew for a target, or came out as something that may not be published.

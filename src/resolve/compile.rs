@@ -42,6 +42,8 @@ pub(crate) struct Compilation<'a> {
     pub(crate) target: Target,
     pub(crate) index_url: Option<&'a str>,
     pub(crate) exclude_newer: Option<Timestamp>,
+    /// Whether the same is asked for one target only.
+    pub(crate) is_alone: bool,
     pub(crate) built: &'a [BuiltWheel<'a>],
     pub(crate) time_limit: Duration,
 }
@@ -66,7 +68,7 @@ impl Resolver {
     ) -> Result<Compiled, ResolveError> {
         let uv = self.uv()?;
         let python = self.python().await;
-        let configured = self.index_to_configure(compilation.index_url).await;
+        let configured = self.index_to_configure(compilation).await;
         let _one_of_a_few = self.processes().acquire().await;
         let folder = self.working_folder().await.map_err(unexpected_io)?;
         let output = folder.path().join("pylock.toml");
@@ -107,6 +109,7 @@ impl Resolver {
         }
         let limit = compilation.time_limit.min(self.settings().time_limit);
         let finished = uv::run(command, compilation.input, limit).await?;
+        Box::pin(self.bound_uv_cache()).await;
         if finished.status.code() == Some(EXIT_NO_SOLUTION) {
             return Ok(Compiled::NoSolution(finished.stderr));
         }
@@ -125,12 +128,15 @@ impl Resolver {
     }
 
     /// The index to write into a configuration file, where that can be done and is of use.
-    async fn index_to_configure(&self, index_url: Option<&str>) -> Option<Url> {
+    async fn index_to_configure(&self, compilation: &Compilation<'_>) -> Option<Url> {
         if self.page_age().is_zero() {
             return None;
         }
-        match index::source(&self.settings().environment, index_url) {
+        let is_first = self.is_first_compilation();
+        match index::source(&self.settings().environment, compilation.index_url) {
             index::Source::Known(url) => Some(url),
+            // To ask uv takes a run of it, which a single layer for a single target does not get back.
+            index::Source::Default if is_first && compilation.is_alone => None,
             index::Source::Default => self
                 .default_index()
                 .get_or_init(|| self.ask_for_default_index())

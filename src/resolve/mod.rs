@@ -23,6 +23,7 @@ mod source;
 mod tags;
 mod turns;
 mod uv;
+mod uv_cache;
 mod wheel_filename;
 mod yanked;
 

@@ -7,6 +7,7 @@ use super::index::Index;
 use super::lock_cache::{self, LockCache};
 use super::source::SourceDistribution;
 use super::turns::Turns;
+use super::uv_cache::UvCache;
 use super::{pylock, requirements, uv};
 use crate::model::{Digest, Hasher, Lock, Requirement, Target, Timestamp, libraries_of};
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::{OnceCell, Semaphore};
@@ -22,6 +24,8 @@ use url::Url;
 
 /// Processes of uv for each processor: most of what one does is waiting for the index.
 const PROCESSES_PER_PROCESSOR: usize = 3;
+/// The folder of uv's cache in the resolver's.
+const UV_CACHE: &str = "uv";
 
 /// How resolving is done; everything comes from the settings, nothing is read from the environment here.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct ResolverSettings {
     pub python: Option<PathBuf>,
     /// For how long a lock answers the same request again; zero for never.
     pub max_age: Duration,
+    /// The most bytes that uv's cache holds.
+    pub cache_limit: u64,
 }
 
 /// A wheel that was built from a source distribution, and may be used besides those of the index.
@@ -95,6 +101,7 @@ impl<'a> ResolveRequest<'a> {
             index_url: self.index_url,
             exclude_newer: (self.cooldown_days > 0)
                 .then(|| self.now.minus_days(self.cooldown_days)),
+            is_alone: self.other_targets.is_empty(),
             built: self.built,
             time_limit: self.time_limit,
         }
@@ -115,6 +122,8 @@ struct Shared {
     default_index: OnceCell<Option<Url>>,
     turns: Turns,
     locks: LockCache,
+    uv_cache: UvCache,
+    has_compiled: AtomicBool,
 }
 
 impl Resolver {
@@ -129,6 +138,8 @@ impl Resolver {
                 default_index: OnceCell::new(),
                 turns: Turns::default(),
                 locks: LockCache::new(settings.cache_dir.join("locks")),
+                uv_cache: UvCache::new(settings.cache_dir.join(UV_CACHE), settings.cache_limit),
+                has_compiled: AtomicBool::new(false),
                 settings,
             }),
         }
@@ -285,6 +296,15 @@ impl Resolver {
         &self.shared.processes
     }
 
+    /// Whether uv was not asked for anything yet; it is taken for asked from then on.
+    pub(crate) fn is_first_compilation(&self) -> bool {
+        !self.shared.has_compiled.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn uv_cache(&self) -> &UvCache {
+        &self.shared.uv_cache
+    }
+
     pub(crate) fn found_python(&self) -> &OnceCell<Option<PathBuf>> {
         &self.shared.python
     }
@@ -316,7 +336,7 @@ impl Resolver {
             .env_clear()
             .envs(uv::closed_environment(&self.settings().environment, index))
             .env("TMPDIR", folder)
-            .env("UV_CACHE_DIR", folder.join("../../uv"))
+            .env("UV_CACHE_DIR", folder.join("../..").join(UV_CACHE))
             .current_dir(folder);
         if let Some(path) = &self.settings().search_path {
             command.env("PATH", path);

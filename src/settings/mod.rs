@@ -292,8 +292,8 @@ pub struct Settings {
     )]
     pub bwrap: Option<PathBuf>,
 
-    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB; the same for copies of layers
-    /// that are kept in S3
+    /// What the folder of fetched wheels, and of what is derived from them, may hold, such as 500MiB; the same for the folder of built
+    /// layers, and an eighth of it for what uv keeps of the package index
     #[arg(
         long,
         global = true,

@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 
 /// Layers × targets fetched and assembled at once: most of that is waiting for the package index.
 const CONCURRENT_BUILDS: usize = 8;
+/// The part of the cache's limit that is for what uv keeps of the package index.
+const INDEX_PART: u64 = 8;
 /// The longest that one resolution may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -23,7 +25,11 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(600);
 /// When the settings cannot work.
 pub(super) fn bench(settings: &Settings) -> anyhow::Result<(Workbench, Option<TaskBodies>)> {
     let (artifacts, bodies) = match settings.artifacts() {
-        ArtifactsSetting::Directory(path) => (ArtifactDirectory::new(path).into(), None),
+        ArtifactsSetting::Directory(path) => {
+            let folder = ArtifactDirectory::new(path);
+            let artifacts = Artifacts::in_folder(folder, settings.cache_limit.bytes());
+            (artifacts, None)
+        }
         ArtifactsSetting::S3 { bucket, prefix } => {
             let config = Arc::new(lazy_aws_config(settings));
             let bucket = Bucket::new(bucket, prefix, config, aws_timeout(settings)?);
@@ -53,6 +59,7 @@ pub(super) fn resolver(settings: &Settings) -> Resolver {
         time_limit: RESOLVE_TIMEOUT,
         python: settings.python.clone(),
         max_age: Duration::from_secs(settings.lock_max_age),
+        cache_limit: settings.cache_limit.bytes() / INDEX_PART,
     })
 }
 

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
@@ -18,6 +18,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 const SEARCH_TIME: Duration = Duration::from_secs(40);
 /// The most of an answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 16 * 1024;
+/// For how long it is taken for granted that there is none: somebody may be installing one.
+const ABSENT_FOR: Duration = Duration::from_secs(10 * 60);
 /// Where interpreters are besides the search path; the last is that of AWS Lambda's runtimes.
 const FOLDERS: [&str; 4] = [
     "/usr/bin",
@@ -69,14 +71,32 @@ pub struct InterpreterSettings {
     pub only: Option<OsString>,
 }
 
-/// Finds interpreters; what was found is kept as long as this lives, and so is that there is none. What one answered is
-/// kept longer, as long as its file stays as it is: asking takes more time than a small layer.
+/// Finds interpreters. What was found is kept as long as its file is there, and for some minutes that there is none. What
+/// one answered is kept longer than this lives, as long as its file stays as it is: asking takes more time than a small
+/// layer.
 #[derive(Debug)]
 pub(crate) struct Interpreters {
     settings: InterpreterSettings,
     cache: DerivedCache,
     /// Locked while a search goes on: one at a time.
-    found: tokio::sync::Mutex<BTreeMap<PythonVersion, Option<Interpreter>>>,
+    found: tokio::sync::Mutex<BTreeMap<PythonVersion, Searched>>,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+struct Searched {
+    found: Option<Interpreter>,
+    at: Instant,
+}
+
+impl Searched {
+    /// Whether it need not be searched again.
+    fn holds(&self, now: Instant) -> bool {
+        match &self.found {
+            Some(interpreter) => interpreter.path.is_file(),
+            None => now.duration_since(self.at) < ABSENT_FOR,
+        }
+    }
 }
 
 impl Interpreters {
@@ -92,9 +112,14 @@ impl Interpreters {
     /// A CPython of the minor version that works, with the global interpreter lock and without debugging; `None` when
     /// there is none.
     pub(crate) async fn find(&self, python: PythonVersion) -> Option<Interpreter> {
+        self.find_at(python, Instant::now()).await
+    }
+
+    /// As [`Self::find`], at a moment.
+    pub(super) async fn find_at(&self, python: PythonVersion, now: Instant) -> Option<Interpreter> {
         let mut found = self.found.lock().await;
-        if let Some(known) = found.get(&python) {
-            return known.clone();
+        if let Some(known) = found.get(&python).filter(|known| known.holds(now)) {
+            return known.found.clone();
         }
         let search = async {
             for candidate in candidates(&self.settings, python) {
@@ -115,7 +140,11 @@ impl Interpreters {
             ),
             None => tracing::info!("there is no CPython {python} here to compile with"),
         }
-        found.insert(python, interpreter.clone());
+        let searched = Searched {
+            found: interpreter.clone(),
+            at: now,
+        };
+        found.insert(python, searched);
         interpreter
     }
 

@@ -1,6 +1,7 @@
 //! Members of a wheel as files: their bytes in a file without a name.
 
-use crate::build::zip_reader::{self, Member, ReadError};
+use super::blocks::{self, BlockIndex};
+use crate::build::zip_reader::{self, Member, Method, ReadError};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -12,21 +13,30 @@ impl Scratch {
         tempfile::tempfile_in(folder).map(Self)
     }
 
-    /// Replaces what is in the file by a member's bytes; size and CRC are checked.
+    /// Replaces what is in the file by a member's bytes; size and CRC are checked. Tells which blocks its stream has, where
+    /// it is compressed.
     pub(super) fn unpack<R: Read + Seek>(
         &mut self,
         reader: &mut R,
         member: &Member,
-    ) -> Result<&mut File, ReadError> {
+    ) -> Result<(&mut File, Option<BlockIndex>), ReadError> {
         let mut written = self.begin();
-        zip_reader::inflate(reader, member, |piece| {
+        let take = |piece: &[u8]| {
             if written.is_ok() {
                 written = self.write(piece);
             }
-        })?;
-        written
+        };
+        let index = match member.method {
+            Method::Deflated => Some(blocks::inflate(reader, member, take)?),
+            Method::Stored => {
+                zip_reader::inflate(reader, member, take)?;
+                None
+            }
+        };
+        let file = written
             .and_then(|()| self.end(member.size))
-            .map_err(ReadError::Io)
+            .map_err(ReadError::Io)?;
+        Ok((file, index))
     }
 
     /// What is written next replaces what is in the file.

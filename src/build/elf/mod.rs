@@ -8,12 +8,15 @@
     expect(dead_code, unused_imports, reason = "the builder does not ask for it")
 )]
 
+mod bits;
+mod blocks;
 mod deflate;
 mod facts;
 mod layout;
 mod member_file;
 mod modules;
 mod regions;
+mod rewrite;
 mod strip;
 mod strip_wheel;
 mod stripped;

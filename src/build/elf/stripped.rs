@@ -6,6 +6,7 @@ use super::layout::{self, Layout};
 use super::strip::{self, Piece, Plan};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// A shared object without its debug and symbol sections, at any place of which several threads may read.
@@ -68,6 +69,24 @@ impl<'a> Stripped<'a> {
     /// Bytes of the stripped file.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Which bytes are those of the original at the same place, sorted.
+    pub(super) fn unchanged(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for (at, piece) in &self.pieces {
+            let Piece::Copy { start, length } = piece else {
+                continue;
+            };
+            if start != at {
+                continue;
+            }
+            match ranges.last_mut() {
+                Some(last) if last.end == *start => last.end += length,
+                _ => ranges.push(*start..start + length),
+            }
+        }
+        ranges
     }
 
     /// Reads at most as many bytes as the buffer holds; 0 only at the end, or for an empty buffer.

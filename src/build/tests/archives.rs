@@ -85,19 +85,12 @@ fn zip64_records_are_read_where_they_agree() {
         verdict(&far),
         verdict(&with_zip64_end(&plain, |fields| fields[0] += 1)),
         verdict(&with_zip64_end(&plain, |fields| fields[2] -= 1)),
-        {
-            let mut many = with_zip64_end(&plain, |fields| fields[0] = 200_000);
-            let end = many.len() - END;
-            many[end + 8..end + 20].fill(0xff);
-            verdict(&many)
-        },
     ];
     insta::assert_snapshot!(verdicts.join("\n"), @"
     odd.whl cannot be used: it has no zip64 end record, and refers to one
     odd.whl cannot be used: its zip64 end record does not fit its contents
     odd.whl cannot be used: its two end records contradict each other
     odd.whl cannot be used: its two end records contradict each other
-    odd.whl cannot be used: it lists 200000 entries, and a layer holds at most 65534 files
     ");
 }
 

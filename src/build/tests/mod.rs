@@ -7,6 +7,7 @@ mod building;
 mod bytecode;
 mod hostile;
 pub(crate) mod keeping;
+mod many_entries;
 mod property;
 mod recalling;
 mod shared_objects;

@@ -3,8 +3,8 @@
 use super::building::{Bench, plain};
 use super::wheel_maker::{TestWheel, lock};
 use crate::build::bytecode::here;
-use crate::build::{BuildOptions, Builder, BuilderSettings, Document};
-use crate::model::{Architecture, ImportTest, PythonVersion, Target, Timestamp};
+use crate::build::{Artifacts, BuildOptions, Builder, BuilderSettings, Document};
+use crate::model::{Architecture, ImportTest, LeftOut, PythonVersion, Target, Timestamp};
 
 #[tokio::test]
 async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
@@ -93,4 +93,78 @@ async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_nex
     let off = std::path::Path::new("off");
     let without = ask(off).await;
     assert_eq!(ask(off).await, without, "the very file");
+}
+
+#[tokio::test]
+async fn what_the_runtime_has_is_left_out_and_its_size_is_told() {
+    let wheels = [
+        TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")]),
+        TestWheel::new("six", "1.17", &[("six.py", "y = 2\n"), ("a.txt", "text")]),
+        TestWheel::new("urllib3", "2.0", &[("urllib3/__init__.py", "z = 3\n")]),
+    ];
+    let bench = Bench::start(&wheels).await;
+    let lock = lock(&wheels, &bench.base);
+    let packages = ["demo".to_owned(), "six".to_owned()];
+    let build = async |exclude_runtime, packages| {
+        let options = BuildOptions {
+            exclude_runtime,
+            packages,
+            ..plain()
+        };
+        let built = bench.builder().build(&lock, &options, &|_| {}).await;
+        built.unwrap()
+    };
+    let whole = build(false, &packages[..1]).await;
+    assert_eq!(whole.report.slimmed, []);
+    // With `six` asked for, only the other one is left out.
+    for (packages, pins) in [(&packages[..1], 1), (&packages[..], 2)] {
+        let without = build(true, packages).await;
+        assert_eq!(without.pins.len(), pins);
+        let [left] = &without.report.slimmed[..] else {
+            panic!("{:?}", without.report.slimmed);
+        };
+        assert_eq!(left.why, LeftOut::Runtime);
+        assert_eq!(left.files, whole.files - without.files);
+        assert_eq!(left.unzipped, whole.unzipped_size - without.unzipped_size);
+        assert!(left.zipped > 0 && left.zipped < whole.size - without.size);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_artifacts_stays_below_its_limit_and_what_went_is_built_again() {
+    let wheels = [1, 2].map(|n| {
+        let text = format!("x = {n}\n");
+        TestWheel::new("demo", &format!("{n}.0"), &[("demo/__init__.py", &text)])
+    });
+    let bench = Bench::start(&wheels).await;
+    let builder = || {
+        let artifacts = Artifacts::in_folder(bench.artifacts(), 1);
+        Builder::new(BuilderSettings::new(
+            bench.folder.path().join("cache"),
+            artifacts,
+        ))
+    };
+    let build = async |wheel: &TestWheel| {
+        let lock = lock(std::slice::from_ref(wheel), &bench.base);
+        let built = builder().recall_or_build(&lock, &plain(), &|_| {}).await;
+        built.unwrap().digest
+    };
+    let [one, other] = &wheels;
+    let first = build(one).await;
+    let second = build(other).await;
+    let is_there = |digest| bench.artifacts().contains(digest);
+    assert!(is_there(&first) && is_there(&second), "both are in use");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    for file in std::fs::read_dir(bench.folder.path().join("artifacts")).unwrap() {
+        let file = std::fs::File::options()
+            .append(true)
+            .open(file.unwrap().path());
+        file.unwrap().set_modified(long_ago).unwrap();
+    }
+    assert_eq!(build(other).await, second);
+    assert!(!is_there(&first) && is_there(&second));
+    let error = builder().artifacts().verified(&first).await.unwrap_err();
+    assert!(error.is_lost(), "{error}");
+    assert_eq!(build(one).await, first);
+    assert!(is_there(&first));
 }

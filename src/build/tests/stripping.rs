@@ -20,7 +20,11 @@ const DEBUG: &[&str] = &["-g3", "-lm"];
 /// Strips a wheel: the report and the files by path.
 fn strip(wheel: &TestWheel) -> (StripReport, BTreeMap<String, Vec<u8>>) {
     let (scratch, facts) = (tempfile::tempdir().unwrap(), facts_of(wheel));
-    let run = || strip_wheel(&mut open(wheel), &facts, scratch.path(), Vec::new()).unwrap();
+    let another = || Cursor::new(wheel.bytes());
+    let run = || {
+        let wheel = &mut open(wheel);
+        strip_wheel(wheel, another(), &facts, scratch.path(), Vec::new()).unwrap()
+    };
     let (report, zip) = run();
     assert_eq!(
         run(),
@@ -260,8 +264,9 @@ fn no_bytes_make_stripping_fail_badly() {
         altered[place] ^= 0xff;
         let wheel = wheel_with("pack/x.so", &altered).stored();
         let facts = facts_of(&wheel);
+        let (mut opened, another) = (open(&wheel), Cursor::new(wheel.bytes()));
         let (report, _) =
-            strip_wheel(&mut open(&wheel), &facts, folder.path(), Vec::new()).unwrap();
+            strip_wheel(&mut opened, another, &facts, folder.path(), Vec::new()).unwrap();
         stripped += report.stripped.len();
         left += report.left.len();
     }
@@ -333,7 +338,8 @@ fn strip_file(path: &Path, scratch: &Path) -> BTreeMap<String, Vec<u8>> {
     let reader = Cursor::new(std::fs::read(path).unwrap());
     let (_, examined) = open_wheel(reader, name.clone(), "numpy", &version, scratch).unwrap();
     let facts = examined.facts;
-    let (_, zip) = strip_wheel(&mut open(), &facts, scratch, Vec::new()).unwrap();
+    let another = std::fs::File::open(path).unwrap();
+    let (_, zip) = strip_wheel(&mut open(), another, &facts, scratch, Vec::new()).unwrap();
     let mut overlay = Overlay::open(OverlayKind::Stripped, Cursor::new(zip), &name).unwrap();
     let members: Vec<_> = overlay
         .files

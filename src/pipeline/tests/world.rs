@@ -71,6 +71,7 @@ impl World {
                     time_limit: Duration::from_secs(1),
                     python: None,
                     max_age: Duration::ZERO,
+                    cache_limit: u64::MAX,
                 }),
                 builder: Builder::new(BuilderSettings::new(folder.path().join("cache"), artifacts)),
                 clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::Relaxed))),

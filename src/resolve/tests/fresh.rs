@@ -185,3 +185,28 @@ async fn several_targets_at_once_fetch_a_page_once() {
     let kept = std::fs::read_dir(bench.settings.cache_dir.join("locks"));
     assert_eq!(kept.unwrap().count(), 4);
 }
+
+#[tokio::test]
+async fn what_uv_keeps_is_removed_once_it_is_too_much() {
+    let bench = Bench::start(vec![listed("app-1.0-py3-none-any", &[])]).await;
+    let packages = requirements(&["app"]);
+    let request = bench.request(&packages, "p3.13");
+    let kept = || {
+        let folder = bench.settings.cache_dir.join("uv");
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = files.map(|file| file.file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("simple")).count()
+    };
+    let roomy = Resolver::new(bench.settings.clone());
+    let lock = roomy.resolve(&request).await.unwrap();
+    assert_eq!(kept(), 1, "pages of the index");
+    let tight = Resolver::new(ResolverSettings {
+        cache_limit: 10,
+        ..bench.settings.clone()
+    });
+    assert_eq!(tight.resolve(&request).await.unwrap(), lock);
+    assert_eq!(kept(), 0);
+    // It is looked at now and then only, and what was removed is fetched again.
+    assert_eq!(tight.resolve(&request).await.unwrap(), lock);
+    assert_eq!(kept(), 1);
+}

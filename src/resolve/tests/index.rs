@@ -186,6 +186,7 @@ impl Bench {
             time_limit: Duration::from_secs(60),
             python: None,
             max_age: Duration::ZERO,
+            cache_limit: u64::MAX,
         };
         Self {
             index_url: index_url.to_owned(),

@@ -37,6 +37,18 @@ pub(crate) struct Build {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Artifact {
     pub(crate) digest: String,
+    pub(crate) report: Report,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// What the audit found.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Finding {
+    pub(crate) message: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -216,6 +216,49 @@ async fn what_is_not_needed_is_left_out_unless_the_package_needs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_without_bytecode_is_built_again_once_there_is_an_interpreter() {
+    let mut desk = desk().await;
+    desk.index.publish(shapes());
+    desk.write("layers/one.yaml", "packages: [shapes]\n");
+    let versions = |desk: &Desk| {
+        let folder = format!("p{}-shapes", python_here().replace('.', ""));
+        let regions = desk.data("registry").join("eu-west-1");
+        let layers = std::fs::read_dir(regions).unwrap();
+        let layer = layers
+            .map(|layer| layer.unwrap().path())
+            .find(|path| path.to_string_lossy().contains(&folder))
+            .unwrap();
+        let files = std::fs::read_dir(layer).unwrap();
+        files
+            .filter(|file| {
+                let path = file.as_ref().unwrap().path();
+                path.extension().is_some_and(|kind| kind == "zip")
+            })
+            .count()
+    };
+    let empty = desk.path("no-interpreters");
+    std::fs::create_dir_all(&empty).unwrap();
+    desk.options
+        .set("LAYERSMITH_INTERPRETERS", empty.to_str().unwrap());
+    let applied = desk.run(&["apply"]);
+    assert_eq!(applied.code, 0, "{applied:#?}");
+    for _ in 0..2 {
+        let said = desk.run(&["upgrade"]);
+        assert_eq!((said.code, versions(&desk)), (0, 1), "{said:#?}");
+    }
+    desk.options.unset("LAYERSMITH_INTERPRETERS");
+    let upgraded = desk.run(&["upgrade"]);
+    assert_eq!((upgraded.code, versions(&desk)), (0, 2), "{upgraded:#?}");
+    let same = desk.run(&["upgrade"]);
+    assert_eq!((same.code, versions(&desk)), (0, 2), "{same:#?}");
+    // Without the interpreter again, what is live stays as it is.
+    desk.options
+        .set("LAYERSMITH_INTERPRETERS", empty.to_str().unwrap());
+    let without = desk.run(&["upgrade"]);
+    assert_eq!((without.code, versions(&desk)), (0, 2), "{without:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_imported_is_built_and_not_published() {
     let desk = desk().await;
     desk.index

@@ -9,6 +9,7 @@ use crate::model::PythonVersion;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Files of the standard library that are compiled.
 const FILES: usize = 60;
@@ -254,4 +255,44 @@ async fn an_interpreter_is_believed_only_when_it_answers_rightly() {
     assert_eq!(found, None, "another file is asked");
     let installed = some.prefix.join("lib").join(name);
     assert!(installed.is_dir(), "{}", installed.display());
+}
+
+#[tokio::test]
+async fn an_interpreter_that_comes_or_goes_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let some = all().await.remove(0);
+    // A script that answers as an interpreter does which can be removed.
+    let (home, script) = (folder.path().join("home"), some.python.runtime());
+    std::fs::create_dir_all(&home).unwrap();
+    let (path, installed) = (home.join(&script), home.join("installed"));
+    let settings = InterpreterSettings {
+        only: Some(home.clone().into()),
+        ..InterpreterSettings::default()
+    };
+    let cache = DerivedCache::new(folder.path().join("cache"));
+    let interpreters = Interpreters::new(settings, cache);
+    let start = Instant::now();
+    let after = |minutes: u64| start + Duration::from_secs(minutes * 60);
+    assert_eq!(interpreters.find_at(some.python, start).await, None);
+
+    let answer = format!(
+        "cpython\\n{}\\nfinal\\n{}\\n-\\n{}\\n/usr",
+        some.cache_tag(),
+        some.version,
+        installed.display()
+    );
+    std::fs::write(&installed, "").unwrap();
+    std::fs::write(&path, format!("#!/bin/sh\nprintf '{answer}'\n")).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, executable).unwrap();
+    let soon = interpreters.find_at(some.python, after(9)).await;
+    assert_eq!(soon, None, "it is not looked for all the time");
+    let found = interpreters.find_at(some.python, after(10)).await;
+    assert_eq!(found.map(|found| found.path), Some(installed.clone()));
+
+    std::fs::remove_file(&path).unwrap();
+    let kept = interpreters.find_at(some.python, after(10)).await;
+    assert!(kept.is_some(), "the interpreter itself is still there");
+    std::fs::remove_file(&installed).unwrap();
+    assert_eq!(interpreters.find_at(some.python, after(10)).await, None);
 }

@@ -19,6 +19,7 @@ fn report() -> BuildReport {
             included: Bytecode::All,
             reason: None,
             compiler: Some("CPython 3.13.0".into()),
+            lacks_interpreter: false,
             files: 812,
             unzipped: 20 * MEBIBYTE,
             zipped: 8 * MEBIBYTE,

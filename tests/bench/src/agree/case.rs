@@ -82,6 +82,8 @@ pub(super) enum Imports {
     Tried {
         modules: usize,
         failed: BTreeMap<String, String>,
+        /// What the build's audit found.
+        told: Vec<String>,
     },
 }
 
@@ -129,18 +131,12 @@ impl Outcome {
 
     /// Module, error, and why that is so where it is known.
     pub(super) fn failed_imports(&self) -> Vec<(&str, &str, Option<&'static str>)> {
-        let Imports::Tried { failed, .. } = &self.imports else {
+        let Imports::Tried { failed, told, .. } = &self.imports else {
             return Vec::new();
         };
         let failed = failed.iter();
         failed
-            .map(|(module, error)| {
-                (
-                    module.as_str(),
-                    error.as_str(),
-                    rules::why_not(module, error),
-                )
-            })
+            .map(|(module, error)| (module.as_str(), error.as_str(), rules::why_not(error, told)))
             .collect()
     }
 }
@@ -199,7 +195,9 @@ async fn compare(setting: &Setting<'_>, case: &Case) -> anyhow::Result<Outcome> 
             tokio::task::spawn_blocking(move || compare_files(&zip, &installed)).await??
         }
     };
-    let imports = import(setting, case, &zip, work.path()).await?;
+    let findings = build.artifact.report.findings.into_iter();
+    let told = findings.map(|finding| finding.message).collect();
+    let imports = import(setting, case, &zip, work.path(), told).await?;
     Ok(outcome(comparison, imports))
 }
 
@@ -289,6 +287,7 @@ async fn import(
     case: &Case,
     zip: &Path,
     work: &Path,
+    told: Vec<String>,
 ) -> anyhow::Result<Imports> {
     let interpreter = setting.interpreters.of(&case.python);
     let (Some(python), true) = (interpreter, case.architecture == ours::architecture()) else {
@@ -325,5 +324,6 @@ async fn import(
     Ok(Imports::Tried {
         modules: modules.len(),
         failed,
+        told,
     })
 }

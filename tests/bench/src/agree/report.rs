@@ -33,7 +33,9 @@ pub(super) fn one_line(outcome: &Outcome) -> String {
         .collect();
     let imported = match &outcome.imports {
         Imports::NotHere => String::new(),
-        Imports::Tried { modules, failed } => {
+        Imports::Tried {
+            modules, failed, ..
+        } => {
             format!(", {} of {modules} modules import", modules - failed.len())
         }
     };
@@ -77,6 +79,7 @@ fn totals(text: &mut String, outcomes: &[Outcome]) {
         if let Imports::Tried {
             modules: some,
             failed: bad,
+            ..
         } = &outcome.imports
         {
             layers += 1;

@@ -105,11 +105,15 @@ impl Installed<'_> {
     }
 }
 
-/// Why a module that a layer holds cannot be imported, where that is no fault of the layer.
-pub(super) fn why_not(_module: &str, error: &str) -> Option<&'static str> {
-    error
-        .ends_with("cannot open shared object file: No such file or directory")
-        .then_some("it needs a library of the system that is not on this machine")
+/// Why a module that a layer holds cannot be imported, where whoever asks for the layer is told: `told` are the build's
+/// findings.
+pub(super) fn why_not(error: &str, told: &[String]) -> Option<&'static str> {
+    let error =
+        error.strip_suffix(": cannot open shared object file: No such file or directory")?;
+    let library = format!("`{}`", error.split_whitespace().last()?);
+    told.iter()
+        .any(|finding| finding.contains(&library))
+        .then_some("it needs a library that nobody brings, and the audit says so")
 }
 
 #[cfg(test)]
@@ -128,6 +132,21 @@ mod tests {
         files
             .map(|(path, digest)| ((*path).to_owned(), entry(digest)))
             .collect()
+    }
+
+    #[test]
+    fn a_missing_library_is_explained_by_a_finding_that_names_it() {
+        let told = ["`x` needs `liba.so.1`, which is OpenGL".to_owned()];
+        let error = |library: &str| {
+            format!(
+                "ImportError: {library}: cannot open shared object file: No such file or directory"
+            )
+        };
+        assert!(why_not(&error("liba.so.1"), &told).is_some());
+        for unexplained in [error("liba.so"), error("libb.so.1"), "liba.so.1".to_owned()] {
+            assert_eq!(why_not(&unexplained, &told), None, "{unexplained}");
+        }
+        assert_eq!(why_not(&error("liba.so.1"), &[]), None);
     }
 
     #[test]

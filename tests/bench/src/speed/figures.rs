@@ -218,7 +218,6 @@ fn memory(results: &Results) -> Vec<Verdict> {
         ),
         ("with bytecode", |peak| peak.compiled),
     ] {
-        let idle = idle.plain;
         let worst = peaks.iter().max_by_key(|(_, peak)| of(*peak));
         let above = worst.map(|(name, peak)| (name, of(*peak).saturating_sub(idle) as f64 / MIB));
         verdicts.push(Verdict {

@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::contender::Contender;
 use crate::ours::{self, Catalog, How};
+use crate::process;
 use crate::programs::Programs;
 use crate::say;
 use layersmith_testbed::index::{PackageIndex, Wheel};
@@ -11,6 +12,8 @@ use std::path::Path;
 
 /// How often a build is watched: a peak that is short may be missed once.
 const WATCHED: usize = 3;
+/// The same for the idle process, which ends soon.
+const WATCHED_IDLE: usize = 20;
 /// The large layer: wheels, and the size of each one's two data files in bytes.
 const LARGE_WHEELS: usize = 5;
 const LARGE_FILE: usize = 24 * 1024 * 1024;
@@ -43,10 +46,21 @@ pub(crate) async fn of_layer(bench: &Bench<'_>) -> anyhow::Result<Peak> {
     Ok(peak)
 }
 
-/// The idle process: what it takes to build a layer of one small file.
-pub(crate) async fn idle(programs: &Programs, scratch: &Path) -> anyhow::Result<Peak> {
-    let wheel = Wheel::new("small", "1.0").module("small", "");
-    of_made(programs, &scratch.join("small"), "small", vec![wheel]).await
+/// The idle process: it has read its settings and its catalog, has its store open, and finds nothing to resolve or build.
+/// Nothing of what building takes is in it, such as the connections to a package index.
+pub(crate) async fn idle(programs: &Programs, scratch: &Path) -> anyhow::Result<u64> {
+    let folder = scratch.join("idle");
+    let catalog = Catalog::write(folder.join("catalog"))?;
+    std::fs::create_dir_all(catalog.folder.join("layers"))?;
+    let mut peak = 0;
+    for _ in 0..WATCHED_IDLE {
+        let mut plan = ours::command(programs, &folder.join("data"));
+        plan.args(["--json", "plan"]).arg(&catalog.folder);
+        let finished = process::run_watched(&mut plan, true).await?;
+        let finished = finished.succeeded("planning an empty catalog")?;
+        peak = peak.max(finished.peak_anonymous);
+    }
+    Ok(peak)
 }
 
 /// A layer of 240 MiB unzipped, half of which cannot be compressed.

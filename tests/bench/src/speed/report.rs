@@ -30,7 +30,8 @@ pub(crate) struct Results {
     /// Lines that the requests had besides packages and `bytecode`.
     pub(crate) keys: String,
     pub(crate) layers: Vec<Measured>,
-    pub(crate) idle_memory: Option<Peak>,
+    /// Bytes.
+    pub(crate) idle_memory: Option<u64>,
     pub(crate) large_memory: Option<Peak>,
     pub(crate) catalog: Option<Plans>,
     pub(crate) fan_out: Option<FanOut>,
@@ -305,14 +306,13 @@ fn memory(text: &mut String, results: &Results) {
         .chain([("240 MiB made for this", large)]);
     for (name, peak) in peaks {
         if let Some(peak) = peak {
-            let above =
-                |bytes: u64| format!("{:.1}", bytes.saturating_sub(idle.plain) as f64 / MIB);
+            let above = |bytes: u64| format!("{:.1}", bytes.saturating_sub(idle) as f64 / MIB);
             line(text, &[name, &above(peak.plain), &above(peak.compiled)]);
         }
     }
     text.push_str(&format!(
-        "\nThe idle process, which builds a layer of one small file, has {:.1} MiB.\n",
-        idle.plain as f64 / MIB
+        "\nThe idle process, which has everything at hand and plans an empty catalog, has {:.1} MiB.\n",
+        idle as f64 / MIB
     ));
 }
 
