@@ -180,7 +180,7 @@ mod tests {
     fn what_is_added_between_parts_means_nothing() {
         // A block with fixed codes that holds `a`, without its last bit set: 0, 10, the code of `a`, the end.
         let code = format!("010{:08b}0000000", 0x30 + u32::from(b'a'));
-        let mut source = vec![0; 3];
+        let mut source = [0; 3];
         for (at, bit) in code.bytes().enumerate() {
             source[at / 8] |= (bit - b'0') << (at % 8);
         }

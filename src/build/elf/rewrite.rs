@@ -100,6 +100,7 @@ fn plan(index: &BlockIndex, unchanged: &[Range<u64>], length: u64) -> Vec<Part> 
 mod tests {
     use super::super::blocks::Blocks;
     use super::*;
+    use std::slice::from_ref;
 
     /// Blocks of 100,000 bytes and 8,001 bits each.
     fn index(count: u64) -> BlockIndex {
@@ -128,7 +129,7 @@ mod tests {
             Copied(4 * 8_001..6 * 8_001),
             Deflated(600_000..612_345),
         ];
-        assert_eq!(parts(&[64..612_000], 612_345), expected);
+        assert_eq!(parts(from_ref(&(64..612_000)), 612_345), expected);
         // A change just within reach of the next block, and one just out of it.
         let reached = parts(&[0..567_233, 567_234..800_000], 800_000);
         assert_eq!(reached[reached.len() - 1], Deflated(500_000..800_000));
@@ -140,9 +141,9 @@ mod tests {
         ];
         assert_eq!(reached[reached.len() - 3..], expected);
         // The last block is made anew, and what comes behind it with it.
-        let longer = parts(&[0..800_000], 800_001);
+        let longer = parts(from_ref(&(0..800_000)), 800_001);
         assert_eq!(longer.last(), Some(&Deflated(700_000..800_001)));
-        let shorter = parts(&[0..700_000], 700_000);
+        let shorter = parts(from_ref(&(0..700_000)), 700_000);
         assert_eq!(shorter.last(), Some(&Copied(4 * 8_001..7 * 8_001)));
         assert_eq!(parts(&[], 0), []);
     }
