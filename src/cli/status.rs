@@ -54,7 +54,8 @@ async fn last(store: &dyn Store, limit: usize) -> anyhow::Result<Vec<Run>> {
         runs.extend(store.runs_of_kind(kind, limit).await?);
     }
     // Those of a kind are newest first already, and stay so where the times are the same.
-    runs.sort_by_key(|run| Reverse(run.created_at));
+    // Of one second, what publishes comes after the plan that was merged.
+    runs.sort_by_key(|run| (Reverse(run.created_at), run.kind == RunKind::Plan));
     runs.truncate(limit);
     Ok(runs)
 }

@@ -26,7 +26,7 @@ pub(crate) fn use_aws(options: &mut BotOptions, endpoint: &str) {
     options.set("AWS_SECRET_ACCESS_KEY", "testing");
     options.set("AWS_REGION", HOME);
     options.set("AWS_EC2_METADATA_DISABLED", "true");
-    options.set("LAYERSMITH_AWS_TIMEOUT", "8");
+    options.set("LAYERSMITH_AWS_TIMEOUT", "20");
 }
 
 /// A world whose secrets are in AWS and nowhere else; the bot is not started yet.

@@ -221,7 +221,7 @@ async fn a_layer_without_bytecode_is_built_again_once_there_is_an_interpreter() 
     desk.index.publish(shapes());
     desk.write("layers/one.yaml", "packages: [shapes]\n");
     let versions = |desk: &Desk| {
-        let folder = format!("p{}-shapes", python_here().replace('.', ""));
+        let folder = format!("p{}-one", python_here().replace('.', ""));
         let regions = desk.data("registry").join("eu-west-1");
         let layers = std::fs::read_dir(regions).unwrap();
         let layer = layers
