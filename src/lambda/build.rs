@@ -49,7 +49,7 @@ pub(super) async fn handle(
     let task = bodies.task(&key).await.map_err(StepFailure::from)?;
     let began = Instant::now();
     let span = error_span!("step", run = %call.run, step = item.step(call.stage));
-    let limit = left.saturating_sub(GOODBYE);
+    let limit = left.saturating_sub(GOODBYE).max(left / 2);
     let result = tokio::time::timeout(limit, perform(bench, &task).instrument(span)).await;
     took(&metric::STEP_SECONDS, &["build"], began.elapsed());
     let result = result.unwrap_or_else(|_| {

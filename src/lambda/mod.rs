@@ -96,18 +96,18 @@ pub async fn run(
         | FunctionSetting::Comment
         | FunctionSetting::Expire => {
             let worker = Arc::new((backends.steps)(settings).await?);
-            serve(move |event, _| {
+            serve(move |event, left| {
                 let worker = Arc::clone(&worker);
-                async move { worker.handle(event).await }
+                async move { worker.handle(event, left).await }
             })
             .await
         }
         // Made anew for each step, because the deploy key is then read anew: a replaced one is used at once, and the old one
         // can be taken away at GitHub.
         FunctionSetting::Tables => {
-            serve(move |event, _| {
+            serve(move |event, left| {
                 let connected = (backends.steps)(settings.clone());
-                async move { connected.await?.handle(event).await }
+                async move { connected.await?.handle(event, left).await }
             })
             .await
         }

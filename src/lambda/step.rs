@@ -8,20 +8,13 @@ use crate::pipeline::{Bot, StepFailure};
 use crate::plan::BuildFailure;
 use crate::store::{Claimant, Lease, Term};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-/// Seconds after which no function that is at work now can be at work still: more than any may take.
-const WORK_SECONDS: u32 = 1_000;
-/// For how long a run has the turn to publish while it is a function that has the store which is at work.
-const TERM: Term = Term {
-    turn: WORK_SECONDS,
-    work: WORK_SECONDS,
-};
-/// For how long while layers are built: those functions know no store, and cannot say that the run is still there. Three
-/// hours are the longest build, tried again, for ten times as many layers as are built at once.
-const TERM_OF_BUILDING: Term = Term {
-    turn: 10_800,
-    work: WORK_SECONDS,
-};
+/// Seconds that a run has the turn to publish while functions are at work that have the store: more than any may take.
+const TURN: u32 = 1_000;
+/// The same while layers are built: those functions know no store, and cannot say that the run is still there. Three hours
+/// are the longest build, tried again, for ten times as many layers as are built at once.
+const TURN_WHILE_BUILDING: u32 = 10_800;
 
 /// Carries out the steps that are one function's.
 pub struct StepWorker {
@@ -90,7 +83,12 @@ pub(super) struct StepAnswer {
 }
 
 impl StepWorker {
-    pub(super) async fn handle(&self, event: StepEvent) -> Result<StepAnswer, FunctionError> {
+    /// `left` is the time that this invocation may take at the most.
+    pub(super) async fn handle(
+        &self,
+        event: StepEvent,
+        left: Duration,
+    ) -> Result<StepAnswer, FunctionError> {
         let store = &self.bot.workshop.store;
         let Some(run) = store.run(&event.run).await? else {
             let message = format!("there is no run `{}`", event.run);
@@ -115,13 +113,13 @@ impl StepWorker {
             return Err(StepFailure::lasting(message).into());
         }
         if stage == Stage::Turn {
-            self.take_turn(claimant).await?;
+            self.take_turn(claimant, term(TURN, left)).await?;
         } else if is_within_turn(run.kind, stage) {
-            let term = match stage {
-                Stage::Prepare | Stage::Build => TERM_OF_BUILDING,
-                _ => TERM,
+            let turn = match stage {
+                Stage::Prepare | Stage::Build => TURN_WHILE_BUILDING,
+                _ => TURN,
             };
-            self.keep_turn(claimant, term).await?;
+            self.keep_turn(claimant, term(turn, left)).await?;
         }
         let steps = Steps::of_one_step(&self.bot, &run);
         if let (true, Some(item)) = (unanswered, &event.item) {
@@ -154,9 +152,9 @@ impl StepWorker {
         })
     }
 
-    async fn take_turn(&self, claimant: Claimant<'_>) -> Result<(), FunctionError> {
+    async fn take_turn(&self, claimant: Claimant<'_>, term: Term) -> Result<(), FunctionError> {
         let now = self.bot.workshop.now();
-        if self.lease.take(claimant, now, TERM).await? {
+        if self.lease.take(claimant, now, term).await? {
             return Ok(());
         }
         let holder = self.lease.holder().await?;
@@ -198,6 +196,15 @@ impl StepWorker {
         }
         self.lease.release(claimant.owner).await?;
         Ok(StepAnswer::default())
+    }
+}
+
+/// The turn for so many seconds, in which this invocation is at work until its time is over.
+fn term(turn: u32, left: Duration) -> Term {
+    let work = u32::try_from(left.as_secs() + 1).unwrap_or(turn);
+    Term {
+        turn,
+        work: work.min(turn),
     }
 }
 

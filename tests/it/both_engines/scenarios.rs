@@ -153,7 +153,7 @@ async fn a_region_that_fails_is_told_and_retried(engine: Engine) {
 /// A build that hangs is ended by the time limit of its function; here nobody waits for that long.
 async fn let_builds_end(world: &World) {
     if let Some(stack) = &world.stack {
-        stack.cloud.limit("build-p313", Duration::from_secs(20));
+        stack.cloud.limit("build-p313", Duration::from_secs(40));
     }
 }
 

@@ -31,6 +31,7 @@ async fn is_published(world: &World, number: u64) {
 
 mod cloud {
     use super::*;
+    use std::time::Duration;
 
     /// Whoever takes over finds what was done, and does the rest.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +113,8 @@ mod cloud {
     async fn an_execution_that_was_stopped_by_hand_is_followed_by_another() {
         let world = world_on(Engine::Cloud, "").await;
         super::cloud(&world).throttle("publish", 1_000);
+        // The second execution waits for as long as a function of the first may still be at work.
+        super::cloud(&world).limit("plan", Duration::from_secs(30));
         let number = merged(&world, "core", CORE).await;
         let is_throttled = |world: &World| {
             let calls = super::cloud(world).calls();
