@@ -17,8 +17,8 @@ import sys
 import zipfile
 
 GLIBC = (2, 26)
-# Without uv, zipped: what a cold start has to fetch before our code runs.
-LIMIT = 15_000_000
+# Without uv, zipped: what a cold start has to fetch before our code runs. More is slower, and works.
+WANTED = 15_000_000
 # All of them are parts of glibc, or of its compiler's support, and in every Lambda runtime.
 LIBRARIES = re.compile(r"(libc|libm|libdl|librt|libpthread|libutil|libgcc_s|ld-linux-[a-z0-9-]+)\.so\.\d+")
 
@@ -86,8 +86,8 @@ def main():
     sizes = write(zip_path, {"bootstrap": bootstrap, "uv": executable})
     for name, size in sizes.items():
         print(f"{name}: {size:,} bytes zipped")
-    if sizes["bootstrap"] > LIMIT:
-        found.append(f"bootstrap takes {sizes['bootstrap']:,} bytes zipped, more than {LIMIT:,}")
+    if sizes["bootstrap"] > WANTED:
+        print(f"warning: bootstrap takes {sizes['bootstrap']:,} bytes zipped, more than the {WANTED:,} it should", file=sys.stderr)
     print(f"{hashlib.sha256(zip_path.read_bytes()).hexdigest()}  {zip_path}")
     if found:
         zip_path.unlink()
