@@ -2,12 +2,11 @@
 
 use crate::world::{AUTHOR, World};
 use layersmith_testbed::github::Permission;
-use layersmith_testbed::index::{Sabotage, Wheel};
+use layersmith_testbed::index::Wheel;
 
 const NATIVE: &str = "packages:\n  - demo-native\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
 /// Needs a wheel that the tests below make hang or fail.
 const CORE: &str = "packages:\n  - demo-core\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
-const CORE_WHEEL: &str = "demo_core-1.0.0-py3-none-any.whl";
 
 fn mended_core() -> Wheel {
     Wheel::new("demo-core", "1.0.0")
@@ -154,12 +153,8 @@ async fn talk_about_commands_is_no_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plan_and_cancel_work_on_what_is_under_way() {
     let world = World::start().await;
-    world.index.sabotage(CORE_WHEEL, Sabotage::Hang);
-    let number = world.pull_request(&[("layers/core.yaml", CORE)]).await;
-    world
-        .until("the hanging wheel is asked for", |world| {
-            world.index.downloads() > 0
-        })
+    let number = world
+        .pull_request_that_hangs(("layers/core.yaml", CORE))
         .await;
     let head = world.github.pull_request_head(number);
     let id = world
@@ -197,12 +192,8 @@ async fn plan_and_cancel_work_on_what_is_under_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_asked_for_while_the_same_head_is_planned_takes_over() {
     let world = World::start().await;
-    world.index.sabotage(CORE_WHEEL, Sabotage::Hang);
-    let number = world.pull_request(&[("layers/core.yaml", CORE)]).await;
-    world
-        .until("the hanging wheel is asked for", |world| {
-            world.index.downloads() > 0
-        })
+    let number = world
+        .pull_request_that_hangs(("layers/core.yaml", CORE))
         .await;
     world.index.publish(mended_core());
     world

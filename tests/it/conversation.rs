@@ -2,7 +2,6 @@
 
 use crate::world::World;
 use layersmith_testbed::github::Files;
-use layersmith_testbed::index::Sabotage;
 
 const GOOD: &str = "packages:\n  - demo-app\npython: [\"3.13\"]\n";
 /// A request that needs none of the packages of [`GOOD`].
@@ -161,14 +160,8 @@ async fn a_mistake_is_shown_on_its_line_and_a_push_that_mends_it_edits_the_comme
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_head_takes_the_place_of_one_that_is_still_worked_on() {
     let world = World::start().await;
-    world
-        .index
-        .sabotage("demo_core-1.0.0-py3-none-any.whl", Sabotage::Hang);
-    let number = world.pull_request(&[("layers/good.yaml", GOOD)]).await;
-    world
-        .until("the hanging wheel is asked for", |world| {
-            world.index.downloads() > 0
-        })
+    let number = world
+        .pull_request_that_hangs(("layers/good.yaml", GOOD))
         .await;
     let old = world.github.pull_request_head(number);
     assert_eq!(world.conclusions(&old), ["in_progress"]);

@@ -1,11 +1,14 @@
 //! What a test sees beyond the conversation: the registry, the tables, and the moment something becomes true.
 
 use crate::world::{REPOSITORY, World};
+use layersmith_testbed::index::Sabotage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// The wheel that most of the usual packages need.
+pub(crate) const CORE_WHEEL: &str = "demo_core-1.0.0-py3-none-any.whl";
 /// How long a condition may take to become true.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -111,6 +114,16 @@ impl World {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Opens a pull request of one file, whose plan waits for [`CORE_WHEEL`], which is never sent.
+    pub(crate) async fn pull_request_that_hangs(&self, file: (&str, &str)) -> u64 {
+        self.index.sabotage(CORE_WHEEL, Sabotage::Hang);
+        let number = self.pull_request(&[file]).await;
+        let is_asked_for = |world: &Self| world.index.downloads() > 0;
+        self.until("the hanging wheel is asked for", is_asked_for)
+            .await;
+        number
     }
 
     /// Opens a pull request from a branch of that name.

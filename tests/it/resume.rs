@@ -1,5 +1,6 @@
 //! A bot that is killed at the worst moment ends, after its restart, where it would have ended.
 
+use crate::look::CORE_WHEEL;
 use crate::world::{AUTHOR, REPOSITORY, World, usual_wheels};
 use layersmith_testbed::github::{Fault, Matcher};
 use layersmith_testbed::index::Sabotage;
@@ -7,7 +8,6 @@ use std::path::PathBuf;
 
 const NATIVE: &str = "packages:\n  - demo-native\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
 const APP: &str = "packages:\n  - demo-app\n";
-const CORE_WHEEL: &str = "demo_core-1.0.0-py3-none-any.whl";
 
 /// A hook of the repository that decides about pushes.
 pub(crate) fn hook(world: &World, script: &str) -> PathBuf {

@@ -4,14 +4,12 @@ use super::{Engine, on_both_engines, world_on};
 use crate::world::{AUTHOR, World, normalize};
 use layersmith_testbed::aws_proxy::AwsFault;
 use layersmith_testbed::github::Files;
-use layersmith_testbed::index::Sabotage;
 use std::time::Duration;
 
 const GOOD: &str = "packages:\n  - demo-app\npython: [\"3.13\"]\n";
 const WRONG: &str = "packages:\n  - demo-native\nregions: [us-esat-1]\n";
 const NATIVE: &str = "packages:\n  - demo-native\npython: [\"3.13\"]\n";
 const CORE: &str = "packages:\n  - demo-core\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
-const CORE_WHEEL: &str = "demo_core-1.0.0-py3-none-any.whl";
 
 on_both_engines![
     a_mistake_is_mended_and_what_is_merged_is_published_and_told,
@@ -160,12 +158,8 @@ async fn let_builds_end(world: &World) {
 async fn a_plan_is_cancelled(engine: Engine) {
     let world = world_on(engine, "").await;
     let_builds_end(&world).await;
-    world.index.sabotage(CORE_WHEEL, Sabotage::Hang);
-    let number = world.pull_request(&[("layers/core.yaml", CORE)]).await;
-    world
-        .until("the hanging wheel is asked for", |world| {
-            world.index.downloads() > 0
-        })
+    let number = world
+        .pull_request_that_hangs(("layers/core.yaml", CORE))
         .await;
     let head = world.github.pull_request_head(number);
     assert_eq!(world.conclusions(&head), ["in_progress"]);
@@ -192,12 +186,8 @@ async fn a_plan_is_cancelled(engine: Engine) {
 async fn a_newer_head_takes_the_place_of_the_older(engine: Engine) {
     let world = world_on(engine, "").await;
     let_builds_end(&world).await;
-    world.index.sabotage(CORE_WHEEL, Sabotage::Hang);
-    let number = world.pull_request(&[("layers/core.yaml", CORE)]).await;
-    world
-        .until("the hanging wheel is asked for", |world| {
-            world.index.downloads() > 0
-        })
+    let number = world
+        .pull_request_that_hangs(("layers/core.yaml", CORE))
         .await;
     let old = world.github.pull_request_head(number);
     let files = Files::new()

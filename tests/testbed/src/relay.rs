@@ -1,6 +1,8 @@
 //! Passing a request of HTTP on to somebody else, and the answer back, as they are.
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use tokio::net::TcpListener;
@@ -20,6 +22,21 @@ pub(crate) struct Passed {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Passing {
+    type Rejection = BytesRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let headers = request.headers().clone();
+        Ok(Self {
+            method,
+            uri,
+            headers,
+            body: Bytes::from_request(request, state).await?,
+        })
+    }
 }
 
 impl Passing {

@@ -12,9 +12,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::relay::serve;
 
 /// The version of the interface, which its paths begin with (AWS Lambda developer guide, "Using the Lambda runtime API").
 const VERSION: &str = "/2018-06-01/runtime";
@@ -35,7 +36,7 @@ pub enum Answered {
 
 /// A running Runtime API. It stops when dropped.
 pub struct RuntimeApi {
-    address: String,
+    url: String,
     answers: watch::Receiver<Option<Answered>>,
     server: JoinHandle<()>,
 }
@@ -65,19 +66,9 @@ impl RuntimeApi {
             )
             .route(&format!("{VERSION}/init/error"), post(not_started))
             .with_state(shared);
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("127.0.0.1 has a free port");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .await
-                .expect("the socket stays open")
-        });
+        let (url, server) = serve(app).await;
         Self {
-            address: address.to_string(),
+            url,
             answers,
             server,
         }
@@ -85,7 +76,7 @@ impl RuntimeApi {
 
     /// What `AWS_LAMBDA_RUNTIME_API` is set to.
     pub fn address(&self) -> &str {
-        &self.address
+        self.url.trim_start_matches("http://")
     }
 
     /// Waits until the function said what came of the invocation.

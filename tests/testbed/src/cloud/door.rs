@@ -10,17 +10,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::calls::{self, Call};
 use super::deaths::{Death, Deaths};
 use super::instances::{self, Instances};
-use crate::relay::{Passed, Passing};
+use crate::relay::{Passed, Passing, serve};
 
 /// The largest that Step Functions hands on, to a function and from it: 256 KiB.
 const STATE_LIMIT: usize = 262_144;
@@ -93,19 +92,9 @@ impl Door {
             .fallback(enter)
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("127.0.0.1 has a free port");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .await
-                .expect("the door's socket stays open")
-        });
+        let (url, server) = serve(app).await;
         Self {
-            address: address.to_string(),
+            address: url.trim_start_matches("http://").to_owned(),
             shared,
             server,
         }
@@ -222,19 +211,7 @@ impl Drop for UnderWay {
     }
 }
 
-async fn enter(
-    State(shared): State<Arc<Shared>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let passing = Passing {
-        method,
-        uri,
-        headers,
-        body,
-    };
+async fn enter(State(shared): State<Arc<Shared>>, passing: Passing) -> Response {
     let path = passing.uri.path().to_owned();
     if let Some(rest) = path.strip_prefix("/.instances/") {
         return instances::enter(&shared, rest, passing).await;

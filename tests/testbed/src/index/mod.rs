@@ -19,8 +19,9 @@ use axum::response::Response;
 use axum::routing::get;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::relay::serve;
 
 pub use source::SourceDistribution;
 pub use wheel::Wheel;
@@ -81,20 +82,7 @@ impl PackageIndex {
             .route("/files/{filename}", get(file))
             .fallback(nothing)
             .with_state(Arc::clone(&shared));
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("127.0.0.1 has a free port");
-        let url = format!(
-            "http://{}",
-            listener
-                .local_addr()
-                .expect("a bound socket has an address")
-        );
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .await
-                .expect("the index's socket stays open")
-        });
+        let (url, server) = serve(app).await;
         Self {
             url,
             shared,

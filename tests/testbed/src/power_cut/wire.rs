@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use tokio::task::JoinHandle;
 
@@ -71,19 +70,7 @@ impl Drop for Wire {
     }
 }
 
-async fn relay(
-    State(shared): State<Arc<Shared>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let passing = Passing {
-        method,
-        uri,
-        headers,
-        body,
-    };
+async fn relay(State(shared): State<Arc<Shared>>, passing: Passing) -> Response {
     let cut = shared.cut().clone();
     let under_way = UnderWay::new(&cut);
     // A task of its own: the server drops what it does for a caller that is gone, and what was sent is carried out.
