@@ -107,8 +107,11 @@ impl StepWorker {
             return Err(FunctionError::RunOver(run.id));
         }
         // Whoever builds has no store: that it gave no answer is written down by whoever plans with what it built.
-        let unanswered = stage.worker() == Worker::Build && self.worker == Worker::Plan;
-        if (stage.worker() != self.worker && !unanswered) || run.kind != event.kind {
+        let unanswered = event
+            .error
+            .filter(|_| stage.worker() == Worker::Build && self.worker == Worker::Plan);
+        let is_ours = stage.worker() == self.worker || unanswered.is_some();
+        if !is_ours || run.kind != event.kind {
             let message = format!("stage `{}` is another function's", stage.name());
             return Err(StepFailure::lasting(message).into());
         }
@@ -122,8 +125,8 @@ impl StepWorker {
             self.keep_turn(claimant, term(turn, left)).await?;
         }
         let steps = Steps::of_one_step(&self.bot, &run);
-        if let (true, Some(item)) = (unanswered, &event.item) {
-            let failure = unanswered_build(event.error, item.target);
+        if let (Some(caught), Some(item)) = (unanswered, &event.item) {
+            let failure = unanswered_build(&caught, item.target);
             steps.leave_unanswered(stage, item, failure).await?;
             return Ok(StepAnswer::default());
         }
@@ -208,14 +211,17 @@ fn term(turn: u32, left: Duration) -> Term {
     }
 }
 
+/// What the function itself said, unless it died.
+fn said_by(caught: &Caught) -> Option<FunctionFailure> {
+    serde_json::from_str(caught.cause.as_deref()?).ok()
+}
+
 /// What a step failed of, in its own words where it had some.
 fn reason(caught: Option<Caught>) -> StepFailure {
     let Some(caught) = caught else {
         return StepFailure::lasting("a step failed");
     };
-    let said = caught.cause.as_deref().unwrap_or_default();
-    let said: Option<FunctionFailure> = serde_json::from_str(said).ok();
-    match (caught.error.as_str(), said) {
+    match (caught.error.as_str(), said_by(&caught)) {
         ("Transient" | "Lasting" | "ArtifactLost" | "TurnTaken", Some(said)) => {
             StepFailure::lasting(said.error_message)
         }
@@ -225,12 +231,8 @@ fn reason(caught: Option<Caught>) -> StepFailure {
 }
 
 /// Why a function that builds gave no answer, in the words that a pull request is told.
-fn unanswered_build(caught: Option<Caught>, target: Target) -> BuildFailure {
-    let (error, cause) = match caught {
-        Some(caught) => (caught.error, caught.cause.unwrap_or_default()),
-        None => (String::new(), String::new()),
-    };
-    let (message, transient) = match error.as_str() {
+fn unanswered_build(caught: &Caught, target: Target) -> BuildFailure {
+    let (message, transient) = match caught.error.as_str() {
         "Lambda.ResourceNotFoundException" => {
             let message = format!(
                 "nothing builds for {target} here: this deployment has no function for Python {} on {}",
@@ -242,10 +244,9 @@ fn unanswered_build(caught: Option<Caught>, target: Target) -> BuildFailure {
             "the function that builds it took longer than a function may".to_owned(),
             false,
         ),
-        "Transient" | "Lasting" => {
-            let said = serde_json::from_str(&cause).ok();
-            let said = said.map(|said: FunctionFailure| said.error_message);
+        error @ ("Transient" | "Lasting") => {
             let transient = error == "Transient";
+            let said = said_by(caught).map(|said| said.error_message);
             (
                 said.unwrap_or_else(|| "the function that builds it failed".to_owned()),
                 transient,
@@ -291,7 +292,7 @@ mod tests {
         let told = |error: &str, cause: &str| {
             let caught = json!({"Error": error, "Cause": cause});
             let target = "p3.10-arm64".parse().unwrap();
-            let failure = unanswered_build(serde_json::from_value(caught).ok(), target);
+            let failure = unanswered_build(&serde_json::from_value(caught).unwrap(), target);
             (failure.message, failure.transient)
         };
         assert_eq!(

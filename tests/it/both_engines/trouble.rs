@@ -107,6 +107,31 @@ mod cloud {
         world.finish_published(2).await;
     }
 
+    /// Nobody waits for a function that this deployment does not have, and the pull request is told which it is.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "make test-cloud runs it"]
+    async fn a_target_that_nothing_builds_for_is_told_at_once() {
+        let world = world_on(Engine::Cloud, "").await;
+        let old = "packages:\n  - demo-core\npython: [\"3.10\"]\narchitectures: [x86_64]\n";
+        let number = world.pull_request(&[("layers/old.yaml", old)]).await;
+        world.settled().await;
+        let said = world.conversation(number);
+        assert!(
+            said.contains("this deployment has no function for Python 3.10 on x86_64"),
+            "{said}"
+        );
+        let head = world.github.pull_request_head(number);
+        assert_eq!(world.conclusions(&head), ["failure"]);
+        let asked = super::cloud(&world).calls();
+        let asked = asked.iter().filter(|call| {
+            call.needs
+                .iter()
+                .any(|need| need.1.ends_with("-build-p310"))
+        });
+        assert_eq!(asked.count(), 1);
+        world.finish_published(0).await;
+    }
+
     /// Somebody stops an execution at the console: the run goes on with another.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "make test-cloud runs it"]
