@@ -64,7 +64,7 @@ lint-deploy: ## The template for AWS and its state machines, by AWS' own tools; 
 
 package: ## Builds target/lambda/layersmith.zip for AWS Lambda, for this machine's processor
 	@.ci/tools $(TOOLS) system cloud
-	LIBZ_SYS_STATIC=1 PATH="$(TOOLS)/cloud-venv/bin:$$PATH" cargo lambda build --release --locked --bin layersmith --features package \
+	LIBZ_SYS_STATIC=1 PATH="$(TOOLS)/cloud-venv/bin:$$PATH" cargo lambda build --profile lambda --locked --bin layersmith --features package \
 	    --target $$(uname -m)-unknown-linux-gnu.2.26 --disable-optimizations --lambda-dir $(CARGO_TARGET_DIR)/lambda
 	@$(TOOLS)/venv/bin/python deploy/package.py $(CARGO_TARGET_DIR)/lambda/layersmith/bootstrap $(CARGO_TARGET_DIR)/lambda/layersmith.zip
 
