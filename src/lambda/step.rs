@@ -124,7 +124,7 @@ impl StepWorker {
             };
             self.keep_turn(claimant, term(turn, left)).await?;
         }
-        let steps = Steps::of_one_step(&self.bot, &run);
+        let steps = Steps::of_one_step(&self.bot, &run).within(left);
         if let (Some(caught), Some(item)) = (unanswered, &event.item) {
             let failure = unanswered_build(&caught, item.target);
             steps.leave_unanswered(stage, item, failure).await?;

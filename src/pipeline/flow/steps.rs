@@ -15,6 +15,7 @@ use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// Task and result bodies under way at once.
@@ -31,6 +32,8 @@ pub struct Steps<'a> {
     branch: OnceCell<BranchRead>,
     reread: OnceCell<BranchRead>,
     plan: OnceCell<Plan>,
+    /// When whoever carries them out is cut off.
+    ends_at: Option<Instant>,
 }
 
 impl<'a> Steps<'a> {
@@ -49,6 +52,19 @@ impl<'a> Steps<'a> {
         Self::with(bot, run, Journal::open_for_a_step(&bot.workshop, run))
     }
 
+    /// The same by somebody who is cut off after a time.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.ends_at = Instant::now().checked_add(time);
+        self
+    }
+
+    /// The time until whoever carries them out is cut off; `None` when that is not to be feared.
+    pub(in crate::pipeline) fn time_left(&self) -> Option<Duration> {
+        let ends_at = self.ends_at?;
+        Some(ends_at.saturating_duration_since(Instant::now()))
+    }
+
     fn with(bot: &'a Bot, run: &'a Run, journal: Journal<'a>) -> Self {
         // A region that was given up on may answer by now.
         if run.kind.publishes() {
@@ -63,6 +79,7 @@ impl<'a> Steps<'a> {
             branch: OnceCell::new(),
             reread: OnceCell::new(),
             plan: OnceCell::new(),
+            ends_at: None,
         }
     }
 

@@ -8,11 +8,20 @@ mod owners;
 
 use super::flow::{Outlook, Steps};
 use super::tables::plain_message;
-use super::verify::{self, Mended, Verified};
+use super::verify::{self, Look, Mended, PartRead, Verified, read_part};
 use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known};
 use crate::github::render::count;
+use crate::model::LayerName;
 use crate::plan::{Plan, plan};
+use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Versions of a region that are read back before that is written down. Each is two or three questions to AWS, which answers
+/// 15 a second in a region: about a minute.
+const PART: usize = 400;
+/// What is left of a function's time when no further part is begun.
+const PART_TIME: Duration = Duration::from_secs(240);
 
 /// A plan with new releases in it, and what could not be rebuilt.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -83,13 +92,48 @@ pub(super) async fn expiry_message(steps: &Steps<'_>) -> Result<String, StepFail
     })
 }
 
-/// Reads back what is recorded as published, as it was asked for before the look.
+/// Reads back what is recorded as published, as it was asked for before the look: part by part, so that a try that is cut
+/// short, by the end of a function's time too, is followed by one that goes on from there.
 pub(super) async fn observe(steps: &Steps<'_>) -> Result<(), StepFailure> {
+    let (journal, workshop) = (&steps.journal, &steps.bot.workshop);
     let Some(then) = &steps.branch().await?.desired else {
         return Ok(());
     };
-    let look = verify::observe(&steps.bot.workshop, then);
-    let _: Verified = steps.journal.step("observe", look).await?;
+    if journal.output::<Verified>("observe").await?.is_some() {
+        return Ok(());
+    }
+    let look = Look::begin(workshop).await?;
+    let (mut verified, mut after) = (Verified::default(), None::<LayerName>);
+    // Each try does something, however little time it has.
+    let mut is_begun = false;
+    let goes_on = |is_begun: bool, checked: usize| {
+        if is_begun && steps.time_left().is_some_and(|left| left < PART_TIME) {
+            let message = format!("{checked} versions are read back, the next try does the rest");
+            return Err(StepFailure::transient(message));
+        }
+        Ok(())
+    };
+    while let Some(part) = look.part(after.as_ref(), PART) {
+        let name = match &after {
+            None => "observe/first".to_owned(),
+            Some(layer) => format!("observe/after/{layer}"),
+        };
+        let known: Option<PartRead> = journal.output(&name).await?;
+        let read = match known {
+            Some(known) => known,
+            None => {
+                goes_on(is_begun, verified.checked)?;
+                is_begun = true;
+                let read = read_part(workshop, then, part, &verified).map(Ok);
+                journal.step(&name, read).await?
+            }
+        };
+        verified.add(read.verified);
+        after = Some(read.until);
+    }
+    goes_on(is_begun, verified.checked)?;
+    let finish = look.finish(workshop, then, verified);
+    let _: Verified = journal.step("observe", finish).await?;
     Ok(())
 }
 

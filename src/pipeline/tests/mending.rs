@@ -2,7 +2,9 @@
 
 use super::world::World;
 use crate::model::{LayerState, LayerVersion, Policy, Region, Visibility};
-use crate::pipeline::verify::{Mended, Verified, Wrong, observe, repair, still_wrong};
+use crate::pipeline::verify::{
+    Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
+};
 use crate::pipeline::{expire, settle_visibility};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -218,4 +220,49 @@ async fn a_long_change_of_permissions_goes_on_where_it_was_cut_short() {
     assert_eq!((shared.changed, shared.failed), (left, vec![]));
     let there = world.registry.all(&policy.visibility);
     assert!(there.values().all(|(_, exactly)| *exactly));
+}
+
+/// The parts of a look are whole layers; a region that one part could not read is not asked by the next, and what the parts
+/// come to is what one look comes to.
+#[tokio::test]
+async fn a_look_in_parts_is_a_look() {
+    let mut world = two_regions().await;
+    for name in ["alpha", "beta", "gamma"] {
+        world.request(name, &format!("packages: [{name}]\n"));
+    }
+    world.apply().await;
+    let lost = live(&world).await;
+    let lost = lost.iter().find(|row| row.key.layer.as_str() == "gamma");
+    let lost = lost.unwrap().arn.clone().unwrap();
+    world.workshop.registry.delete(&lost).await.unwrap();
+    let whole = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!((whole.checked, whole.findings.len()), (8, 1));
+    let look = Look::begin(&world.workshop).await.unwrap();
+    for (versions, expected) in [
+        (1, vec!["alpha", "beta", "demo", "gamma"]),
+        (2, vec!["beta", "gamma"]),
+        (3, vec!["demo", "gamma"]),
+        (100, vec!["gamma"]),
+    ] {
+        let (mut verified, mut ends) = (Verified::default(), Vec::new());
+        while let Some(part) = look.part(ends.last(), versions) {
+            let read = read_part(&world.workshop, &world.desired, part, &verified).await;
+            verified.add(read.verified);
+            ends.push(read.until);
+        }
+        let told: Vec<&str> = ends.iter().map(|layer| layer.as_str()).collect();
+        assert_eq!(told, expected);
+        let finished = look.finish(&world.workshop, &world.desired, verified);
+        assert_eq!(finished.await.unwrap(), whole, "{versions}");
+    }
+    let dead = regions(&["us-east-1"]);
+    world.registry.silence(&dead);
+    let first = look.part(None, 1).unwrap();
+    let first = read_part(&world.workshop, &world.desired, first, &Verified::default()).await;
+    assert_eq!(first.verified.checked, 1);
+    assert_eq!(first.verified.unverified[0].region, dead[0]);
+    world.registry.silence(&[]);
+    let next = look.part(Some(&first.until), 1).unwrap();
+    let next = read_part(&world.workshop, &world.desired, next, &first.verified).await;
+    assert_eq!(next.verified.checked, 1);
 }

@@ -6,6 +6,7 @@
 mod observe;
 mod repair;
 
+pub(super) use observe::{Look, PartRead, read_part};
 pub use observe::{observe, still_wrong};
 pub use repair::repair;
 
@@ -147,6 +148,18 @@ impl Verified {
                 message: error.reason(),
                 transient: error.is_transient(),
             });
+        }
+    }
+
+    /// Adds what is known of another part.
+    pub(super) fn add(&mut self, part: Self) {
+        self.checked += part.checked;
+        self.findings.extend(part.findings);
+        self.not_enabled.extend(part.not_enabled);
+        for failure in part.unverified {
+            if !self.unverified.iter().any(|it| it.region == failure.region) {
+                self.unverified.push(failure);
+            }
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::{Finding, Known, Verified, Wrong};
 use crate::model::{
-    BuildRecord, Digest, LayerArn, LayerPrefix, LayerState, LayerVersion, Policy, Region,
-    Visibility, is_published_under, layer_description, published_layer_name,
+    BuildRecord, Digest, LayerArn, LayerName, LayerPrefix, LayerState, LayerVersion, Policy,
+    Region, Visibility, is_published_under, layer_description, published_layer_name,
 };
 use crate::pipeline::aligning::THROW_AWAY;
 use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::{Desired, StepFailure, Workshop};
 use crate::registry::{PublishedVersion, RegistryError};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads every live and deprecated version back, all regions at once, and lists what the account has under the policy's
@@ -17,14 +18,86 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// When the store fails, or the registry cannot say which regions it has.
 pub async fn observe(workshop: &Workshop, desired: &Desired) -> Result<Verified, StepFailure> {
-    let rows = usable(workshop).await?;
+    let look = Look::begin(workshop).await?;
     let mut verified = Verified::default();
-    read_back(workshop, desired, &rows, &mut verified).await;
-    let builds = workshop.store.builds().await?;
-    list(workshop, desired, &rows, &builds, &mut verified).await?;
-    verified.findings.sort_by(|a, b| a.arn.cmp(&b.arn));
-    verified.unverified.sort_by(|a, b| a.region.cmp(&b.region));
-    Ok(verified)
+    read_back(workshop, desired, &look.rows, &mut verified).await;
+    look.finish(workshop, desired, verified).await
+}
+
+/// A look at what is recorded, which may take longer than a function on AWS may: it is done part by part.
+pub(in crate::pipeline) struct Look {
+    /// What should be there, sorted by layer.
+    rows: Vec<LayerVersion>,
+}
+
+/// The versions of some layers.
+pub(in crate::pipeline) struct Part<'a> {
+    rows: &'a [LayerVersion],
+    until: &'a LayerName,
+}
+
+/// What reading a part back came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::pipeline) struct PartRead {
+    /// The last layer of the part.
+    pub(in crate::pipeline) until: LayerName,
+    /// What is known of it.
+    pub(in crate::pipeline) verified: Verified,
+}
+
+impl Look {
+    /// Asks the store what should be there.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(in crate::pipeline) async fn begin(workshop: &Workshop) -> Result<Self, StepFailure> {
+        let mut rows = usable(workshop).await?;
+        rows.sort_by(|a, b| a.key.layer.cmp(&b.key.layer));
+        Ok(Self { rows })
+    }
+
+    /// The layers that come next, whole ones, until a region has so many versions of them; `None` after the last layer.
+    pub(in crate::pipeline) fn part(
+        &self,
+        after: Option<&LayerName>,
+        versions: usize,
+    ) -> Option<Part<'_>> {
+        let start = after.map_or(0, |after| {
+            self.rows.partition_point(|row| row.key.layer <= *after)
+        });
+        let rest = &self.rows[start..];
+        let mut of_region: BTreeMap<&Region, usize> = BTreeMap::new();
+        let mut length = 0;
+        for layer in rest.chunk_by(|a, b| a.key.layer == b.key.layer) {
+            for row in layer {
+                *of_region.entry(&row.key.region).or_default() += 1;
+            }
+            length += layer.len();
+            if of_region.values().any(|count| *count >= versions) {
+                break;
+            }
+        }
+        let rows = &rest[..length];
+        let until = &rows.last()?.key.layer;
+        Some(Part { rows, until })
+    }
+
+    /// Lists what the account has besides, when everything was read back.
+    ///
+    /// # Errors
+    /// When the store fails, or the registry cannot say which regions it has.
+    pub(in crate::pipeline) async fn finish(
+        &self,
+        workshop: &Workshop,
+        desired: &Desired,
+        mut verified: Verified,
+    ) -> Result<Verified, StepFailure> {
+        let builds = workshop.store.builds().await?;
+        list(workshop, desired, &self.rows, &builds, &mut verified).await?;
+        verified.findings.sort_by(|a, b| a.arn.cmp(&b.arn));
+        verified.unverified.sort_by(|a, b| a.region.cmp(&b.region));
+        Ok(verified)
+    }
 }
 
 /// Drops what was found about versions that were recorded, superseded or deleted since: it may have been true in between
@@ -58,6 +131,24 @@ pub async fn still_wrong(
         }
     });
     Ok(())
+}
+
+/// Reads a part back; a region that was not read before is left alone.
+pub(in crate::pipeline) async fn read_part(
+    workshop: &Workshop,
+    desired: &Desired,
+    part: Part<'_>,
+    before: &Verified,
+) -> PartRead {
+    let rows = part.rows.iter();
+    let read = rows.filter(|row| before.is_read(&row.key.region));
+    let read: Vec<LayerVersion> = read.cloned().collect();
+    let mut verified = Verified::default();
+    read_back(workshop, desired, &read, &mut verified).await;
+    PartRead {
+        until: part.until.clone(),
+        verified,
+    }
 }
 
 async fn usable(workshop: &Workshop) -> Result<Vec<LayerVersion>, StepFailure> {
