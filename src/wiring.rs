@@ -3,6 +3,7 @@
 mod building;
 mod examine;
 mod examine_account;
+mod examine_stack;
 mod functions;
 mod stores;
 

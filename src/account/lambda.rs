@@ -2,11 +2,15 @@
 
 use super::{explain, in_region, patient};
 use crate::model::Region;
-use anyhow::anyhow;
+use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::primitives::Blob;
 use futures::StreamExt as _;
 use futures::stream;
+use std::time::Duration;
 
 /// Regions asked at once.
 const AT_ONCE: usize = 8;
@@ -15,6 +19,9 @@ const AT_ONCE: usize = 8;
 pub const RESERVED: i32 = 411;
 /// Executions of an account that nobody can set aside (AWS Lambda developer guide, "Configuring reserved concurrency").
 pub const UNRESERVABLE: i32 = 100;
+
+/// How long an invocation may take, a cold start among it.
+const INVOCATION: Duration = Duration::from_secs(180);
 
 /// How many executions an account may have at once, in one region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +43,8 @@ pub struct StackFunction {
     pub update: String,
     /// What `LAYERSMITH_FUNCTION` says there.
     pub role: Option<String>,
+    /// What it runs on: `x86_64` or `arm64`.
+    pub architecture: String,
     /// SHA-256 of its code, base64.
     pub code: String,
 }
@@ -80,27 +89,30 @@ pub async fn limits(config: &SdkConfig) -> anyhow::Result<Limits> {
     })
 }
 
-/// Reads the configuration of some functions, in the order of their names here.
-pub async fn functions(config: &SdkConfig, names: &[String]) -> Vec<anyhow::Result<StackFunction>> {
+/// Reads the configuration of some functions, in the order of their names here; `None` is not there.
+pub async fn functions(
+    config: &SdkConfig,
+    names: &[String],
+) -> Vec<anyhow::Result<Option<StackFunction>>> {
     let client = Client::new(&patient(config));
     let client = &client;
     let asked = stream::iter(names.to_vec()).map(|name| async move {
-        let answer = client
-            .get_function_configuration()
-            .function_name(&name)
-            .send()
-            .await
-            .map_err(|error| match error.as_service_error() {
-                Some(answer) if answer.is_resource_not_found_exception() => {
-                    anyhow!("{name} is not there")
-                }
-                _ => explain("lambda:GetFunctionConfiguration", &error).context(name.clone()),
-            })?;
+        let asked = client.get_function_configuration().function_name(&name);
+        let answer = match asked.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let answer = error.as_service_error();
+                return match answer.is_some_and(|it| it.is_resource_not_found_exception()) {
+                    true => Ok(None),
+                    false => Err(explain("lambda:GetFunctionConfiguration", &error).context(name)),
+                };
+            }
+        };
         let word = |word: Option<&str>| word.unwrap_or("unknown").to_owned();
         let variables = answer
             .environment
             .and_then(|environment| environment.variables);
-        Ok(StackFunction {
+        Ok(Some(StackFunction {
             name,
             state: word(answer.state.as_ref().map(|state| state.as_str())),
             update: word(
@@ -110,8 +122,51 @@ pub async fn functions(config: &SdkConfig, names: &[String]) -> Vec<anyhow::Resu
                     .map(|status| status.as_str()),
             ),
             role: variables.and_then(|mut variables| variables.remove("LAYERSMITH_FUNCTION")),
+            architecture: answer
+                .architectures
+                .and_then(|all| Some(all.first()?.as_str().to_owned()))
+                .unwrap_or_default(),
             code: answer.code_sha256.unwrap_or_default(),
-        })
+        }))
     });
     asked.buffered(AT_ONCE).collect().await
+}
+
+/// Invokes a function with an event and waits for its answer.
+///
+/// # Errors
+/// When it cannot be invoked, or fails: in its own words.
+pub async fn invoke(
+    config: &SdkConfig,
+    name: &str,
+    event: &serde_json::Value,
+) -> anyhow::Result<serde_json::Value> {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(super::CONNECT)
+        .operation_attempt_timeout(INVOCATION)
+        .build();
+    // Once: what takes long is not made quicker by asking twice.
+    let config = config
+        .to_builder()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .build();
+    let answer = Client::new(&config)
+        .invoke()
+        .function_name(name)
+        .payload(Blob::new(event.to_string()))
+        .send()
+        .await
+        .map_err(|error| explain("lambda:InvokeFunction", &error))?;
+    let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
+    if answer.function_error.is_some() {
+        let said: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
+        bail!(
+            "it failed: {}",
+            said["errorMessage"]
+                .as_str()
+                .unwrap_or("it did not say why")
+        );
+    }
+    serde_json::from_slice(&payload).context("its answer is no JSON")
 }

@@ -15,7 +15,7 @@ mod tests;
 
 pub use identity::{Identity, identity};
 pub use lambda::{
-    Limits, RESERVED, StackFunction, UNRESERVABLE, functions, limits, regions_that_answer,
+    Limits, RESERVED, StackFunction, UNRESERVABLE, functions, invoke, limits, regions_that_answer,
 };
 pub use places::{bucket_region, state_machine};
 pub use probe::{Probe, probe};

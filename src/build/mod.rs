@@ -28,6 +28,7 @@ mod exclude;
 mod fetch;
 mod from_source;
 mod hashing;
+mod host;
 mod http_client;
 mod importer;
 mod judge;
@@ -67,6 +68,7 @@ pub use documents::Document;
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use from_source::{KeptWheel, SourceBuildTools, SourceBuildTurn};
+pub use host::{BuildHost, HostInterpreter, Isolation};
 pub use object_key::ObjectKey;
 pub use options::BuildOptions;
 pub use sandbox::{

@@ -1,6 +1,6 @@
 //! `layersmith confine`: what isolates packages on AWS Lambda starts itself by. Nobody else has use for it.
 
-use super::{Ended, Failure};
+use super::{Ended, Failure, Output};
 use crate::build::{Reach, confine};
 use clap::Args;
 use std::ffi::OsString;
@@ -26,11 +26,19 @@ pub(super) struct Options {
     program: Vec<OsString>,
 }
 
-pub(super) fn run(options: &Options) -> Result<Ended, Failure> {
+pub(super) fn run(output: &Output, options: &Options) -> Result<Ended, Failure> {
     let reach = Reach {
         read: options.read.clone(),
         write: options.write.clone(),
     };
-    confine(&options.program, &reach, options.keep_modes)?;
+    let keeps_to_files = confine(&options.program, &reach, options.keep_modes)?;
+    let text = match keeps_to_files {
+        true => "A program can be confined here, and is kept to its files.\n",
+        false => "A program can be confined here, but not kept to its files.\n",
+    };
+    output.answer(
+        &serde_json::json!({ "keeps_to_files": keeps_to_files }),
+        text,
+    )?;
     Ok(Ended::Done)
 }

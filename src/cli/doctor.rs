@@ -18,7 +18,7 @@ pub(super) struct Options {
     #[arg(long, requires = "aws", value_name = "URL")]
     url: Option<Url>,
 
-    /// With --aws: the stack whose functions are looked at
+    /// With --aws: the stack whose functions are looked at; those that build are invoked, and try what packages find there
     #[arg(long, requires = "aws", value_name = "NAME")]
     stack: Option<String>,
 

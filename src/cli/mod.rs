@@ -295,7 +295,7 @@ pub async fn run(backends: Backends) -> ExitCode {
         Command::Store(command) => store::run(&output, backends, settings, &command).await,
         Command::Doctor(options) => doctor::run(&output, backends, settings, &options).await,
         Command::Replay(options) => replay::run(&output, backends, settings, &options).await,
-        Command::Confine(options) => confine::run(&options),
+        Command::Confine(options) => confine::run(&output, &options),
         Command::Redeliver(options) => redeliver::run(&output, backends, settings, &options).await,
         Command::Setup(options) => setup::run(&output, backends, settings, &options).await,
     };

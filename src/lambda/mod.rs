@@ -9,6 +9,7 @@ mod sweep;
 mod waker;
 mod web;
 
+pub use build::{ExaminedHost, ExaminedUv};
 pub use step::StepWorker;
 pub use waker::FunctionWaker;
 

@@ -1,9 +1,10 @@
 //! Looks at what only an AWS account itself can show, for `layersmith doctor --aws`.
 
 use super::examine::finding;
+use super::examine_stack;
 use super::{catalog, lazy_aws_config, lazy_aws_configs, registry, secret_source};
 use crate::account::{
-    Probe, RESERVED, UNRESERVABLE, bucket_region, differences, functions, identity, limits, probe,
+    Probe, RESERVED, UNRESERVABLE, bucket_region, differences, identity, limits, probe,
     regions_that_answer, state_machine, table,
 };
 use crate::cli::{AccountQuestions, Finding, FindingState};
@@ -12,7 +13,6 @@ use crate::settings::{ArtifactsSetting, EngineSetting, RegistrySetting, Settings
 use crate::store::{CLOCK_SKEW, table_definition};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use aws_config::SdkConfig;
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -23,12 +23,7 @@ const CLOCK_TOLERANCE: i64 = CLOCK_SKEW / 2;
 const EXECUTIONS: i32 = RESERVED + UNRESERVABLE;
 /// How long the bot's address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The functions of a stack that have no target, by what follows its name.
-const FUNCTIONS: [&str; 8] = [
-    "webhook", "api", "plan", "publish", "tables", "comment", "sweep", "expire",
-];
-
-type Said = anyhow::Result<String>;
+pub(super) type Said = anyhow::Result<String>;
 
 /// Asks one question after the other, and the regions all at once.
 pub(super) async fn examine(settings: &Settings, questions: &AccountQuestions) -> Vec<Finding> {
@@ -52,7 +47,7 @@ pub(super) async fn examine(settings: &Settings, questions: &AccountQuestions) -
     let home = lazy_aws_config(settings)().await;
     findings.push(said("Lambda limits", executions(&home).await));
     if let Some(stack) = &questions.stack {
-        findings.push(said("functions", stack_functions(&home, stack).await));
+        findings.extend(examine_stack::examine(&home, stack).await);
     }
     findings.push(match settings.git_url() {
         None => not_set("push", "LAYERSMITH_REPOSITORY is not set"),
@@ -68,7 +63,7 @@ pub(super) async fn examine(settings: &Settings, questions: &AccountQuestions) -
     findings
 }
 
-fn said(what: &str, result: Said) -> Finding {
+pub(super) fn said(what: &str, result: Said) -> Finding {
     finding(what, result.map_err(|error| format!("{error:#}")))
 }
 
@@ -260,42 +255,6 @@ async fn executions(config: &SdkConfig) -> Said {
         "{told}: the functions of the deployment set {RESERVED} aside, and AWS keeps {UNRESERVABLE} for others; ask for {EXECUTIONS} under Service Quotas → AWS Lambda → Concurrent executions, or deploy with ReserveConcurrency=no"
     );
     Ok(told)
-}
-
-/// Every function is there, in order, in its role and of one and the same version.
-async fn stack_functions(config: &SdkConfig, stack: &str) -> Said {
-    let names: Vec<String> = FUNCTIONS
-        .iter()
-        .map(|role| format!("{stack}-{role}"))
-        .collect();
-    let mut wrong = Vec::new();
-    let mut codes = BTreeSet::new();
-    for (role, answer) in FUNCTIONS.iter().zip(functions(config, &names).await) {
-        match answer {
-            Err(error) => wrong.push(format!("{error:#}")),
-            Ok(function) => {
-                let name = &function.name;
-                if function.state != "Active" || function.update != "Successful" {
-                    wrong.push(format!(
-                        "{name} is {}, its update {}",
-                        function.state, function.update
-                    ));
-                }
-                if function.role.as_deref() != Some(*role) {
-                    let told = function.role.as_deref().unwrap_or("nothing");
-                    wrong.push(format!(
-                        "{name} takes itself for {told}: LAYERSMITH_FUNCTION"
-                    ));
-                }
-                codes.insert(function.code);
-            }
-        }
-    }
-    if codes.len() > 1 {
-        wrong.push("the functions are of different versions: deploy again".to_owned());
-    }
-    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
-    Ok(format!("{} of {stack} are active", names.len()))
 }
 
 async fn push(settings: &Settings) -> Said {

@@ -13,7 +13,7 @@ use layersmith_testbed::index::Wheel;
 use layersmith_testbed::moto::Moto;
 use layersmith_testbed::runtime_api::{Answered, RuntimeApi};
 use layersmith_testbed::tools;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,40 @@ impl<'a> Function<'a> {
         let mut command = self.command(arguments, &variables);
         command.output().expect("bubblewrap is installed")
     }
+
+    /// Starts the function as the managed runtime does and invokes it once: its answer, and what it logged.
+    async fn invoked(
+        &self,
+        event: &Value,
+        mut variables: BTreeMap<String, String>,
+    ) -> (Answered, String) {
+        let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:layersmith-build-p313");
+        let runtime_api = RuntimeApi::start(&arn, event.clone()).await;
+        let address = runtime_api.address().to_owned();
+        variables.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), address);
+        variables.insert("AWS_REGION".to_owned(), REGION.to_owned());
+        // What the runtime of a language starts when it is told of no wrapper; else it is the wrapper's argument (AWS Lambda
+        // developer guide, "Modifying the runtime environment").
+        let interpreter = format!("/var/lang/bin/{}", runtime());
+        let arguments = [interpreter.as_str(), "/var/runtime/bootstrap.py"];
+        assert_eq!(variables["AWS_LAMBDA_EXEC_WRAPPER"], "/var/task/bootstrap");
+        let log = self.temporary.path().join("function.log");
+        let file = File::create(&log).unwrap();
+        let mut process = self
+            .command(&arguments, &variables)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .expect("bubblewrap is installed");
+        let answered = tokio::select! {
+            answered = runtime_api.answered() => answered,
+            status = ended(&mut process) => panic!("{status}: {}", std::fs::read_to_string(&log).unwrap()),
+        };
+        process.kill().unwrap();
+        process.wait().unwrap();
+        (answered, std::fs::read_to_string(&log).unwrap())
+    }
 }
 
 /// The variables that the template gives to a function that builds for this machine's Python and processor.
@@ -132,7 +166,7 @@ fn runtime() -> String {
 }
 
 /// Where this machine's Python is installed.
-fn prefix_here() -> PathBuf {
+pub(crate) fn prefix_here() -> PathBuf {
     let ours = tools::tools_directory().join("venv/bin/python");
     let python = if ours.is_file() {
         ours
@@ -216,38 +250,9 @@ async fn the_runtime_starts_the_function_which_builds_what_any_machine_builds() 
         .await;
     let item = json!({"layer": "one", "target": target, "function": target.layer_name_part()});
     let event = json!({"run": run, "kind": "apply", "stage": "build", "item": item});
-    let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:layersmith-build-p313");
-    let runtime_api = RuntimeApi::start(&arn, event).await;
-
     let function = Function::new(&desk);
-    for (name, value) in [
-        ("AWS_ENDPOINT_URL", moto.endpoint()),
-        ("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-    ] {
-        variables.insert(name.to_owned(), value);
-    }
-    // What the runtime of a language starts when it is told of no wrapper; else it is the wrapper's argument (AWS Lambda developer
-    // guide, "Modifying the runtime environment").
-    let interpreter = format!("/var/lang/bin/{}", runtime());
-    let arguments = [interpreter.as_str(), "/var/runtime/bootstrap.py"];
-    assert_eq!(variables["AWS_LAMBDA_EXEC_WRAPPER"], "/var/task/bootstrap");
-    let log = function.temporary.path().join("function.log");
-    let file = File::create(&log).unwrap();
-    let mut process = function
-        .command(&arguments, &variables)
-        .stdin(Stdio::null())
-        .stdout(file.try_clone().unwrap())
-        .stderr(file)
-        .spawn()
-        .expect("bubblewrap is installed");
-    let answered = tokio::select! {
-        answered = runtime_api.answered() => answered,
-        status = ended(&mut process) => panic!("{status}: {}", std::fs::read_to_string(&log).unwrap()),
-    };
-    process.kill().unwrap();
-    process.wait().unwrap();
-    let log = std::fs::read_to_string(&log).unwrap();
+    variables.insert("AWS_ENDPOINT_URL".to_owned(), moto.endpoint());
+    let (answered, log) = function.invoked(&event, variables).await;
     assert_eq!(answered, Answered::Response(json!(null)), "{log}");
     assert!(!log.contains(CANARY), "{log}");
 
@@ -267,6 +272,32 @@ async fn the_runtime_starts_the_function_which_builds_what_any_machine_builds() 
         zip.expect("the function keeps the zip") == plain,
         "the bytes differ"
     );
+}
+
+/// What `layersmith doctor --aws --stack` asks it, in the surroundings of a real one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_function_says_what_it_has_and_tries_it() {
+    let desk = desk().await;
+    let function = Function::new(&desk);
+    let event = json!({"examine": true});
+    let (answered, log) = function.invoked(&event, variables()).await;
+    let Answered::Response(mut found) = answered else {
+        panic!("{answered:?}: {log}");
+    };
+    assert!(!log.contains(CANARY), "{log}");
+    let full = found["interpreters"][0]["version"].take();
+    let full = full.as_str().unwrap_or_default();
+    assert!(full.starts_with(&format!("{}.", python_here())), "{full}");
+    assert!(found["uv"]["works"]["version"].is_string(), "{found:#}");
+    let works = &found["isolation"]["works"];
+    assert!(works["keeps_to_files"].is_boolean(), "{found:#}");
+    assert_eq!(found["machine"], std::env::consts::ARCH);
+    let probed = json!([{
+        "python": python_here(),
+        "version": null,
+        "probe": {"passed": {"modules": ["layersmith_probe"]}},
+    }]);
+    assert_eq!(found["interpreters"], probed, "{found:#}");
 }
 
 /// Waits for the end of a process.

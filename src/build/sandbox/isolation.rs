@@ -124,6 +124,14 @@ impl Sandbox {
         })
     }
 
+    /// Whether what runs inside gets at no files but those it is given.
+    pub(crate) fn keeps_to_files(&self) -> bool {
+        match &self.way {
+            Way::Bubblewrap(_) => true,
+            Way::Function(launcher) => launcher.keeps_to_files(),
+        }
+    }
+
     /// The program that [`Self::find`] would try, or what else it would do; `None` when there is nothing.
     pub(crate) fn program(set: Option<&Path>, search_path: Option<&OsStr>) -> Option<PathBuf> {
         locate(set, search_path).ok()

@@ -2,6 +2,7 @@
 //!
 //! `make test` runs the first, `make test-cloud` the second: it needs more tools and takes longer. AWS is moto for both.
 
+mod examined;
 mod lost;
 mod many;
 mod scenarios;

@@ -63,7 +63,10 @@ impl Stack {
                     "LAYERSMITH_INTERPRETERS",
                     "LAYERSMITH_BWRAP",
                 ] {
-                    variables.insert(name.to_owned(), value(name).unwrap_or_default());
+                    match value(name) {
+                        Some(value) => variables.insert(name.to_owned(), value),
+                        None => variables.remove(name),
+                    };
                 }
                 variables.insert("LAYERSMITH_UV".to_owned(), uv.clone().into());
                 variables.remove("AWS_LAMBDA_EXEC_WRAPPER");

@@ -111,6 +111,7 @@ async fn doctor_looks_at_the_account_and_says_what_to_do() {
     BAD state machines states:DescribeStateMachine: StateMachineDoesNotExist: State Machine Does Not Exist: 'arn:aws:states:eu-central-1:123456789012:stateMachine:layersmith-plan'
     BAD regions the policy names me-south-1, which the account has not enabled: enable it under Account → AWS Regions, or take it out
     BAD functions layersmith-webhook is not there; layersmith-api is not there; layersmith-plan is not there; layersmith-publish is not there; layersmith-tables is not there; layersmith-comment is not there; layersmith-sweep is not there; layersmith-expire is not there
+    BAD building layersmith has no function that builds
     BAD push LAYERSMITH_DEPLOY_KEY: ssm:/layersmith/other: does not exist in eu-central-1: create it there, or correct the name or the region
     BAD webhook http://127.0.0.1:PORT/elsewhere/webhooks/github answers 404 where 401 is expected: does it lead to the bot?
     ");

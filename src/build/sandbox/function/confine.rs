@@ -14,19 +14,20 @@ use std::process::Command;
 /// process's own. `keeps_modes` refuses it to change the modes of files, and `reach` says which it gets at.
 ///
 /// Without a program, whether confining works is tried: with what is then left, the network and the environment of the
-/// process that started this one must be out of reach.
+/// process that started this one must be out of reach. Then says whether the kernel keeps a program to its files.
 ///
 /// # Errors
 /// Always, unless there is no program and all is well: whoever becomes another program does not return.
-pub fn confine(program: &[OsString], reach: &Reach, keeps_modes: bool) -> io::Result<()> {
-    give_up(reach, keeps_modes)?;
+pub fn confine(program: &[OsString], reach: &Reach, keeps_modes: bool) -> io::Result<bool> {
+    let keeps_to_files = give_up(reach, keeps_modes)?;
     match program.split_first() {
         Some((program, arguments)) => Err(Command::new(program).args(arguments).exec()),
-        None => nothing_is_in_reach(),
+        None => nothing_is_in_reach().map(|()| keeps_to_files),
     }
 }
 
-fn give_up(reach: &Reach, keeps_modes: bool) -> io::Result<()> {
+/// Says whether the kernel keeps this process to the files in its reach.
+fn give_up(reach: &Reach, keeps_modes: bool) -> io::Result<bool> {
     // A group of its own that can be killed as a whole, and no terminal. A leader of a group is in one already.
     rustix::process::setsid().or_else(|error| match error {
         rustix::io::Errno::PERM => Ok(rustix::process::getpid()),
@@ -44,11 +45,11 @@ fn give_up(reach: &Reach, keeps_modes: bool) -> io::Result<()> {
             inheritable: none,
         },
     )?;
-    reach.keep_to().map_err(io::Error::other)?;
+    let keeps_to_files = reach.keep_to().map_err(io::Error::other)?;
     for filter in filters(keeps_modes).map_err(io::Error::other)? {
         seccompiler::apply_filter(&filter).map_err(io::Error::other)?;
     }
-    Ok(())
+    Ok(keeps_to_files)
 }
 
 fn nothing_is_in_reach() -> io::Result<()> {

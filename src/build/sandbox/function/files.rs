@@ -2,7 +2,7 @@
 
 use landlock::{
     ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
-    Scope, path_beneath_rules,
+    RulesetStatus, Scope, path_beneath_rules,
 };
 use std::path::PathBuf;
 
@@ -19,16 +19,16 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Keeps this process to it for good, as far as the kernel can: before Linux 5.13 that is not at all. Where nothing is
-    /// named, nothing is kept from it.
+    /// Keeps this process to it for good, as far as the kernel can: before Linux 5.13 that is not at all, which `false`
+    /// says. Where nothing is named, nothing is kept from it.
     ///
     /// # Errors
     /// When the kernel can and does not.
-    pub(super) fn keep_to(&self) -> Result<(), RulesetError> {
+    pub(super) fn keep_to(&self) -> Result<bool, RulesetError> {
         if self.read.is_empty() && self.write.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        Ruleset::default()
+        let status = Ruleset::default()
             .handle_access(AccessFs::from_all(INTERFACE))?
             .scope(Scope::from_all(INTERFACE))?
             .create()?
@@ -40,7 +40,7 @@ impl Reach {
                 &self.write,
                 AccessFs::from_all(INTERFACE),
             ))?
-            .restrict_self()
-            .map(drop)
+            .restrict_self()?;
+        Ok(status.ruleset != RulesetStatus::NotEnforced)
     }
 }

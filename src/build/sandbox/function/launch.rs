@@ -7,6 +7,7 @@ use crate::build::sandbox::isolation::{
 use crate::build::sandbox::run::{self, Ended, Extent};
 use crate::build::sandbox::words;
 use rustix::process::DumpableBehavior;
+use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,6 +25,13 @@ const TEMPORARY: &str = "/tmp";
 #[derive(Debug, Clone)]
 pub(in crate::build::sandbox) struct Launcher {
     program: PathBuf,
+    keeps_to_files: bool,
+}
+
+/// What the launcher says when it is tried.
+#[derive(Deserialize)]
+struct Tried {
+    keeps_to_files: bool,
 }
 
 /// What of the system's files is of use: programs and libraries, AWS Lambda's among them, and what the C library looks at.
@@ -64,21 +72,31 @@ impl Launcher {
         let refused = |reason: String| NoSandbox::NotWithinFunction(reason);
         hide().map_err(|error| refused(error.to_string()))?;
         let mut command = Command::new(&program);
+        // What the try itself looks at is in reach, so that it is not the files' rules that refuse it.
         command
-            .arg(COMMAND)
+            .args(["--json", COMMAND, "--read", "/usr", "--read", "/proc"])
             .env_clear()
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .kill_on_drop(true);
         let output = tokio::time::timeout(PROBE_LIMIT, command.output())
             .await
             .map_err(|_| refused("the launcher did not answer".to_owned()))?
             .map_err(|error| refused(error.to_string()))?;
         if output.status.success() {
-            return Ok(Self { program });
+            let Tried { keeps_to_files } = serde_json::from_slice(&output.stdout)
+                .map_err(|_| refused("the launcher is not Layersmith's executable".to_owned()))?;
+            return Ok(Self {
+                program,
+                keeps_to_files,
+            });
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(refused(words::last_lines(&said, &[], 3)))
+    }
+
+    /// Whether the kernel keeps what runs to the files that it needs.
+    pub(in crate::build::sandbox) fn keeps_to_files(&self) -> bool {
+        self.keeps_to_files
     }
 
     /// Runs a driver to its end, or to the end of a limit. Dropping the future kills all that it started.

@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) client: reqwest::Client,
     pub(super) instances: Instances,
     pub(super) deaths: Deaths,
+    /// What Lambda says of each function, by its name in AWS.
+    pub(super) configurations: Mutex<BTreeMap<String, Value>>,
     /// Functions that are asked for too often: how many of the next invocations are refused.
     throttled: Mutex<BTreeMap<String, usize>>,
     pub(super) invokes: Mutex<Vec<Invoke>>,
@@ -82,6 +84,7 @@ impl Door {
             client: reqwest::Client::new(),
             instances: Instances::default(),
             deaths: Deaths::default(),
+            configurations: Mutex::default(),
             throttled: Mutex::default(),
             invokes: Mutex::default(),
             calls: Mutex::default(),
@@ -216,8 +219,11 @@ async fn enter(State(shared): State<Arc<Shared>>, passing: Passing) -> Response 
     if let Some(rest) = path.strip_prefix("/.instances/") {
         return instances::enter(&shared, rest, passing).await;
     }
-    if let Some(name) = invoked(&path) {
+    if let Some(name) = of_function(&path, "/invocations") {
         return invocation(shared, name, passing).await;
+    }
+    if let Some(name) = of_function(&path, "/configuration") {
+        return configuration(&shared, name);
     }
     if let Some(rest) = path.strip_prefix("/lambda-url/") {
         let name = rest.split('/').next().unwrap_or_default();
@@ -226,10 +232,24 @@ async fn enter(State(shared): State<Arc<Shared>>, passing: Passing) -> Response 
     to_aws(shared, passing).await
 }
 
-/// The function of `/2015-03-31/functions/NAME/invocations`.
-fn invoked(path: &str) -> Option<&str> {
+/// The function of `/2015-03-31/functions/NAME/invocations` and the like.
+fn of_function<'a>(path: &'a str, what: &str) -> Option<&'a str> {
     path.strip_prefix("/2015-03-31/functions/")?
-        .strip_suffix("/invocations")
+        .strip_suffix(what)
+}
+
+fn not_found(name: &str) -> Response {
+    let text =
+        format!("Function not found: arn:aws:lambda:eu-central-1:123456789012:function:{name}");
+    refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException", &text)
+}
+
+fn configuration(shared: &Shared, name: &str) -> Response {
+    let name = percent_decoded(name);
+    match locked(&shared.configurations).get(&name) {
+        Some(known) => answer(StatusCode::OK, None, known.to_string().into()),
+        None => not_found(&name),
+    }
 }
 
 async fn invocation(shared: Arc<Shared>, name: &str, mut passing: Passing) -> Response {
@@ -238,9 +258,7 @@ async fn invocation(shared: Arc<Shared>, name: &str, mut passing: Passing) -> Re
     let is_step = call.caller == STATE_MACHINES;
     locked(&shared.calls).push(call);
     let Some(function) = shared.program(&name) else {
-        let text =
-            format!("Function not found: arn:aws:lambda:eu-central-1:123456789012:function:{name}");
-        return refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException", &text);
+        return not_found(&name);
     };
     let kind = passing.headers.get("x-amz-invocation-type");
     let is_event = kind.is_some_and(|kind| kind == "Event");

@@ -119,6 +119,15 @@ impl Cloud {
             }
             let shared = &self.door.shared;
             locked(&shared.names).insert(described.name.clone(), program.clone());
+            let known = json!({
+                "FunctionName": described.name,
+                "State": "Active",
+                "LastUpdateStatus": "Successful",
+                "Environment": {"Variables": described.variables},
+                "Architectures": [described.architecture],
+                "CodeSha256": format!("of {}", described.architecture),
+            });
+            locked(&shared.configurations).insert(described.name.clone(), known);
             let limit = Duration::from_secs(described.timeout);
             locked(&shared.timeouts).insert(program.clone(), limit);
             let function = Function {

@@ -29,6 +29,8 @@ pub struct Template {
 pub struct Described {
     /// `layersmith-publish`.
     pub name: String,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
     pub timeout: u64,
     pub variables: BTreeMap<String, String>,
     /// The statements of its role's policies.
@@ -72,6 +74,7 @@ impl Template {
             let role = properties["Role"]["Fn::GetAtt"][0].as_str();
             Described {
                 name: self.text(&properties["FunctionName"]),
+                architecture: self.text(&properties["Architectures"][0]),
                 timeout: properties["Timeout"].as_u64().unwrap_or(3),
                 variables: object(variables)
                     .into_iter()
