@@ -4,7 +4,6 @@ use crate::process::{self, Finished};
 use crate::programs::{PYTHON, Programs};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -18,8 +17,6 @@ pub(crate) struct Built {
     /// Where the zip is.
     pub(crate) path: Option<PathBuf>,
     pub(crate) failure: Option<Failure>,
-    /// How long each part took, in milliseconds.
-    pub(crate) timings: Option<BTreeMap<String, f64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,7 +28,6 @@ pub(crate) struct Failure {
 pub(crate) struct Build {
     pub(crate) artifact: Artifact,
     pub(crate) lock: Lock,
-    pub(crate) timings: Option<BTreeMap<String, f64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -219,16 +215,6 @@ impl Built {
     pub(crate) fn why(self) -> String {
         self.failure
             .map_or_else(String::new, |failure| failure.message)
-    }
-
-    /// How long verifying the wheels and writing the zip took together, in seconds, where the answer says it.
-    pub(crate) fn assembling(&self) -> Option<f64> {
-        let timings = self
-            .timings
-            .as_ref()
-            .or_else(|| self.build.as_ref()?.timings.as_ref())?;
-        let (fetch, assemble) = (timings.get("fetch")?, timings.get("assemble")?);
-        Some((fetch + assemble) / 1000.0)
     }
 }
 

@@ -17,8 +17,6 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
-    /// Of that, verifying the wheels and writing the zip, where our command says it.
-    pub(crate) assembling: Option<f64>,
 }
 
 /// A layer with everything it takes to make it.
@@ -121,7 +119,6 @@ impl<'a> Bench<'a> {
                 self.compare_digest(contender, &built)?;
                 Sample {
                     seconds: finished.seconds,
-                    assembling: built.assembling(),
                 }
             }
             _ => self.peer(contender).await?,
@@ -189,7 +186,6 @@ impl<'a> Bench<'a> {
         let finished = process::run(command.arg("--version")).await?;
         Ok(Sample {
             seconds: finished.succeeded("layersmith --version")?.seconds,
-            assembling: None,
         })
     }
 
@@ -206,7 +202,6 @@ impl<'a> Bench<'a> {
         }
         Ok(Sample {
             seconds: copied.seconds,
-            assembling: None,
         })
     }
 
@@ -248,10 +243,7 @@ impl<'a> Bench<'a> {
             );
         }
         self.empty("work")?;
-        Ok(Sample {
-            seconds,
-            assembling: None,
-        })
+        Ok(Sample { seconds })
     }
 
     /// Counts what a contender made, and holds it to the lock.

@@ -31,14 +31,14 @@ impl Measured {
         samples.map(|sample| sample.seconds).collect()
     }
 
-    /// The seconds that our warm build took to verify the wheels and to write the zip: what the command says itself, or
-    /// else all of it but what starting the executable takes.
+    /// The seconds that our warm build took to verify the wheels and to write the zip: all of it but what starting the
+    /// executable takes.
     pub(crate) fn assembling(&self, contender: Contender) -> Vec<f64> {
         let starts = self.seconds(Contender::Start);
         let samples = self.samples.get(&contender).into_iter().flatten();
         samples
             .zip(starts)
-            .map(|(sample, start)| sample.assembling.unwrap_or(sample.seconds - start))
+            .map(|(sample, start)| sample.seconds - start)
             .collect()
     }
 
