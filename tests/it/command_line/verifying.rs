@@ -258,3 +258,35 @@ async fn layers_of_a_catalog_whose_prefix_is_longer_are_nobodys_business() {
             .contains("Layersmith-p312-demo:1\n  unknown to us")
     );
 }
+
+/// Who looks in the wrong place finds nothing, and must not publish everything there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_mended_where_nothing_of_what_is_recorded_is_there() {
+    let mut desk = Desk::new().await;
+    let text = format!(
+        "python: [\"3.11\", \"3.12\", \"3.13\"]\narchitectures: [x86_64, arm64]\nregions: [eu-west-1, us-east-1]\nindex_url: {}\n",
+        desk.index.url()
+    );
+    desk.write(".github/layersmith.yaml", &text);
+    desk.write("layers/demo.yaml", "packages: [demo-app]\n");
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    let before = desk.published();
+    let elsewhere = desk.data("elsewhere");
+    let registry = format!("dir:{}", elsewhere.display());
+    desk.options.set("LAYERSMITH_REGISTRY", registry);
+    let said = desk.run(&["verify", "--repair"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(
+        said.stderr
+            .contains("none of the 12 recorded versions is there"),
+        "{said:#?}"
+    );
+    assert_eq!(desk.published(), before);
+    let record = elsewhere.join("eu-west-1/Layersmith-p313-demo/1.json");
+    assert!(!record.exists());
+    let said = desk.run(&["verify", "--repair", "--all-missing"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(record.exists());
+    let said = desk.run(&["verify", "--all-missing"]);
+    assert_eq!(said.code, 2, "{said:#?}");
+}
