@@ -215,6 +215,7 @@ impl Builder {
             made.bytecode.compiler = compiler;
         }
         made.bytecode.lacks_interpreter = lacks_interpreter;
+        made.bytecode.may_pass = !is_compiled;
         let lasts = is_compiled
             && match &tested.outcome {
                 ImportTest::Passed { .. } => true,

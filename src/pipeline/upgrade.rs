@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Resolves one layer for one target again, although its request is as it was. Where that comes to the wheels that the
 /// known build is made of, nothing is fetched or built and the answer is that build; otherwise it is a build of the new
 /// ones, or why there is none. Releases younger than the policy's cooldown are not considered, and a lock that is still
-/// fresh is not resolved again. A build that only lacks bytecode because there was no interpreter is made again once there
-/// is one.
+/// fresh is not resolved again. A build that lacks bytecode because there was no interpreter is made again once there is
+/// one, and one that lacks it for a reason that may pass, in case it did.
 ///
 /// What was never built is resolved and built.
 pub(super) async fn build_upgrade(
@@ -36,10 +36,12 @@ pub(super) async fn build_upgrade(
     }
 }
 
-/// Whether a build lacks the bytecode that the request asks for, and the interpreter that it lacked is here now.
+/// Whether a build lacks bytecode that the request asks for, and may have it now: the interpreter that it lacked is here, or
+/// the one that there was may get on better.
 async fn can_be_compiled_now(bench: &Workbench, task: &BuildTask, known: &BuildRecord) -> bool {
+    let bytecode = &known.artifact.report.bytecode;
     task.request.bytecode != Bytecode::None
-        && known.artifact.report.bytecode.lacks_interpreter
+        && (bytecode.lacks_interpreter || bytecode.may_pass)
         && bench.builder.has_interpreter(task.target.python).await
 }
 
