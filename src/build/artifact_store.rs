@@ -4,7 +4,7 @@ use super::artifacts::{ArtifactDirectory, NEW, persist, readable_by_all};
 use super::artifacts_room::{Lease, Room};
 use super::bucket::{Bucket, BucketError};
 use super::cache::hash;
-use super::documents::Document;
+use super::documents::{Document, DocumentSet};
 use super::object_key::ObjectKey;
 use crate::model::{Digest, Hasher};
 use futures::future::try_join_all;
@@ -117,11 +117,12 @@ impl Artifacts {
         &self.local
     }
 
-    /// Sees to it that a finished artifact with its documents, which is in the [folder](Self::local), is kept.
+    /// Sees to it that a finished artifact with the documents of its build, which are in the [folder](Self::local), is kept.
     ///
     /// # Errors
     /// See [`ArtifactError`].
-    pub async fn keep(&self, digest: &Digest) -> Result<(), ArtifactError> {
+    pub async fn keep(&self, documents: &DocumentSet) -> Result<(), ArtifactError> {
+        let digest = documents.artifact();
         let _lease = self.room.hold(digest);
         let Some(home) = &self.home else {
             return Ok(self.make_room_here(digest).await?);
@@ -132,13 +133,13 @@ impl Artifacts {
             let key = ObjectKey::zip(digest);
             home.put(&key, &path, digest, size).await
         };
-        let documents = try_join_all(Document::ALL.map(|document| async move {
-            let path = self.local.document_path(digest, document);
+        let all = try_join_all(Document::ALL.map(|document| async move {
+            let path = self.local.document_path(documents, document);
             let (of_document, size) = described(path.clone()).await?;
-            let key = ObjectKey::document(digest, document);
+            let key = ObjectKey::document(documents, document);
             home.put(&key, &path, &of_document, size).await
         }));
-        tokio::try_join!(zip, documents)?;
+        tokio::try_join!(zip, all)?;
         self.room.is_at_home(digest);
         self.make_room(0).await
     }

@@ -3,7 +3,7 @@
 use super::artifact_store::Artifacts;
 use super::cache::WheelCache;
 use super::contents;
-use super::documents::{self, Documented};
+use super::documents::{self, DocumentSet, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
 use super::fetch::{FetchLimits, check_announced_size, fetch_file};
@@ -50,6 +50,15 @@ pub(super) struct Inner {
     pub(super) building: Semaphore,
     concurrency: usize,
     pub(super) limits: FetchLimits,
+}
+
+/// A layer that was built.
+pub(super) struct Built {
+    pub(super) artifact: Artifact,
+    pub(super) documents: DocumentSet,
+    /// Whether a build of the same on the same machine comes to the same: not when an interpreter crashed or took too long,
+    /// or the isolation did not work, for that may pass.
+    pub(super) lasts: bool,
 }
 
 /// A wheel's file.
@@ -125,12 +134,11 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Artifact, BuildError> {
-        let (artifact, _) = self.build_anew(lock, options, on_progress).await?;
-        Ok(artifact)
+        let built = self.build_anew(lock, options, on_progress).await?;
+        Ok(built.artifact)
     }
 
-    /// As [`Self::build`]; says too whether a build of the same on the same machine comes to the same: not when an
-    /// interpreter crashed or took too long, or the isolation did not work, for that may pass.
+    /// As [`Self::build`], with what else is to be known of it.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -139,7 +147,7 @@ impl Builder {
         lock: &Lock,
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
-    ) -> Result<(Artifact, bool), BuildError> {
+    ) -> Result<Built, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
         let (taken, left) = options.packages_of(lock);
         let packages = || taken.iter().chain(&left).copied();
@@ -215,6 +223,7 @@ impl Builder {
             made.bytecode.compiler = compiler;
         }
         made.bytecode.lacks_interpreter = lacks_interpreter;
+        made.bytecode.may_pass = !is_compiled;
         let lasts = is_compiled
             && match &tested.outcome {
                 ImportTest::Passed { .. } => true,
@@ -248,13 +257,17 @@ impl Builder {
             files: assembled.files,
         };
         let inner = Arc::clone(&self.inner);
-        let artifact = blocking(move || {
-            documents::write(inner.artifacts.local(), &about)?;
-            Ok(about.artifact)
+        let (artifact, documents) = blocking(move || {
+            let documents = documents::write(inner.artifacts.local(), &about)?;
+            Ok((about.artifact, documents))
         })
         .await?;
-        Box::pin(self.inner.artifacts.keep(&artifact.digest)).await?;
-        Ok((artifact, lasts))
+        Box::pin(self.inner.artifacts.keep(&documents)).await?;
+        Ok(Built {
+            artifact,
+            documents,
+            lasts,
+        })
     }
 
     /// A package's wheel with everything that is derived from it.

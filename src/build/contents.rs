@@ -4,6 +4,7 @@ use super::assemble;
 use super::error::BuildError;
 use super::record;
 use super::selection::{Left, Selection};
+use super::slim;
 use super::wheel::{Content, Wheel, digest_of, named};
 use super::zip_reader::DECLARED_LIMIT;
 use super::zip_writer::{END_LENGTH, FILES_LIMIT, entry_overhead};
@@ -70,6 +71,7 @@ pub(crate) fn merge<R: Read + Seek>(
     wheels: &mut [Wheel<R>],
     selection: &Selection<'_>,
 ) -> Result<Contents, BuildError> {
+    slim::unite(wheels);
     let mut files = BTreeMap::new();
     let mut left = Left::default();
     let mut unzipped_size: u64 = 0;

@@ -2,7 +2,7 @@
 
 use super::elf::{Inspection, WheelFacts};
 use super::error::BuildError;
-use super::slim::{self, UsedKinds};
+use super::slim::{self, Search, UsedKinds};
 use super::verify::{Passing, check_members, recorded};
 use super::wheel::{Content, Wheel, named};
 use super::window::WindowedFile;
@@ -131,7 +131,7 @@ struct Looking<'a> {
     /// The files' places in the layer, by where their bytes begin in the wheel.
     paths: BTreeMap<u64, String>,
     inspection: Inspection<'a>,
-    used: UsedKinds,
+    search: Search,
     current: Current,
     /// The size of the file that comes by.
     size: u64,
@@ -147,7 +147,7 @@ impl<'a> Looking<'a> {
         Self {
             paths: paths.collect(),
             inspection: Inspection::new(wheel, scratch),
-            used: UsedKinds::before_sources(&wheel.files),
+            search: Search::new(&wheel.files),
             current: Current::Ignored,
             size: 0,
             head: Vec::new(),
@@ -172,7 +172,7 @@ impl<'a> Looking<'a> {
             None => Current::Ignored,
             Some(path) if !slim::is_searched(path) => Current::Unknown,
             Some(_) if member.size > slim::SOURCE_LIMIT => {
-                self.used.unsearched();
+                self.search.take_as_using_all();
                 Current::Unknown
             }
             Some(_) => Current::Source(Vec::with_capacity(member.size as usize)),
@@ -210,7 +210,7 @@ impl<'a> Looking<'a> {
         match std::mem::replace(&mut self.current, Current::Ignored) {
             Current::Elf => self.inspection.end(path, member.size),
             Current::Source(source) => {
-                self.used.search(path, &source);
+                self.search.source(path, &source);
                 if !Inspection::is_elf(member.size, &source) {
                     return Ok(());
                 }
@@ -225,14 +225,14 @@ impl<'a> Looking<'a> {
     /// What was seen by both.
     fn and(mut self, other: Self) -> Result<Self, ReadError> {
         self.inspection.add(other.inspection)?;
-        self.used.add(other.used);
+        self.search.add(other.search);
         Ok(self)
     }
 
     fn finish(self) -> Examined {
         Examined {
             facts: self.inspection.finish(),
-            used: self.used.after_sources(),
+            used: self.search.finish(),
         }
     }
 }

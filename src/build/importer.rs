@@ -77,6 +77,7 @@ impl Importer {
                     modules: passed.modules,
                 },
                 notes: passed.notes,
+                failed_inside: Vec::new(),
                 loaded: passed.loaded,
             });
         }
@@ -104,6 +105,7 @@ impl Importer {
         )
         .await
         .map_err(io())?;
+        let tested = judged(tested, options, facts);
         if let ImportTest::Passed { modules } = &tested.outcome {
             let passed = Passed {
                 modules: modules.clone(),
@@ -185,8 +187,41 @@ fn skipped(reason: String) -> ImportTested {
     ImportTested {
         outcome: ImportTest::Skipped { reason },
         notes: Vec::new(),
+        failed_inside: Vec::new(),
         loaded: Vec::new(),
     }
+}
+
+/// What modules inside of folders that are no packages say of the layer. Such a folder may be anything that came along with
+/// a package, so that its modules count for nothing as long as another module of the same package could be imported.
+fn judged(
+    mut tested: ImportTested,
+    options: &BuildOptions<'_>,
+    facts: &BTreeMap<String, WheelFacts>,
+) -> ImportTested {
+    let ImportTest::Passed { modules } = &mut tested.outcome else {
+        return tested;
+    };
+    let failed = std::mem::take(&mut tested.failed_inside);
+    modules.retain(|module| failed.iter().all(|(name, _)| name != module));
+    let mut against = None;
+    for (module, trace) in failed {
+        let mut packages = options.packages.iter().filter_map(|it| facts.get(it));
+        let package = packages.find(|facts| facts.modules.contains(&module));
+        let others = package.map_or(&[][..], |facts| &facts.modules);
+        if others.iter().any(|other| modules.contains(other)) {
+            let last = trace.lines().last().unwrap_or_default();
+            tested.notes.push(format!(
+                "`{module}`, which is in a folder without `__init__.py`, cannot be imported, and the rest of its package can: {last}"
+            ));
+        } else if against.is_none() {
+            against = Some(ImportTest::Failed { module, trace });
+        }
+    }
+    if let Some(against) = against {
+        tested.outcome = against;
+    }
+    tested
 }
 
 /// The modules of the packages asked for that the layer really has.
@@ -210,4 +245,61 @@ fn modules(
         .filter(|module| is_there(module))
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn a_module_in_a_plain_folder_counts_where_nothing_else_of_its_package_is_imported() {
+        let names = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        let (modules, of_demo, of_space) = (
+            names(&["demo", "extra.sample", "space.one", "space.two"]),
+            names(&["demo", "extra.sample"]),
+            names(&["space.one", "space.two"]),
+        );
+        let facts = [("demo", of_demo), ("space", of_space)].map(|(package, modules)| {
+            let facts = WheelFacts {
+                modules,
+                ..WheelFacts::default()
+            };
+            (package.to_owned(), facts)
+        });
+        let facts = BTreeMap::from(facts);
+        let packages = names(&["demo", "space"]);
+        let options = BuildOptions {
+            packages: &packages,
+            ..BuildOptions::plain("p3.13".parse().unwrap(), Timestamp::from_unix(0))
+        };
+        let tested = |failed: &[&str]| {
+            let tested = ImportTested {
+                outcome: ImportTest::Passed {
+                    modules: modules.clone(),
+                },
+                failed_inside: failed
+                    .iter()
+                    .map(|name| ((*name).to_owned(), "first\nImportError: x".to_owned()))
+                    .collect(),
+                notes: Vec::new(),
+                loaded: Vec::new(),
+            };
+            judged(tested, &options, &facts)
+        };
+        let some = tested(&["extra.sample", "space.two"]);
+        let ImportTest::Passed { modules } = &some.outcome else {
+            panic!("{some:?}");
+        };
+        assert_eq!(*modules, ["demo", "space.one"]);
+        assert_eq!(some.notes.len(), 2);
+        insta::assert_snapshot!(some.notes[0], @"`extra.sample`, which is in a folder without `__init__.py`, cannot be imported, and the rest of its package can: ImportError: x");
+        let all = tested(&["space.one", "space.two"]);
+        let ImportTest::Failed { module, .. } = &all.outcome else {
+            panic!("{all:?}");
+        };
+        assert_eq!(module, "space.one");
+    }
 }

@@ -64,7 +64,7 @@ pub use assemble::{Assembled, FileOrigin, LayerFile, WheelSource, assemble};
 pub use bucket::{Bucket, BucketError, LazyConfig};
 pub use builder::Builder;
 pub use bytecode::{Interpreter, InterpreterSettings};
-pub use documents::Document;
+pub use documents::{Document, DocumentSet};
 pub use error::BuildError;
 pub use exclude::Exclude;
 pub use from_source::{KeptWheel, SourceBuildTools, SourceBuildTurn};

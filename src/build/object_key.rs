@@ -1,6 +1,6 @@
 //! The keys of what building keeps in a bucket: made of checked parts only.
 
-use super::documents::Document;
+use super::documents::{Document, DocumentSet};
 use crate::model::{Digest, LayerName, RunId, Target};
 use std::fmt;
 
@@ -23,10 +23,10 @@ impl ObjectKey {
 
     /// A document beside a layer zip.
     #[must_use]
-    pub fn document(digest: &Digest, document: Document) -> Self {
-        let suffix = document.suffix();
+    pub fn document(documents: &DocumentSet, document: Document) -> Self {
+        let name = documents.file_name(document);
         Self {
-            path: format!("build/artifacts/{digest}.{suffix}"),
+            path: format!("build/artifacts/{name}"),
             content_type: match document {
                 Document::Requirements => "text/plain; charset=utf-8",
                 Document::Manifest | Document::Licenses | Document::Sbom => "application/json",

@@ -29,7 +29,7 @@ pub(crate) const WHEELS: &str = "verified-wheels";
 /// The folder of what is derived from them.
 const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
-const FACTS_REVISION: &str = "1";
+const FACTS_REVISION: &str = "2";
 /// To be raised whenever the same wheel is stripped to other bytes.
 const STRIPPED_REVISION: &str = "2";
 

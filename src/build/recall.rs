@@ -1,10 +1,10 @@
 //! Builds remembered by what decides them: a plan asks for the same layer again and again, and one that may not be
 //! published is known to nobody else.
 
-use super::builder::{Builder, blocking};
+use super::builder::{Builder, Built, blocking};
 use super::cache::hash;
 use super::derived::DerivedCache;
-use super::documents::Document;
+use super::documents::DocumentSet;
 use super::error::BuildError;
 use super::options::BuildOptions;
 use super::settings::BuildProgress;
@@ -18,8 +18,7 @@ use std::path::Path;
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     artifact: Artifact,
-    /// The digests of its documents, in the order of [`Document::ALL`].
-    documents: Vec<Digest>,
+    documents: DocumentSet,
 }
 
 impl Builder {
@@ -44,16 +43,28 @@ impl Builder {
             let known = builder.recall(&key);
             known.map_err(BuildError::io("reading a layer that was built before"))
         });
-        if let Some(artifact) = known.await? {
-            Box::pin(self.artifacts().keep(&artifact.digest)).await?;
+        if let Some(Remembered {
+            artifact,
+            documents,
+        }) = known.await?
+        {
+            Box::pin(self.artifacts().keep(&documents)).await?;
             return Ok(artifact);
         }
-        let (artifact, lasts) = self.build_anew(lock, options, on_progress).await?;
+        let Built {
+            artifact,
+            documents,
+            lasts,
+        } = self.build_anew(lock, options, on_progress).await?;
         if lasts {
-            let (builder, built) = (self.clone(), artifact.clone());
+            let builder = self.clone();
+            let built = Remembered {
+                artifact: artifact.clone(),
+                documents,
+            };
             let kept = blocking(move || {
                 builder
-                    .remember(&key, built)
+                    .remember(&key, &built)
                     .map_err(BuildError::io("remembering a layer"))
             });
             kept.await?;
@@ -92,50 +103,29 @@ impl Builder {
     }
 
     /// Notes what was built by a recipe.
-    fn remember(&self, recipe: &Digest, artifact: Artifact) -> io::Result<()> {
-        let documents = Document::ALL.iter().map(|document| {
-            let path = self
-                .artifacts()
-                .local()
-                .document_path(&artifact.digest, *document);
-            hash(&mut File::open(path)?)
-        });
-        let note = serde_json::to_string(&Remembered {
-            documents: documents.collect::<io::Result<_>>()?,
-            artifact,
-        });
+    fn remember(&self, recipe: &Digest, built: &Remembered) -> io::Result<()> {
         let preparer = &self.inner.preparer;
-        let note = note.map_err(io::Error::other)?;
+        let note = serde_json::to_string(built).map_err(io::Error::other)?;
         let (_, size) = preparer.derived().put(recipe, &note, None)?;
         preparer.wrote(size);
         Ok(())
     }
 
-    /// The layer that was built by a recipe, as long as its zip and its documents are what they were.
-    fn recall(&self, recipe: &Digest) -> io::Result<Option<Artifact>> {
+    /// The layer that was built by a recipe, as long as its zip and the documents of that build are what they were. What was
+    /// altered is written over by the build that follows.
+    fn recall(&self, recipe: &Digest) -> io::Result<Option<Remembered>> {
         let Some(known) = self.inner.preparer.derived().get(recipe)? else {
             return Ok(None);
         };
-        let Ok(Remembered {
-            artifact,
-            documents,
-        }) = serde_json::from_str(&known.note)
-        else {
+        let Ok(known) = serde_json::from_str::<Remembered>(&known.note) else {
             return Ok(None);
         };
         let artifacts = self.artifacts().local();
-        let paths = Document::ALL.map(|it| artifacts.document_path(&artifact.digest, it));
-        if documents.len() != paths.len() {
+        if !known.documents.is_whole(artifacts)? {
             return Ok(None);
         }
-        // What was altered is written over by the build that follows.
-        for (path, digest) in paths.iter().zip(&documents) {
-            if !is_whole(path, digest)? {
-                return Ok(None);
-            }
-        }
-        let zip = artifacts.path_of(&artifact.digest);
-        Ok(is_whole(&zip, &artifact.digest)?.then_some(artifact))
+        let zip = artifacts.path_of(&known.artifact.digest);
+        Ok(is_whole(&zip, &known.artifact.digest)?.then_some(known))
     }
 }
 

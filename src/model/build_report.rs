@@ -56,6 +56,10 @@ pub struct BytecodeReport {
     /// would come out otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_interpreter: bool,
+    /// Whether some or all of it is missing because an interpreter crashed, ran out of memory or took too long, which may
+    /// pass.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_pass: bool,
     /// Compiled modules in the layer.
     pub files: u64,
     /// Their bytes, unzipped.
@@ -71,6 +75,7 @@ impl Default for BytecodeReport {
             reason: None,
             compiler: None,
             lacks_interpreter: false,
+            may_pass: false,
             files: 0,
             unzipped: 0,
             zipped: 0,

@@ -104,7 +104,7 @@ pub struct LayerRequest {
 }
 
 /// Raised whenever the builder would give other bytes for the same lock.
-pub const BUILDER_REVISION: u32 = 3;
+pub const BUILDER_REVISION: u32 = 4;
 
 impl LayerRequest {
     /// Whether a version of the layer never expires: `keep` has a prefix of it, part by part, so that `2.2` is one of

@@ -67,6 +67,9 @@ pub struct BuildTask {
     pub rules: BuildRules,
     /// Whether packages without a wheel may be built.
     pub sources: SourceBuilds,
+    /// Whether the zip that is known has to be published somewhere still.
+    #[serde(default)]
+    pub needs_zip: bool,
     /// Why it is built.
     pub reason: BuildReason,
 }
@@ -88,6 +91,7 @@ impl BuildTask {
             request: request.clone(),
             rules: policy.into(),
             sources,
+            needs_zip: false,
             reason: BuildReason::New,
         }
     }
@@ -122,6 +126,7 @@ impl BuildTask {
             request: request.clone(),
             rules: policy.into(),
             sources: SourceBuilds::Permitted,
+            needs_zip: true,
             reason: BuildReason::Lost(Box::new(build.clone())),
         }
     }

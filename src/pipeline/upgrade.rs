@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 /// Resolves one layer for one target again, although its request is as it was. Where that comes to the wheels that the
 /// known build is made of, nothing is fetched or built and the answer is that build; otherwise it is a build of the new
 /// ones, or why there is none. Releases younger than the policy's cooldown are not considered, and a lock that is still
-/// fresh is not resolved again. A build that only lacks bytecode because there was no interpreter is made again once there
-/// is one.
+/// fresh is not resolved again. A build that lacks bytecode because there was no interpreter is made again once there is
+/// one, and one that lacks it for a reason that may pass, in case it did. So is one whose zip is gone while a region still
+/// waits for it: where that comes to another zip, as after an update of the interpreter that compiles, it is a new build like
+/// any other and goes to every region, for the old one cannot be had any more.
 ///
 /// What was never built is resolved and built.
 pub(super) async fn build_upgrade(
@@ -28,7 +30,8 @@ pub(super) async fn build_upgrade(
     match known {
         Some(known)
             if known.lock.has_same_wheels(&lock)
-                && !can_be_compiled_now(bench, task, known).await =>
+                && !can_be_compiled_now(bench, task, known).await
+                && !(task.needs_zip && is_gone(bench, known).await) =>
         {
             BuildState::Built(Box::new(known.clone()))
         }
@@ -36,11 +39,20 @@ pub(super) async fn build_upgrade(
     }
 }
 
-/// Whether a build lacks the bytecode that the request asks for, and the interpreter that it lacked is here now.
+/// Whether a build lacks bytecode that the request asks for, and may have it now: the interpreter that it lacked is here, or
+/// the one that there was may get on better.
 async fn can_be_compiled_now(bench: &Workbench, task: &BuildTask, known: &BuildRecord) -> bool {
+    let bytecode = &known.artifact.report.bytecode;
     task.request.bytecode != Bytecode::None
-        && known.artifact.report.bytecode.lacks_interpreter
+        && (bytecode.lacks_interpreter || bytecode.may_pass)
         && bench.builder.has_interpreter(task.target.python).await
+}
+
+/// Whether the zip of a build is not kept any more. Where that cannot be found out now, it is taken to be there: the next
+/// upgrade asks again.
+async fn is_gone(bench: &Workbench, known: &BuildRecord) -> bool {
+    let zip = bench.builder.artifacts().verified(&known.artifact.digest);
+    zip.await.is_err_and(|error| error.is_lost())
 }
 
 /// A layer that could not be built anew for a target, or came out as something that may not be published.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const ROOT: &str = "/opt/python/";
 
 /// Where a library was found.
-enum Found {
+pub(super) enum Found {
     /// Where the loader looks, or in the same package, which loads it by itself beforehand.
     Yes,
     /// In other packages only, and on nobody's search path.
@@ -27,7 +27,7 @@ struct Elsewhere<'a> {
 }
 
 /// The libraries of a layer.
-struct Libraries<'a> {
+pub(super) struct Libraries<'a> {
     /// Every native file, by path.
     paths: BTreeSet<&'a str>,
     /// The packages that bring a library, by the names it goes by.
@@ -35,7 +35,7 @@ struct Libraries<'a> {
 }
 
 impl<'a> Libraries<'a> {
-    fn of(layer: &Audited<'a>) -> Self {
+    pub(super) fn of(layer: &Audited<'a>) -> Self {
         let mut libraries = Self {
             paths: BTreeSet::new(),
             packages: BTreeMap::new(),
@@ -50,7 +50,8 @@ impl<'a> Libraries<'a> {
         libraries
     }
 
-    fn find(&self, package: &str, elf: &ElfFacts, library: &str) -> Found {
+    /// Where a file of a package finds a library.
+    pub(super) fn find(&self, package: &str, elf: &ElfFacts, library: &str) -> Found {
         let on_path = elf
             .run_path
             .iter()

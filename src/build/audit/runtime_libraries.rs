@@ -22,6 +22,10 @@ const C_LIBRARY: &[&str] = &[
 /// Of the compiler, and what Python's own modules need (`zlib`).
 const COMPILER_AND_PYTHON: &[&str] = &["libgcc_s.so.1", "libstdc++.so.6", "libz.so.1"];
 
+/// Of the C library up to 2.27: newer ones leave them to others (glibc 2.28 release notes, `--enable-obsolete-nsl` and
+/// `--enable-crypt`), and Amazon Linux 2023, with 2.34, does not have them.
+const UNTIL_AMAZON_LINUX_2: &[&str] = &["libcrypt.so.1", "libnsl.so.1"];
+
 /// Whether a runtime has a library, by the name that others ask for it by.
 pub(super) fn has(target: Target, library: &str) -> bool {
     let loader = match target.architecture {
@@ -36,6 +40,7 @@ pub(super) fn has(target: Target, library: &str) -> bool {
         || library == "linux-vdso.so.1"
         || C_LIBRARY.contains(&library)
         || COMPILER_AND_PYTHON.contains(&library)
+        || (target.python.glibc() < (2, 28) && UNTIL_AMAZON_LINUX_2.contains(&library))
 }
 
 /// What a library that is known to be missing is for, as the end of a sentence.
@@ -56,12 +61,12 @@ pub(super) fn known_missing(library: &str) -> Option<&'static str> {
             "graphics cards, which AWS Lambda does not have"
         }
         "libexpat" => "XML (Expat), which AWS Lambda does not have",
-        "libcrypt" => "the old way to hash passwords, which Amazon Linux 2023 does not have",
+        "libcrypt" => "hashing passwords (`crypt`), which this runtime does not have",
         "libpq" => "PostgreSQL, which AWS Lambda does not have",
         "libmysqlclient" | "libmariadb" => "MySQL, which AWS Lambda does not have",
         "libodbc" => "ODBC, which AWS Lambda does not have",
         "libasound" | "libportaudio" | "libpulse" => "sound, which AWS Lambda does not have",
-        "libnsl" => "NIS, which AWS Lambda does not have",
+        "libnsl" => "NIS, which this runtime does not have",
         name if name.starts_with("libc.musl") || name.starts_with("ld-musl") => {
             "musl Linux, and AWS Lambda runs on glibc"
         }
@@ -93,6 +98,17 @@ mod tests {
         assert!(has("p3.13-arm64", "ld-linux-aarch64.so.1"));
         assert!(!has("p3.13", "ld-linux-aarch64.so.1"));
         assert!(!has("p3.13", "libGL.so.1"));
+        // Amazon Linux 2 until Python 3.11.
+        for library in UNTIL_AMAZON_LINUX_2 {
+            assert!(
+                has("p3.10", library) && has("p3.11-arm64", library),
+                "{library}"
+            );
+            assert!(
+                !has("p3.12", library) && !has("p3.13-arm64", library),
+                "{library}"
+            );
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! has glibc 2.26 and that of GCC 7.3 (AL2 release notes). What those have: the GNU C++ library manual, "ABI Policy and Guidelines",
 //! "History".
 
+use super::libraries::{Found, Libraries};
 use super::text::{code, first_of, system};
 use super::{Audited, about};
 use crate::model::{Finding, PythonVersion, Severity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A dotted version.
 type Version = Vec<u32>;
@@ -37,16 +38,14 @@ fn version_of(name: &str, prefix: &str) -> Option<Version> {
 pub(super) fn check(layer: &Audited<'_>) -> Vec<Finding> {
     let python = layer.target.python;
     let newest = newest(python);
-    let sonames: BTreeSet<&str> = layer
-        .native_elf()
-        .filter_map(|(_, elf)| elf.soname.as_deref())
-        .collect();
+    let libraries = Libraries::of(layer);
     // By package and family: the newest version needed, and the files that need one that is too new.
     let mut needed: BTreeMap<(&str, &str), (Version, &str, Vec<&str>)> = BTreeMap::new();
     for (package, elf) in layer.native_elf() {
         for (library, versions) in &elf.versions {
-            // A library that the layer brings itself has the versions it was built with.
-            if sonames.contains(library.as_str()) {
+            // A library that the file finds in the layer has the versions it was built with. One that is somewhere else in
+            // the layer is not what the loader takes: that is the runtime's.
+            if matches!(libraries.find(package, elf, library), Found::Yes) {
                 continue;
             }
             for (prefix, newest) in &newest {
@@ -154,5 +153,15 @@ mod tests {
         own.soname = Some("libstdc++.so.6".to_owned());
         layer.add("x", own);
         assert_eq!(layer.check(check), []);
+        // Another package's search path does not get there.
+        let mut other = needs("y/a.so", "libstdc++.so.6", &["GLIBCXX_3.4.32"]);
+        layer.add("y", other.clone());
+        let findings = layer.check(check);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].package.as_deref(), Some("y"));
+        other.path = "z/a.so".to_owned();
+        other.run_path.push("$ORIGIN/../x.libs".to_owned());
+        layer.add("z", other);
+        assert_eq!(layer.check(check), findings);
     }
 }

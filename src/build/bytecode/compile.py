@@ -3,6 +3,7 @@
 Numbers are four bytes, little-endian. A request is a length, a path in UTF-8, a length and a source. An answer is one
 byte (0: compiled, 1: not), a length, and a .pyc file (PEP 552, unchecked hash) or the reason why there is none.
 """
+import os
 import resource
 import sys
 
@@ -43,13 +44,28 @@ def read(stream):
     return data if len(data) == length else None
 
 
+def is_short_of_memory():
+    """Whether a good part of the memory was ever used.
+
+    The parser raises a MemoryError for what is nested too deeply as well (MAXSTACK in CPython's Parser/pegen.h), and does
+    so every time.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > most // 8
+
+
 def compiled(path, source):
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + SECONDS_FOR_ONE_FILE)
     try:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
         data = HEADER + importlib.util.source_hash(source) + marshal.dumps(code)
-    except (Exception, RecursionError, MemoryError) as error:
+    except MemoryError:
+        if is_short_of_memory():
+            # May pass where less else is going on, so that it is no answer to keep.
+            os._exit(1)
+        return 1, b"MemoryError"
+    except Exception as error:
         return 1, type(error).__name__.encode()
     if len(data) > ANSWER_LIMIT:
         return 1, b"TooLarge"

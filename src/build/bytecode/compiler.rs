@@ -25,7 +25,7 @@ pub(super) enum Answer {
     Compiled(Vec<u8>),
     /// It does not compile: the name of the exception.
     Failed(String),
-    /// The process died or hung on it, and is of no more use.
+    /// The process died, ran out of memory or hung on it, and is of no more use.
     Died,
 }
 

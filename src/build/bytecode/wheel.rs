@@ -49,7 +49,7 @@ pub(crate) struct BytecodeSummary {
     pub(crate) failures: Vec<(String, String)>,
     /// Sources too large to be compiled.
     pub(crate) too_large: u64,
-    /// Sources on which the interpreter crashed or hung, twice each.
+    /// Sources on which the interpreter crashed, ran out of memory or hung, twice each.
     pub(crate) died: u64,
 }
 

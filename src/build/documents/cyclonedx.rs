@@ -1,6 +1,7 @@
-//! `{digest}.cdx.json`: the bill of materials in CycloneDX 1.6 (ECMA-424), as JSON.
+//! `….cdx.json`: the bill of materials in CycloneDX 1.6 (ECMA-424), as JSON.
 //!
-//! Made without a time and with a serial number that follows from the layer's digest, so that one layer has one SBOM.
+//! Made without a time and with a serial number that follows from what it says, so that one build has one SBOM and another
+//! build, which may say something else of the same zip, another one.
 
 use super::{Input, Package, format, public_address};
 use crate::build::metadata::Metadata;
@@ -15,11 +16,10 @@ const LAYER: &str = "layer";
 pub(super) fn write<W: Write>(input: &Input<'_>, out: W) -> io::Result<()> {
     let digest = input.layer.artifact.digest;
     let components: Vec<Value> = input.packages.iter().map(component).collect();
-    let document = json!({
+    let mut document = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": serial_number(&digest),
         "version": 1,
         "metadata": {
             "tools": { "components": [{
@@ -42,10 +42,12 @@ pub(super) fn write<W: Write>(input: &Input<'_>, out: W) -> io::Result<()> {
         "components": components,
         "dependencies": dependencies(input),
     });
+    let said = Digest::of(document.to_string().as_bytes());
+    document["serialNumber"] = json!(serial_number(&said));
     format::write_lines(&document, out)
 }
 
-/// A UUID of version 8 (RFC 9562, section 5.8: custom) from the first half of the digest.
+/// A UUID of version 8 (RFC 9562, section 5.8: custom) from the first half of a digest.
 fn serial_number(digest: &Digest) -> String {
     let mut digits: Vec<char> = digest.to_string().chars().take(32).collect();
     digits[12] = '8';

@@ -1,4 +1,4 @@
-//! `{digest}.licenses.json`: what each package says of its licence, and which licence texts the layer holds.
+//! `….licenses.json`: what each package says of its licence, and which licence texts the layer holds.
 
 use super::{Input, format};
 use crate::model::Digest;

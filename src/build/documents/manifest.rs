@@ -1,4 +1,4 @@
-//! `{digest}.manifest.json`: every file, where it came from, and everything that decided the layer's bytes.
+//! `….manifest.json`: every file, where it came from, and everything that decided the layer's bytes.
 
 use super::{Input, format, public_address};
 use crate::build::assemble::{FileOrigin, LayerFile};

@@ -6,6 +6,7 @@
 //! is part of [`crate::model::BuildReport`].
 
 mod cyclonedx;
+mod document_set;
 mod format;
 mod licenses;
 mod manifest;
@@ -13,15 +14,19 @@ mod requirements;
 #[cfg(test)]
 mod tests;
 
-use super::artifacts::{ArtifactDirectory, persist, readable_by_all};
+pub use document_set::DocumentSet;
+
+use super::artifacts::{ArtifactDirectory, NEW, persist, readable_by_all};
 use super::assemble::LayerFile;
 use super::error::BuildError;
+use super::hashing::HashingWriter;
 use super::metadata::Metadata;
 use super::options::BuildOptions;
 use crate::model::{Artifact, Bytecode, Digest, LockedPackage, SlimKind, Target, WheelFile};
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
+use tempfile::NamedTempFile;
 use url::Url;
 
 /// A document beside a layer zip.
@@ -46,7 +51,7 @@ impl Document {
         Self::Sbom,
     ];
 
-    /// What follows the digest in its file name.
+    /// What its file name ends with.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
@@ -55,14 +60,6 @@ impl Document {
             Self::Licenses => "licenses.json",
             Self::Sbom => "cdx.json",
         }
-    }
-}
-
-impl ArtifactDirectory {
-    /// Where a document of an artifact is, or would be.
-    #[must_use]
-    pub fn document_path(&self, digest: &Digest, document: Document) -> PathBuf {
-        self.path_of(digest).with_extension(document.suffix())
     }
 }
 
@@ -158,42 +155,54 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Writes every document of a layer beside its zip, in place of what may be there: what is missing or damaged is made
-/// again by building again. Blocks.
+/// Writes every document of a layer beside its zip, in place of what may be there under the same name: what is missing or
+/// damaged is made again by building again. Blocks.
 ///
 /// # Errors
 /// [`BuildError::Io`].
-pub(crate) fn write(artifacts: &ArtifactDirectory, layer: &Documented) -> Result<(), BuildError> {
-    let input = Input::of(layer);
+pub(crate) fn write(
+    artifacts: &ArtifactDirectory,
+    layer: &Documented,
+) -> Result<DocumentSet, BuildError> {
+    write_all(artifacts, &Input::of(layer))
+        .map_err(BuildError::io("writing the documents of an artifact"))
+}
+
+fn write_all(artifacts: &ArtifactDirectory, input: &Input<'_>) -> io::Result<DocumentSet> {
+    std::fs::create_dir_all(artifacts.root())?;
+    let mut written = Vec::new();
+    let mut digests = Vec::new();
     for document in Document::ALL {
-        write_one(artifacts, &input, document)
-            .map_err(BuildError::io("writing a document of an artifact"))?;
+        let (file, digest) = write_one(artifacts.root(), input, document)?;
+        written.push((document, file));
+        digests.push(digest);
     }
-    Ok(())
+    let layer = input.layer;
+    let documents = DocumentSet::new(layer.artifact.digest, layer.choices.target, &digests);
+    for (document, file) in written {
+        persist(file, &artifacts.document_path(&documents, document))?;
+    }
+    Ok(documents)
 }
 
 fn write_one(
-    artifacts: &ArtifactDirectory,
+    folder: &Path,
     input: &Input<'_>,
     document: Document,
-) -> io::Result<()> {
-    let path = artifacts.document_path(&input.layer.artifact.digest, document);
-    let folder = path.parent().unwrap_or(&path);
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+) -> io::Result<(NamedTempFile, Digest)> {
+    let file = tempfile::Builder::new()
+        .prefix(NEW)
         .permissions(readable_by_all())
         .tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(64 * 1024, &mut file);
+    let mut out = HashingWriter::new(file)?;
     match document {
         Document::Manifest => manifest::write(input, &mut out)?,
         Document::Requirements => requirements::write(input, &mut out)?,
         Document::Licenses => licenses::write(input, &mut out)?,
         Document::Sbom => cyclonedx::write(input, &mut out)?,
     }
-    out.flush()?;
-    drop(out);
-    persist(file, &path)
+    let (file, digest, _) = out.finish()?;
+    Ok((file, digest))
 }
 
 /// An address as strangers may see it, without credentials, query and fragment; `None` for what is no address on the web.

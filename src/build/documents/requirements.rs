@@ -1,4 +1,4 @@
-//! `{digest}.requirements.txt`: the packages with the digests of their wheels, for `pip install --require-hashes
+//! `….requirements.txt`: the packages with the digests of their wheels, for `pip install --require-hashes
 //! --no-deps` (pip documentation, "Secure installs").
 
 use super::Input;

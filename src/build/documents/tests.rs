@@ -4,6 +4,7 @@ use super::*;
 use crate::build::assemble::FileOrigin;
 use crate::build::metadata;
 use crate::model::{BuildReport, Pin};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -99,10 +100,10 @@ fn layer() -> Documented {
 fn text(layer: &Documented, document: Document) -> String {
     let folder = tempfile::tempdir().unwrap();
     let artifacts = ArtifactDirectory::new(folder.path().join("artifacts"));
-    write(&artifacts, layer).unwrap();
+    let documents = write(&artifacts, layer).unwrap();
     let names = std::fs::read_dir(folder.path().join("artifacts")).unwrap();
     assert_eq!(names.count(), 4, "only the documents are left");
-    std::fs::read_to_string(artifacts.document_path(&layer.artifact.digest, document)).unwrap()
+    std::fs::read_to_string(artifacts.document_path(&documents, document)).unwrap()
 }
 
 /// A program of the test tools' virtual environment, which `.ci/tools` fills.
@@ -307,17 +308,68 @@ fn documents_are_the_same_every_time_and_replace_damaged_ones() {
     let folder = tempfile::tempdir().unwrap();
     let artifacts = ArtifactDirectory::new(folder.path().to_owned());
     let layer = layer();
-    let read = || {
-        Document::ALL.map(|document| {
-            std::fs::read(artifacts.document_path(&layer.artifact.digest, document)).unwrap()
-        })
-    };
-    write(&artifacts, &layer).unwrap();
+    let documents = write(&artifacts, &layer).unwrap();
+    let paths = Document::ALL.map(|document| artifacts.document_path(&documents, document));
+    let read = || paths.each_ref().map(|path| std::fs::read(path).unwrap());
     let first = read();
-    for document in Document::ALL {
-        let path = artifacts.document_path(&layer.artifact.digest, document);
+    assert!(documents.is_whole(&artifacts).unwrap());
+    for path in &paths {
         std::fs::write(path, "damaged").unwrap();
+        assert!(!documents.is_whole(&artifacts).unwrap());
+        std::fs::remove_file(path).unwrap();
+        assert!(!documents.is_whole(&artifacts).unwrap());
+        assert_eq!(write(&artifacts, &layer).unwrap(), documents);
+        assert!(documents.is_whole(&artifacts).unwrap());
     }
-    write(&artifacts, &layer).unwrap();
     assert_eq!(read(), first);
+}
+
+#[test]
+fn builds_of_one_zip_that_differ_have_documents_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let artifacts = ArtifactDirectory::new(folder.path().to_owned());
+    let one = layer();
+    let mut for_arm = layer();
+    for_arm.choices.target = "p3.13-arm64".parse().unwrap();
+    let mut all_asked_for = layer();
+    all_asked_for.choices.packages.push("beta-tools".to_owned());
+    let layers = [one, for_arm, all_asked_for];
+    let sets = layers
+        .each_ref()
+        .map(|layer| write(&artifacts, layer).unwrap());
+    let read =
+        |set, document| std::fs::read_to_string(artifacts.document_path(set, document)).unwrap();
+    let sboms = sets.each_ref().map(|set| -> serde_json::Value {
+        serde_json::from_str(&read(set, Document::Sbom)).unwrap()
+    });
+    let said = sboms.each_ref().map(|sbom| {
+        let properties = &sbom["metadata"]["component"]["properties"];
+        let asked = sbom["dependencies"][0]["dependsOn"].as_array().unwrap();
+        (properties[2]["value"].as_str().unwrap(), asked.len())
+    });
+    assert_eq!(said, [("x86_64", 2), ("arm64", 2), ("x86_64", 3)]);
+    // CycloneDX 1.6: every document has a serial number of its own.
+    let serials: std::collections::BTreeSet<&str> = sboms
+        .iter()
+        .map(|sbom| sbom["serialNumber"].as_str().unwrap())
+        .collect();
+    assert_eq!(serials.len(), 3);
+    let names = sets.each_ref().map(|set| set.file_name(Document::Sbom));
+    let digest = layers[0].artifact.digest;
+    assert!(
+        names[0].starts_with(&format!("{digest}.p3.13.")),
+        "{names:?}"
+    );
+    assert!(
+        names[1].starts_with(&format!("{digest}.p3.13-arm64.")),
+        "{names:?}"
+    );
+    for layer in &layers {
+        let artifact = layer.artifact.digest;
+        assert!(
+            names
+                .iter()
+                .all(|name| name.split('.').next() == Some(&*artifact.to_string()))
+        );
+    }
 }

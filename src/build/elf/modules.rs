@@ -9,6 +9,18 @@ const NAMESPACE_LIMIT: usize = 32;
 const DEPTH_LIMIT: usize = 32;
 /// Folders that installers make from the schemes of PEP 427 and from data files; packages only if they say so themselves.
 const DATA_FOLDERS: &[&str] = &["bin", "etc", "include", "lib", "share"];
+/// Folders that some wheels carry along from their repository; packages only if they say so themselves.
+const REPOSITORY_FOLDERS: &[&str] = &[
+    "benchmarks",
+    "doc",
+    "docs",
+    "example",
+    "examples",
+    "scripts",
+    "test",
+    "tests",
+    "tools",
+];
 
 /// The part of an extension module's file name that says for which interpreters it is (PEP 3149, PEP 384).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,8 +82,8 @@ pub(crate) fn importable<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<St
     let mut modules: BTreeSet<String> =
         root.modules.iter().map(|name| (*name).to_owned()).collect();
     for (name, folder) in &root.folders {
-        let is_data = DATA_FOLDERS.contains(name) && !folder.is_package();
-        if is_data || !is_identifier(name) {
+        let is_no_package = DATA_FOLDERS.contains(name) || REPOSITORY_FOLDERS.contains(name);
+        if (is_no_package && !folder.is_package()) || !is_identifier(name) {
             continue;
         }
         let mut inside = BTreeSet::new();
@@ -130,6 +142,8 @@ fn module_of(file: &str) -> Option<&str> {
         let stem = file.strip_suffix(".so")?;
         match ExtensionModule::of(file) {
             Some(_) => stem.split('.').next(),
+            // Other shared objects are called so: what a module loads, and no module.
+            None if stem.starts_with("lib") => None,
             None => Some(stem),
         }
     })?;
@@ -153,6 +167,14 @@ mod tests {
             "_yaml.cpython-313-x86_64-linux-gnu.so",
             "_cffi_backend.abi3.so",
             "plain.so",
+            "libplain.so",
+            "libtagged.abi3.so",
+            "docs/conf.py",
+            "examples/demo.py",
+            "scripts/x.py",
+            "tools/__init__.py",
+            "tools/y.py",
+            "google/libgoogle.so",
             "numpy/__init__.py",
             "numpy/core/x.py",
             "numpy.libs/libopenblas-1.so",
@@ -175,9 +197,11 @@ mod tests {
                 "_yaml",
                 "google.api",
                 "google.cloud.storage",
+                "libtagged",
                 "numpy",
                 "plain",
-                "six"
+                "six",
+                "tools"
             ]
         );
     }

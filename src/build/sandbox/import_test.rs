@@ -53,6 +53,9 @@ pub struct ImportTested {
     pub outcome: ImportTest,
     /// Modules that need what only the Lambda runtime has, each as a sentence. They count as imported.
     pub notes: Vec<String>,
+    /// Modules inside of a folder that is no package itself (PEP 420) and that could not be imported, each with the end of
+    /// its traceback. Whether that speaks against the layer is for whoever knows which package they are of.
+    pub failed_inside: Vec<(String, String)>,
     /// The sources that were loaded, relative to the layer's `python/`, sorted; complete only after
     /// [`ImportTest::Passed`] without notes. Names as a package may have forged them: to choose among the layer's files
     /// by, never to open.
@@ -64,6 +67,7 @@ impl ImportTested {
         Self {
             outcome,
             notes: Vec::new(),
+            failed_inside: Vec::new(),
             loaded: Vec::new(),
         }
     }
@@ -286,10 +290,16 @@ fn judge(
         if let Some(module) = line.failed {
             let missing = line.missing.as_deref().unwrap_or_default();
             let missing = missing.split('.').next().unwrap_or_default();
-            if !RUNTIME_MODULES.contains(&missing) {
+            let is_the_runtimes = RUNTIME_MODULES.contains(&missing);
+            if !is_the_runtimes && !module.contains('.') {
                 return Ok(failed(&clean(&module), clean(&line.trace.join("\n"))));
             }
             finished += 1;
+            if !is_the_runtimes {
+                let trace = clean(&line.trace.join("\n"));
+                tested.failed_inside.push((clean(&module), trace));
+                continue;
+            }
             tested.notes.push(format!(
                 "`{}` needs `{missing}`, which the Lambda runtime brings; the rest of it was not imported.",
                 clean(&module)

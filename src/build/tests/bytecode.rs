@@ -145,7 +145,7 @@ async fn a_crash_or_a_strange_answer_costs_one_file_and_too_many_cost_the_byteco
     // holds it open for writing when it is run.
     let path = folder.path().join("python");
     let script = format!(
-        "#!{}\nimport os, sys\ndriver = sys.argv[-1].replace('    try:\\n        code', '    if b\"CRASH\" in source: os._exit(3)\\n    if b\"SHORT\" in source: os.write(1, b\"\\\\0\\\\xff\\\\0\\\\0\\\\0x\"); os._exit(0)\\n    try:\\n        code')\nexec(driver)\n",
+        "#!{}\nimport os, sys\ndriver = sys.argv[-1].replace('    try:\\n        code', '    if b\"CRASH\" in source: os._exit(3)\\n    if b\"HOG\" in source: limit(resource.RLIMIT_AS, 400 << 20); globals()[\"compile\"] = lambda *_, **__: [bytearray(b\"x\") * (50 << 20) for _ in range(9)]\\n    if b\"SHORT\" in source: os.write(1, b\"\\\\0\\\\xff\\\\0\\\\0\\\\0x\"); os._exit(0)\\n    try:\\n        code')\nexec(driver)\n",
         real.path.display()
     );
     let mut writer = Command::new("sh")
@@ -171,13 +171,20 @@ async fn a_crash_or_a_strange_answer_costs_one_file_and_too_many_cost_the_byteco
             ))
         })
     };
-    for word in ["CRASH", "SHORT"] {
+    for word in ["CRASH", "SHORT", "HOG"] {
         let (bytes, summary) = compiled(&with(2, word), &fragile, 2).await.unwrap();
         assert_eq!((summary.files, summary.died), (21, 2), "{word}");
         let (plain, _) = compiled(&wheel(20), &real, 1).await.unwrap();
         assert!(bytes == plain, "the others are as if it were not there");
     }
     assert_eq!(compiled(&with(20, "CRASH"), &fragile, 2).await, None);
+    // What the parser cannot take is no shortage, and would come to the same the next time.
+    let nested = format!("x = {}1\n", "not ".repeat(20_000));
+    let nested = wheel(20).with(TestEntry::new("shapes/nested.py", nested.as_bytes()));
+    let (_, summary) = compiled(&nested, &real, 1).await.unwrap();
+    assert_eq!((summary.files, summary.died), (21, 0));
+    let failure = ("shapes/nested.py".to_owned(), "MemoryError".to_owned());
+    assert!(summary.failures.contains(&failure), "{summary:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use super::building::{Bench, plain};
 use super::wheel_maker::{TestWheel, lock};
 use crate::build::bytecode::here;
-use crate::build::{Artifacts, BuildOptions, Builder, BuilderSettings, Document};
+use crate::build::{Artifacts, BuildOptions, Builder, BuilderSettings};
 use crate::model::{Architecture, ImportTest, LeftOut, PythonVersion, Target, Timestamp};
 
 #[tokio::test]
@@ -33,8 +33,9 @@ async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
     let mended = ask(today).await;
     assert_eq!(mended.0, first.0);
     assert_ne!(std::fs::read(&first.2).unwrap(), altered);
-    for document in Document::ALL {
-        let path = bench.artifacts().document_path(&first.0.digest, document);
+    let documents = documents(&bench);
+    assert_eq!(documents.len(), 4);
+    for path in documents {
         std::fs::remove_file(&path).unwrap();
         ask(today).await;
         assert!(path.is_file(), "{} is written again", path.display());
@@ -43,6 +44,59 @@ async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
         ask(today).await;
         assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
+}
+
+/// What is in the folder of artifacts beside zips.
+fn documents(bench: &Bench) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(bench.folder.path().join("artifacts")).unwrap();
+    let mut documents: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    documents.retain(|path| path.extension().is_none_or(|kind| kind != "zip"));
+    documents.sort();
+    documents
+}
+
+/// Two targets, and two lists of packages, come to one zip: each build has its own documents, and none of them makes
+/// another be built again.
+#[tokio::test]
+async fn builds_of_one_zip_leave_each_other_alone() {
+    use std::os::unix::fs::MetadataExt as _;
+    let wheels = [
+        TestWheel::new("alpha", "1.0", &[("alpha.py", "import beta\n")]),
+        TestWheel::new("beta", "2.0", &[("beta.py", "b = 2\n")]),
+    ];
+    let bench = Bench::start(&wheels).await;
+    let lock = lock(&wheels, &bench.base);
+    let [alpha, beta] = ["alpha".to_owned(), "beta".to_owned()];
+    let (one, both) = ([alpha.clone()], [alpha, beta]);
+    let asked: [(&str, &[String]); 3] = [("p3.13", &one), ("p3.13-arm64", &one), ("p3.13", &both)];
+    let ask = async || {
+        let mut zips = Vec::new();
+        for (target, packages) in asked {
+            let options = BuildOptions {
+                target: target.parse().unwrap(),
+                packages,
+                ..plain()
+            };
+            let builder = bench.builder();
+            let built = builder.recall_or_build(&lock, &options, &|_| {}).await;
+            let zip = bench.artifacts().path_of(&built.unwrap().digest);
+            zips.push((std::fs::metadata(&zip).unwrap().ino(), zip));
+        }
+        zips
+    };
+    let first = ask().await;
+    assert!(first.iter().all(|(_, zip)| *zip == first[0].1), "{first:?}");
+    let documents = documents(&bench);
+    assert_eq!(documents.len(), 3 * 4);
+    let texts = || -> Vec<String> {
+        let texts = documents.iter().map(std::fs::read_to_string);
+        texts.map(Result::unwrap).collect()
+    };
+    let said = texts();
+    let last = first[2].0;
+    let again = ask().await;
+    assert!(again.iter().all(|(file, _)| *file == last), "the very file");
+    assert_eq!(texts(), said);
 }
 
 /// Isolation that does not work may work the next time, one that is not there at all is a fact of the machine.

@@ -2,11 +2,11 @@
 
 use super::attempt::Item;
 use super::steps::Steps;
-use crate::model::{BuildRecord, LayerName, LayerRequest, OfferedRegions, RunKind};
+use crate::model::{BuildRecord, LayerName, LayerRequest, OfferedRegions, RunKind, Target};
 use crate::pipeline::build_task::BuildTask;
 use crate::pipeline::{Desired, SourceBuilds, StepFailure};
-use crate::plan::{BuildState, Wanted, wanted};
-use std::collections::BTreeMap;
+use crate::plan::{BuildState, Wanted, plan, wanted};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a run is about, at the time it is looked at.
 pub(in crate::pipeline) struct Outlook<'s> {
@@ -82,20 +82,45 @@ impl<'s> Outlook<'s> {
     }
 
     /// What has to be built, each with all that building it needs.
-    pub(super) fn tasks(&self) -> BTreeMap<Item, BuildTask> {
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn tasks(
+        &self,
+        steps: &Steps<'_>,
+    ) -> Result<BTreeMap<Item, BuildTask>, StepFailure> {
+        let incomplete = self.incomplete(steps).await?;
         let to_build = self.wanted.iter().filter(|it| self.is_to_be_built(it));
-        to_build
+        let tasks = to_build
             .filter_map(|wanted| {
                 let request = self.desired.layers.get(&wanted.layer)?;
                 let policy = &self.desired.policy;
                 let task = match self.mode {
                     Mode::Missing(sources) => BuildTask::new(wanted, request, policy, sources),
-                    Mode::Nothing | Mode::Everything => {
-                        BuildTask::upgrade(wanted, request, policy, SourceBuilds::Permitted)
-                    }
+                    Mode::Nothing | Mode::Everything => BuildTask {
+                        needs_zip: incomplete.contains(&(wanted.layer.clone(), wanted.target)),
+                        ..BuildTask::upgrade(wanted, request, policy, SourceBuilds::Permitted)
+                    },
                 };
                 Some((Item::new(wanted.layer.clone(), wanted.target), task))
             })
-            .collect()
+            .collect();
+        Ok(tasks)
+    }
+
+    /// What is built and not live everywhere it should be, where new releases are looked for.
+    async fn incomplete(
+        &self,
+        steps: &Steps<'_>,
+    ) -> Result<BTreeSet<(LayerName, Target)>, StepFailure> {
+        if self.mode != Mode::Everything {
+            return Ok(BTreeSet::new());
+        }
+        let versions = steps.bot.workshop.store.layer_versions().await?;
+        let plan = plan(&self.wanted, &self.builds, &versions, &self.desired.held);
+        let places = plan
+            .publications()
+            .map(|(entry, _)| (entry.layer.clone(), entry.target));
+        Ok(places.collect())
     }
 }

@@ -197,7 +197,7 @@ impl<'a> Steps<'a> {
         let Some(outlook) = Outlook::of(self).await? else {
             return Ok(Answer::default());
         };
-        let tasks = outlook.tasks();
+        let tasks = outlook.tasks(self).await?;
         let items = tasks.keys().cloned().collect();
         let left: Vec<_> = tasks
             .into_iter()

@@ -162,13 +162,24 @@ async fn what_is_not_needed_is_left_out_unless_the_package_needs_it() {
     desk.index.publish(
         shapes()
             .file("shapes/tests/test_it.py", "raise SystemExit\n")
+            .file("shapes/needed/__init__.py", "")
+            .file("shapes/needed/tests/__init__.py", "")
             .file("shapes/include/shapes.h", "int x;\n")
             .file("shapes/used.pyi", "X: set\n")
             .file("shapes/docs/index.rst", "Shapes\n"),
     );
     desk.index.publish(
         Wheel::new("runner", "1.0")
-            .file("runner/__init__.py", "from .tests.helper import HELP\n")
+            .file(
+                "runner/__init__.py",
+                "from .tests.helper import HELP\nfrom shapes.needed import (\n    tests,\n)\n",
+            )
+            .file(
+                "runner/headers.py",
+                "def text(read):\n    return read('runner/read.h')\n",
+            )
+            .file("runner/read.h", "int y;\n")
+            .file("runner/unread.h", "int z;\n")
             .file("runner/tests/__init__.py", "")
             .file("runner/tests/helper.py", "HELP = 1\n")
             .requires("shapes")
@@ -186,6 +197,9 @@ async fn what_is_not_needed_is_left_out_unless_the_package_needs_it() {
     assert_eq!(code, 0, "{artifact:#}");
     let has = |names: &BTreeSet<String>, path: &str| names.contains(&format!("python/{path}"));
     assert!(has(&names, "runner/tests/helper.py"), "{names:?}");
+    // Another package of the layer imports them.
+    assert!(has(&names, "shapes/needed/tests/__init__.py"), "{names:?}");
+    assert!(has(&names, "runner/read.h"), "{names:?}");
     assert!(
         has(&names, "six.py") || has(&names, "six/__init__.py"),
         "{names:?}"
@@ -193,6 +207,7 @@ async fn what_is_not_needed_is_left_out_unless_the_package_needs_it() {
     let spared = [
         "shapes/tests/test_it.py",
         "shapes/include/shapes.h",
+        "runner/unread.h",
         "shapes/used.pyi",
         "shapes/docs/index.rst",
     ];

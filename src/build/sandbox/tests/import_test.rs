@@ -169,6 +169,32 @@ async fn a_failure_shows_the_traceback_without_this_machine() {
     );
 }
 
+/// Whether it counts, those decide who know which package it is of.
+#[tokio::test]
+async fn a_module_in_a_folder_that_is_no_package_fails_by_itself() {
+    let files = [
+        ("good.py", ""),
+        ("space/bad.py", "1 / 0"),
+        ("space/good.py", ""),
+        ("top/__init__.py", "1 / 0"),
+    ];
+    let inside = tested(&files, &["good", "space.bad", "space.good"]).await;
+    assert!(
+        matches!(inside.outcome, ImportTest::Passed { .. }),
+        "{inside:?}"
+    );
+    let [(module, trace)] = &inside.failed_inside[..] else {
+        panic!("{inside:?}");
+    };
+    assert_eq!(module, "space.bad");
+    assert!(
+        trace.ends_with("ZeroDivisionError: division by zero"),
+        "{trace}"
+    );
+    let (module, _) = failure(tested(&files, &["space.bad", "top"]).await);
+    assert_eq!(module, "top");
+}
+
 #[tokio::test]
 async fn what_only_the_runtime_has_is_a_note_and_what_nobody_has_a_failure() {
     let files = [

@@ -3,6 +3,7 @@
 use super::files;
 use super::interpreters::Interpreters;
 use super::rules::{self, Difference, Installed};
+use super::slimmed::{self, Slimmed};
 use crate::layers::layer_name;
 use crate::ours::{self, Build, Catalog};
 use crate::process;
@@ -30,6 +31,8 @@ print("\n" + json.dumps(failed))
 pub(super) struct Setting<'a> {
     pub(super) programs: &'a Programs,
     pub(super) catalog: Catalog,
+    /// The same packages with the options that requests have by default.
+    pub(super) by_default: Catalog,
     pub(super) interpreters: Interpreters,
     /// SHA-256 of the executable: a result is that of one executable.
     pub(super) executable: String,
@@ -54,6 +57,8 @@ pub(super) struct Outcome {
     pub(super) executable: String,
     pub(super) comparison: Comparison,
     pub(super) imports: Imports,
+    /// With the default options, where this machine can import the layer.
+    pub(super) slimmed: Option<Slimmed>,
 }
 
 /// What came of comparing.
@@ -122,7 +127,15 @@ impl Outcome {
             Comparison::NeitherBuilt { .. } => true,
             Comparison::OnlyInstalled { .. } | Comparison::OnlyBuilt { .. } => false,
         };
+        let is_slim_enough = match &self.slimmed {
+            None => true,
+            Some(Slimmed::NotBuilt(_)) => false,
+            Some(Slimmed::Built { differences, .. }) => differences
+                .iter()
+                .all(|difference| difference.rule.is_some()),
+        };
         agrees
+            && is_slim_enough
             && self
                 .failed_imports()
                 .iter()
@@ -131,13 +144,21 @@ impl Outcome {
 
     /// Module, error, and why that is so where it is known.
     pub(super) fn failed_imports(&self) -> Vec<(&str, &str, Option<&'static str>)> {
-        let Imports::Tried { failed, told, .. } = &self.imports else {
-            return Vec::new();
+        let slimmed = match &self.slimmed {
+            Some(Slimmed::Built { imports, .. }) => Some(imports),
+            Some(Slimmed::NotBuilt(_)) | None => None,
         };
-        let failed = failed.iter();
-        failed
-            .map(|(module, error)| (module.as_str(), error.as_str(), rules::why_not(error, told)))
-            .collect()
+        let mut found = Vec::new();
+        for imports in [Some(&self.imports), slimmed].into_iter().flatten() {
+            if let Imports::Tried { failed, told, .. } = imports {
+                let failed = failed.iter();
+                found.extend(failed.map(|(module, error)| {
+                    let why = rules::why_not(error, told);
+                    (module.as_str(), error.as_str(), why)
+                }));
+            }
+        }
+        found
     }
 }
 
@@ -171,8 +192,9 @@ async fn compare(setting: &Setting<'_>, case: &Case) -> anyhow::Result<Outcome> 
         executable: setting.executable.clone(),
         comparison,
         imports,
+        slimmed: None,
     };
-    let build = match build(setting, case, &zip).await? {
+    let build = match build(setting, &setting.catalog, case, &zip).await? {
         Ok(build) => build,
         Err(ours) => {
             let whole = [case.package.as_str()];
@@ -198,12 +220,25 @@ async fn compare(setting: &Setting<'_>, case: &Case) -> anyhow::Result<Outcome> 
     let findings = build.artifact.report.findings.into_iter();
     let told = findings.map(|finding| finding.message).collect();
     let imports = import(setting, case, &zip, work.path(), told).await?;
-    Ok(outcome(comparison, imports))
+    let slimmed = match imports {
+        Imports::NotHere => None,
+        Imports::Tried { .. } => {
+            let complete = files::in_zip(&zip)?;
+            let folder = work.path().join("by-default");
+            let catalog = &setting.by_default;
+            Some(slimmed::compare(setting, catalog, case, &complete, &folder).await?)
+        }
+    };
+    Ok(Outcome {
+        slimmed,
+        ..outcome(comparison, imports)
+    })
 }
 
 /// Builds the layer into `zip`; the inner error is what is said to the layer's author.
-async fn build(
+pub(super) async fn build(
     setting: &Setting<'_>,
+    catalog: &Catalog,
     case: &Case,
     zip: &Path,
 ) -> anyhow::Result<Result<Build, String>> {
@@ -215,7 +250,7 @@ async fn build(
     command
         .args(["--json", "build", &name, "--target", &case.target()])
         .arg("--catalog")
-        .arg(&setting.catalog.folder)
+        .arg(&catalog.folder)
         .arg("-o")
         .arg(zip)
         // A folder that goes with the case: five hundred zips would fill a disk.
@@ -282,7 +317,7 @@ fn compare_files(zip: &Path, installed: &Path) -> anyhow::Result<Comparison> {
 }
 
 /// Imports every top-level module of the layer where this machine can.
-async fn import(
+pub(super) async fn import(
     setting: &Setting<'_>,
     case: &Case,
     zip: &Path,

@@ -2,6 +2,8 @@
 //!
 //! Each package is built for each target, and installed by `uv pip install --target` with the same versions. Paths,
 //! contents and executable bits are compared; a difference is explained by a rule of [`rules`] or it is a failure.
+//! Where this machine can import a layer, it is built once more with the options that requests have by default: what that
+//! lacks is explained as well, and its modules import too ([`slimmed`]).
 //! Results are kept, so that a run that was stopped goes on where it was, as long as the executable is the same.
 
 mod case;
@@ -9,6 +11,7 @@ mod files;
 mod interpreters;
 mod report;
 mod rules;
+mod slimmed;
 
 use crate::layers::{layer_name, many_packages};
 use crate::ours::Catalog;
@@ -44,11 +47,14 @@ pub(crate) async fn run(
     let folder = out.join("agree");
     let results = folder.join("results");
     std::fs::create_dir_all(&results)?;
-    let catalog = catalog(programs, &folder).await?;
+    let keys = known_keys(programs, &folder).await?;
+    let complete = catalog(&folder.join("catalog"), &keys)?;
+    let by_default = catalog(&folder.join("catalog-by-default"), "")?;
     let executable = std::fs::read(&programs.layersmith).context("reading the executable")?;
     let setting = Setting {
         programs,
-        catalog,
+        catalog: complete,
+        by_default,
         interpreters: interpreters::find(programs, &PYTHONS).await,
         executable: limit::digest(&executable),
         caches: folder.join("caches"),
@@ -118,15 +124,8 @@ fn cases(only: &[String]) -> anyhow::Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// A catalog with a request for every package; keys that the executable does not know are left out.
-async fn catalog(programs: &Programs, folder: &Path) -> anyhow::Result<Catalog> {
-    let catalog = Catalog::write(folder.join("catalog"))?;
-    let policy = format!(
-        "python: {}\narchitectures: {}\nregions: [us-east-1]\n",
-        serde_json::to_string(&PYTHONS)?,
-        serde_json::to_string(&ARCHITECTURES)?
-    );
-    catalog.put(".github/layersmith.yaml", &policy)?;
+/// What makes layers complete, without the keys that the executable does not know.
+async fn known_keys(programs: &Programs, folder: &Path) -> anyhow::Result<String> {
     let probe = Catalog::write(folder.join("probe"))?;
     let mut keys = String::new();
     for key in COMPLETE {
@@ -139,8 +138,20 @@ async fn catalog(programs: &Programs, folder: &Path) -> anyhow::Result<Catalog> 
             say(&format!("the executable does not know `{}`", key.trim()));
         }
     }
+    Ok(keys)
+}
+
+/// A catalog with a request for every package.
+fn catalog(folder: &Path, keys: &str) -> anyhow::Result<Catalog> {
+    let catalog = Catalog::write(folder.to_owned())?;
+    let policy = format!(
+        "python: {}\narchitectures: {}\nregions: [us-east-1]\n",
+        serde_json::to_string(&PYTHONS)?,
+        serde_json::to_string(&ARCHITECTURES)?
+    );
+    catalog.put(".github/layersmith.yaml", &policy)?;
     for package in many_packages() {
-        catalog.request(&layer_name(package), &[package], &keys)?;
+        catalog.request(&layer_name(package), &[package], keys)?;
     }
     Ok(catalog)
 }

@@ -2,6 +2,7 @@
 
 use super::case::{Comparison, Imports, Outcome, Setting};
 use super::rules::{Difference, Kind};
+use super::slimmed::Slimmed;
 use std::collections::BTreeMap;
 
 /// One case in one line, for whoever waits.
@@ -39,12 +40,19 @@ pub(super) fn one_line(outcome: &Outcome) -> String {
             format!(", {} of {modules} modules import", modules - failed.len())
         }
     };
+    let slimmed = match &outcome.slimmed {
+        None => String::new(),
+        Some(Slimmed::NotBuilt(why)) => format!(", NOT BUILT BY DEFAULT: {why}"),
+        Some(Slimmed::Built { differences, .. }) => {
+            format!(", {} files differ by default", differences.len())
+        }
+    };
     let failed = if failed.is_empty() {
         String::new()
     } else {
         format!("; {}", first(&failed))
     };
-    format!("{what}: {compared}{imported}{failed}")
+    format!("{what}: {compared}{imported}{slimmed}{failed}")
 }
 
 /// The whole report.
@@ -102,7 +110,12 @@ fn differences(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, &Differe
             Comparison::Compared { differences, .. } => differences.as_slice(),
             _ => &[],
         };
-        found.iter().map(move |difference| (outcome, difference))
+        let by_default = match &outcome.slimmed {
+            Some(Slimmed::Built { differences, .. }) => differences.as_slice(),
+            Some(Slimmed::NotBuilt(_)) | None => &[],
+        };
+        let found = found.iter().chain(by_default);
+        found.map(move |difference| (outcome, difference))
     })
 }
 
@@ -140,7 +153,10 @@ fn not_had(text: &mut String, outcomes: &[Outcome]) {
     text.push_str("\n## Layers that were not made\n\n| package | target | who could not | why |\n|---|---|---|---|\n");
     for outcome in outcomes {
         let (who, why) = match &outcome.comparison {
-            Comparison::Compared { .. } => continue,
+            Comparison::Compared { .. } => match &outcome.slimmed {
+                Some(Slimmed::NotBuilt(why)) => ("**we, by default**", why),
+                Some(Slimmed::Built { .. }) | None => continue,
+            },
             Comparison::NeitherBuilt { ours } => ("neither", ours),
             Comparison::OnlyInstalled { ours } => ("**we alone**", ours),
             Comparison::OnlyBuilt { installer } => ("**uv alone**", installer),

@@ -105,6 +105,59 @@ impl Installed<'_> {
     }
 }
 
+/// How a path of a layer with the default options differs from that of the complete one, if it does.
+pub(super) fn difference_by_default(
+    path: &str,
+    complete: &Files,
+    slim: &Files,
+) -> Option<Difference> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let (kind, rule) = match (complete.get(path), slim.get(path)) {
+        (None, None) => return None,
+        (Some(_), None) => (Kind::OnlyInstalled, left_out(path)),
+        (None, Some(_)) => {
+            let is_bytecode = path.contains("__pycache__/") && name.ends_with(".pyc");
+            let rule = is_bytecode.then_some("bytecode is compiled beforehand");
+            (Kind::OnlyOurs, rule)
+        }
+        (Some(one), Some(other)) if one.digest == other.digest => return None,
+        (Some(_), Some(_)) if path.ends_with(".dist-info/RECORD") => {
+            let rule = "`RECORD` lists the files of the layer; it is checked by itself";
+            (Kind::Content, Some(rule))
+        }
+        (Some(one), Some(other)) => {
+            let is_stripped = name.contains(".so") && other.size < one.size;
+            let rule = is_stripped.then_some("debug sections have no use in a layer");
+            (Kind::Content, rule)
+        }
+    };
+    Some(Difference {
+        path: path.to_owned(),
+        kind,
+        rule: rule.map(str::to_owned),
+    })
+}
+
+/// Why a layer does without a file: by the kinds that the README names.
+fn left_out(path: &str) -> Option<&'static str> {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_in = |these: &[&str]| folders.split('/').any(|folder| these.contains(&folder));
+    if is_in(&["tests"]) || name == "conftest.py" {
+        return Some("tests have no use in a layer");
+    }
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("pyi") => Some("type stubs have no use in a layer"),
+        Some("h" | "hh" | "hpp" | "hxx" | "pxd" | "pxi") => Some("headers have no use in a layer"),
+        Some("md" | "rst" | "ipynb") if is_in(&["doc", "docs"]) => {
+            Some("documentation has no use in a layer")
+        }
+        _ if path.starts_with("share/doc/") || path.starts_with("share/man/") => {
+            Some("documentation has no use in a layer")
+        }
+        _ => None,
+    }
+}
+
 /// Why a module that a layer holds cannot be imported, where whoever asks for the layer is told: `told` are the build's
 /// findings.
 pub(super) fn why_not(error: &str, told: &[String]) -> Option<&'static str> {
@@ -147,6 +200,39 @@ mod tests {
             assert_eq!(why_not(&unexplained, &told), None, "{unexplained}");
         }
         assert_eq!(why_not(&error("liba.so.1"), &[]), None);
+    }
+
+    #[test]
+    fn a_layer_may_lack_what_it_can_do_without_and_nothing_else() {
+        let complete = files(&[
+            ("a/tests/x.py", "1"),
+            ("a/x.py", "1"),
+            ("a/x.pyi", "1"),
+            ("a/x.h", "1"),
+            ("a/docs/x.md", "1"),
+            ("a/x.md", "1"),
+            ("a/y.py", "1"),
+            ("a-1.dist-info/RECORD", "1"),
+        ]);
+        let slim = files(&[
+            ("a/y.py", "2"),
+            ("a/__pycache__/y.cpython-313.pyc", "1"),
+            ("a/z.py", "1"),
+            ("a-1.dist-info/RECORD", "2"),
+        ]);
+        let explained = |path: &str| {
+            let found = difference_by_default(path, &complete, &slim);
+            found.map(|found| found.rule.is_some())
+        };
+        for path in ["a/tests/x.py", "a/x.pyi", "a/x.h", "a/docs/x.md"] {
+            assert_eq!(explained(path), Some(true), "{path}");
+        }
+        assert_eq!(explained("a/__pycache__/y.cpython-313.pyc"), Some(true));
+        assert_eq!(explained("a-1.dist-info/RECORD"), Some(true));
+        for path in ["a/x.py", "a/x.md", "a/y.py", "a/z.py"] {
+            assert_eq!(explained(path), Some(false), "{path}");
+        }
+        assert_eq!(difference_by_default("a/y.py", &slim, &slim), None);
     }
 
     #[test]
