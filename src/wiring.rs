@@ -138,6 +138,7 @@ async fn read_optional(
     source: &SecretSource,
     name: &str,
     reference: Option<&SecretReference>,
+        let roles = roles.as_deref().unwrap_or_default().to_vec();
 ) -> anyhow::Result<Option<SecretString>> {
     match reference {
         Some(reference) => Ok(Some(

@@ -8,17 +8,19 @@ mod environment;
 mod function;
 mod listen;
 mod places;
+mod roles;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use listen::ListenSettings;
+pub use roles::AwsRoles;
 pub use values::{
     ArtifactsSetting, EngineSetting, FunctionSetting, IdentitySetting, LogFormat, RegistrySetting,
     StoreSetting,
 };
 
-use crate::model::{AwsIdentity, Region, RepositoryName, SecretReference};
+use crate::model::{Region, RepositoryName, SecretReference};
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -347,17 +349,16 @@ pub struct Settings {
     )]
     pub aws_region: Region,
 
-    /// Roles to assume, and profiles for other partitions, separated by commas: `arn:aws:iam::ACCOUNT:role/NAME`,
-    /// `aws-cn=profile:NAME`
+    /// Roles to assume, and profiles for other partitions, separated by commas, one for each partition:
+    /// `arn:aws:iam::ACCOUNT:role/NAME`, `aws-cn=profile:NAME`
     #[arg(
         long,
         global = true,
         hide_short_help = true,
         env = "LAYERSMITH_AWS_ROLES",
-        value_delimiter = ',',
         value_name = "ROLES"
     )]
-    pub aws_roles: Vec<AwsIdentity>,
+    pub aws_roles: Option<AwsRoles>,
 
     /// Seconds that one small call to AWS Lambda may take; the pauses between tries grow with it
     #[arg(
