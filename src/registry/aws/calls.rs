@@ -56,7 +56,7 @@ impl Registry for AwsRegistry {
             let answer = self
                 .client(&arn.region)?
                 .add_layer_version_permission()
-                .layer_name(layer_name(arn))
+                .layer_name(self.layer_name(arn).await?)
                 .version_number(version_number(arn)?)
                 .statement_id(grantee.statement_id())
                 .action("lambda:GetLayerVersion")
@@ -83,7 +83,7 @@ impl Registry for AwsRegistry {
         let answer = self
             .client(&arn.region)?
             .get_layer_version()
-            .layer_name(layer_name(arn))
+            .layer_name(self.layer_name(arn).await?)
             .version_number(version_number(arn)?)
             .send()
             .await;
@@ -146,7 +146,7 @@ impl Registry for AwsRegistry {
         let answer = self
             .client(&arn.region)?
             .delete_layer_version()
-            .layer_name(layer_name(arn))
+            .layer_name(self.layer_name(arn).await?)
             .version_number(version_number(arn)?)
             .send()
             .await;
@@ -170,24 +170,6 @@ impl Registry for AwsRegistry {
         for gate in buckets.values() {
             gate.circuit.ask_again();
         }
-    }
-}
-
-/// What a call names the layer of a version by: the layer's ARN, so that credentials of another account cannot reach
-/// a layer that happens to have the same name; the bare name where the ARN is longer than AWS takes.
-pub(super) fn layer_name(arn: &LayerArn) -> String {
-    let LayerArn {
-        region,
-        account,
-        layer,
-        ..
-    } = arn;
-    let partition = region.partition();
-    let full = format!("arn:{partition}:lambda:{region}:{account}:layer:{layer}");
-    if full.len() <= LAYER_NAME_LIMIT {
-        full
-    } else {
-        layer.clone()
     }
 }
 
@@ -218,5 +200,33 @@ impl AwsRegistry {
         let document = self.policy_of(arn).await?;
         grantees(document.as_deref().unwrap_or("{}"))
             .map_err(|_| odd_answer(&arn.region, "its policy is not a JSON document"))
+    /// What a call names the layer of a version by: the layer's ARN, so that credentials of another account cannot reach
+    /// a layer that happens to have the same name. Where the ARN is longer than AWS takes, it is the bare name, which
+    /// means the account of the credentials.
+    ///
+    /// # Errors
+    /// When that is another account, or is not known.
+    pub(super) async fn layer_name(&self, arn: &LayerArn) -> Result<String, RegistryError> {
+        let LayerArn {
+            region,
+            account,
+            layer,
+            ..
+        } = arn;
+        let partition = region.partition();
+        let full = format!("arn:{partition}:lambda:{region}:{account}:layer:{layer}");
+        if full.len() <= LAYER_NAME_LIMIT {
+            return Ok(full);
+        }
+        let own = self.partition(region)?.account(self.timing).await?;
+        if own == account {
+            return Ok(layer.clone());
+        }
+        Err(RegistryError::Refused {
+            region: region.clone(),
+            message: format!("{arn} is not of the account {own} that there are credentials for"),
+        })
+    }
+
     }
 }

@@ -120,18 +120,6 @@ async fn what_is_sent_is_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_layer_with_a_long_name_is_named_without_its_arn() {
-    let (server, registry) = scripted([published()]).await;
-    let long = LayerArn {
-        layer: "a".repeat(140),
-        ..arn()
-    };
-    registry.delete(&long).await.unwrap();
-    let expected = format!("DELETE /2018-10-31/layers/{}/versions/1", long.layer);
-    assert_eq!(server.seen()[0].0, expected);
-}
-
-#[tokio::test]
 async fn a_throttled_publish_is_sent_again() {
     let slow_down = error(429, "TooManyRequestsException");
     let (server, registry) = scripted([slow_down.clone(), slow_down.clone(), published()]).await;
