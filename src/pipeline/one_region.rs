@@ -148,7 +148,9 @@ async fn find_or_publish(
             if let Some(staging) = &request.staging
                 && request.size > ZIPPED_LIMIT
             {
-                registry.unstage(region, &request.digest, staging).await;
+                registry
+                    .unstage(region, &request.name, &request.digest, staging)
+                    .await;
             }
             arn
         }

@@ -157,8 +157,8 @@ impl Registry for AwsRegistry {
         }
     }
 
-    async fn unstage(&self, region: &Region, digest: &Digest, staging: &StagingBucket) {
-        self.take_away(region, digest, staging).await;
+    async fn unstage(&self, region: &Region, name: &str, digest: &Digest, staging: &StagingBucket) {
+        self.take_away(region, name, digest, staging).await;
     }
 
     fn ask_again(&self) {

@@ -88,7 +88,7 @@ pub struct AwsRegistry {
     buckets: Mutex<BTreeMap<Region, Arc<Gate>>>,
     bodies: Bodies,
     parts: PartsInUse,
-    /// One at a time is at an object of a bucket.
+    /// One at a time is at an object of a bucket: the process may be told to publish a layer that it is publishing.
     turns: InUse<(String, String), tokio::sync::Mutex<()>>,
     timing: Timing,
     clock: Clock,
