@@ -7,6 +7,7 @@ mod byte_size;
 mod environment;
 mod function;
 mod listen;
+mod patience;
 mod places;
 mod roles;
 mod values;
@@ -14,6 +15,7 @@ mod values;
 pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use listen::ListenSettings;
+pub use patience::AwsPatience;
 pub use roles::AwsRoles;
 pub use values::{
     ArtifactsSetting, EngineSetting, FunctionSetting, IdentitySetting, LogFormat, RegistrySetting,
@@ -360,16 +362,9 @@ pub struct Settings {
     )]
     pub aws_roles: Option<AwsRoles>,
 
-    /// Seconds that one small call to AWS Lambda may take; the pauses between tries grow with it
-    #[arg(
-        long,
-        global = true,
-        hide_short_help = true,
-        env = "LAYERSMITH_AWS_TIMEOUT",
-        default_value_t = 20.0,
-        value_name = "SECONDS"
-    )]
-    pub aws_timeout: f64,
+    /// How long AWS Lambda is waited for
+    #[command(flatten)]
+    pub aws_patience: AwsPatience,
 
     /// How logs are written
     #[arg(

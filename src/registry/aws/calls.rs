@@ -8,6 +8,7 @@ use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError}
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// The longest `LayerName` AWS takes, be it a name or an ARN.
 const LAYER_NAME_LIMIT: usize = 140;
@@ -157,6 +158,10 @@ impl Registry for AwsRegistry {
         }
     }
 
+    fn at_work_for(&self) -> Duration {
+        self.timing.publishing
+    }
+
     async fn unstage(&self, region: &Region, name: &str, digest: &Digest, staging: &StagingBucket) {
         self.take_away(region, name, digest, staging).await;
     }
@@ -195,11 +200,6 @@ fn parse_digest(region: &Region, base64: Option<&str>) -> Result<Option<Digest>,
 }
 
 impl AwsRegistry {
-    /// Everybody who may use a version; nobody when it has no policy, or is not there.
-    async fn allowed(&self, arn: &LayerArn) -> Result<BTreeSet<Grantee>, RegistryError> {
-        let document = self.policy_of(arn).await?;
-        grantees(document.as_deref().unwrap_or("{}"))
-            .map_err(|_| odd_answer(&arn.region, "its policy is not a JSON document"))
     /// What a call names the layer of a version by: the layer's ARN, so that credentials of another account cannot reach
     /// a layer that happens to have the same name. Where the ARN is longer than AWS takes, it is the bare name, which
     /// means the account of the credentials.
@@ -228,5 +228,10 @@ impl AwsRegistry {
         })
     }
 
+    /// Everybody who may use a version; nobody when it has no policy, or is not there.
+    async fn allowed(&self, arn: &LayerArn) -> Result<BTreeSet<Grantee>, RegistryError> {
+        let document = self.policy_of(arn).await?;
+        grantees(document.as_deref().unwrap_or("{}"))
+            .map_err(|_| odd_answer(&arn.region, "its policy is not a JSON document"))
     }
 }

@@ -176,7 +176,7 @@ impl AwsRegistry {
                 RegistryError::Unheard {
                     region,
                     message,
-                    at_work_for: self.timing.call_timeout,
+                    at_work_for: self.timing.after_the_wait(),
                 }
             }
             explained => explained,

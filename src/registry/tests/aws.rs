@@ -37,6 +37,7 @@ pub(super) async fn registry(url: &str) -> AwsRegistry {
 pub(super) fn timing() -> Timing {
     Timing {
         call_timeout: Duration::from_secs(20),
+        publishing: Duration::from_secs(80),
         first_pause: Duration::from_millis(1),
         cool_down: Duration::ZERO,
     }
@@ -180,6 +181,18 @@ async fn a_publish_whose_connection_breaks_off_is_sent_once() {
         "{failed:?}"
     );
     assert_eq!(hanging_up.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_that_waited_in_vain_knows_nothing_of_the_publication() {
+    for (answer, is_unheard) in [(page(504), true), (page(502), false)] {
+        let (_server, registry) = scripted([answer]).await;
+        let failed = registry.publish(&home(), &request("layer", "a")).await;
+        let failed = failed.unwrap_err();
+        assert!(failed.is_transient());
+        let unheard = matches!(failed, RegistryError::Unheard { .. });
+        assert_eq!(unheard, is_unheard, "{failed:?}");
+    }
 }
 
 #[tokio::test]
