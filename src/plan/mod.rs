@@ -153,7 +153,7 @@ type Builds<'a> = BTreeMap<(&'a LayerName, Target, Digest), &'a BuildRecord>;
 
 /// Compares what should be live with what is.
 ///
-/// `versions` and `builds` are the store's. Live versions that nothing wants are retired, except those of the layers in
+/// `versions` and `builds` are the store's; where version numbers are aligned, deleted versions are among them. Live versions that nothing wants are retired, except those of the layers in
 /// `held`: their request files are there but cannot be read, and a mistake in a file must not take a layer away.
 #[must_use]
 pub fn plan(
