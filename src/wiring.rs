@@ -67,7 +67,7 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
             let timing = aws_timing(settings)?;
             let start = Instant::now();
             let clock = Arc::new(move || start.elapsed());
-            Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
+            Arc::new(AwsRegistry::new(configs, timing, clock))
         }
     })
 }
@@ -138,6 +138,7 @@ fn lazy_aws_configs(
     let all = (endpoint.clone(), region.clone(), settings.aws_roles.clone());
     move || {
         let (endpoint, region, roles) = all.clone();
+        let roles = roles.as_deref().unwrap_or_default().to_vec();
         async move { aws_configs(endpoint.as_deref(), &region, &roles).await }.boxed()
     }
 }
@@ -150,7 +151,6 @@ async fn read_optional(
     source: &SecretSource,
     name: &str,
     reference: Option<&SecretReference>,
-        let roles = roles.as_deref().unwrap_or_default().to_vec();
 ) -> anyhow::Result<Option<SecretString>> {
     match reference {
         Some(reference) => Ok(Some(
