@@ -65,19 +65,31 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
         }
         RegistrySetting::Aws => {
             let configs = lazy_aws_configs(settings)().await;
-            let timeout = aws_timeout(settings)?;
+            let timing = aws_timing(settings)?;
             let start = Instant::now();
             let clock = Arc::new(move || start.elapsed());
-            Arc::new(AwsRegistry::new(configs, Timing::of(timeout), clock))
+            Arc::new(AwsRegistry::new(configs, timing, clock))
         }
     })
 }
 
 fn aws_timeout(settings: &Settings) -> anyhow::Result<Duration> {
-    Duration::try_from_secs_f64(settings.aws_timeout)
+    Duration::try_from_secs_f64(settings.aws_patience.aws_timeout)
         .ok()
         .filter(|timeout| !timeout.is_zero())
         .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")
+}
+
+fn aws_timing(settings: &Settings) -> anyhow::Result<Timing> {
+    let usual = Timing::of(aws_timeout(settings)?);
+    Ok(match settings.aws_patience.aws_publish_timeout {
+        Some(seconds) => Timing {
+            publishing: Duration::try_from_secs_f64(seconds)
+                .context("LAYERSMITH_AWS_PUBLISH_TIMEOUT is no number of seconds")?,
+            ..usual
+        },
+        None => usual,
+    })
 }
 
 async fn workshop(settings: &Settings) -> anyhow::Result<Workshop> {
@@ -127,6 +139,7 @@ fn lazy_aws_configs(
     let all = (endpoint.clone(), region.clone(), settings.aws_roles.clone());
     move || {
         let (endpoint, region, roles) = all.clone();
+        let roles = roles.as_deref().unwrap_or_default().to_vec();
         async move { aws_configs(endpoint.as_deref(), &region, &roles).await }.boxed()
     }
 }

@@ -48,19 +48,20 @@ pub(super) async fn run(
     let plan = made.plan;
     let work = carry_out_all(output, &workshop, desired, &plan);
     let mut done = turn.during(work).await?;
-    settle(&workshop, desired, &plan, &mut done).await;
+    let settling = settle(&workshop, desired, &plan, &mut done);
+    turn.during(settling).await?;
     let message = commit_message(&done.outcomes, &done.retired, "command-line");
     let (root, repository) = (&catalog.root, repository.as_ref());
     let extent = Extent::Changes;
     // Whatever went wrong before: what is live belongs into the tables.
-    let tables = tables::try_write(&workshop, desired, root, repository, &message, extent).await;
-    let parameters = tell_others(&workshop, &desired.policy)
-        .await
-        .unwrap_or_else(|failure| {
-            done.failures
-                .push(format!("parameters and notifications: {failure}"));
-            ParametersOutcome::default()
-        });
+    let writing = tables::try_write(&workshop, desired, root, repository, &message, extent);
+    let tables = turn.during(writing).await?;
+    let telling = tell_others(&workshop, &desired.policy);
+    let parameters = turn.during(telling).await?.unwrap_or_else(|failure| {
+        done.failures
+            .push(format!("parameters and notifications: {failure}"));
+        ParametersOutcome::default()
+    });
     drop(turn);
     let view = OutcomeView {
         marker: "",

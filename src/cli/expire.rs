@@ -26,8 +26,10 @@ pub(super) async fn run(
     let message = commit_message(&[], &[], "command-line");
     let (root, repository) = (&catalog.root, repository.as_ref());
     let extent = Extent::Changes;
-    let tables = tables::try_write(&workshop, desired, root, repository, &message, extent).await;
-    let told = tell_others(&workshop, &desired.policy).await;
+    let writing = tables::try_write(&workshop, desired, root, repository, &message, extent);
+    let tables = turn.during(writing).await?;
+    let telling = tell_others(&workshop, &desired.policy);
+    let told = turn.during(telling).await?;
     drop(turn);
     let mut text = match expired.deleted.len() {
         0 => "Nothing has expired.\n".to_owned(),

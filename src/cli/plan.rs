@@ -4,7 +4,7 @@ use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
 use crate::model::{BuildRecord, LayerName, Level};
 use crate::pipeline::build_task::{BuildTask, perform};
-use crate::pipeline::{Desired, NotRebuilt, SourceBuilds, Workshop, keep_known, settle};
+use crate::pipeline::{Desired, NotRebuilt, SourceBuilds, Workshop, keep_known, recorded, settle};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
 use clap::Args;
@@ -83,12 +83,10 @@ pub(super) async fn make(
     sources: SourceBuilds,
 ) -> Result<Made, Failure> {
     let store = &workshop.store;
-    let (versions, builds) = match layers {
-        Some(layers) => (
-            store.layer_versions_of(layers).await?,
-            store.builds_of(layers).await?,
-        ),
-        None => (store.layer_versions().await?, store.builds().await?),
+    let versions = recorded(&**store, &desired.policy, layers).await?;
+    let builds = match layers {
+        Some(layers) => store.builds_of(layers).await?,
+        None => store.builds().await?,
     };
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);

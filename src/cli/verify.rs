@@ -50,7 +50,8 @@ pub(super) async fn run(
     let turn = workshop.store.turn_to_publish().await?;
     // The folder is as it was.
     let policy = &desired.policy;
-    still_wrong(&workshop, &mut verified, policy, policy).await?;
+    let looking = still_wrong(&workshop, &mut verified, policy, policy);
+    turn.during(looking).await??;
     let (mut written, mut told) = (None, None);
     if options.repair && !options.all_missing && all_are_missing(&verified) {
         return Err(anyhow::anyhow!(
@@ -68,8 +69,9 @@ pub(super) async fn run(
         let repository = repository.as_ref();
         let extent = Extent::Everything;
         let tables = tables::try_write(&workshop, desired, root, repository, &message, extent);
-        written = Some(tables.await);
-        told = Some(tell_others(&workshop, &desired.policy).await);
+        written = Some(turn.during(tables).await?);
+        let telling = tell_others(&workshop, &desired.policy);
+        told = Some(turn.during(telling).await?);
     }
     drop(turn);
     let mut text = as_text(&verified);

@@ -42,6 +42,7 @@ pub use layer_version::{LayerState, LayerVersion, SlotKey};
 pub use lock::{Lock, LockedPackage, WheelFile, normalize_package_name};
 pub use name::{
     LayerName, LayerPrefix, is_published_under, layer_description, published_layer_name,
+    published_prefix,
 };
 pub use notification::{Destination, News, NewsKind, Notification};
 pub use offered::OfferedRegions;

@@ -103,6 +103,17 @@ pub fn published_layer_name(prefix: &LayerPrefix, target: Target, name: &LayerNa
     format!("{prefix}-{}-{name}", target.layer_name_part())
 }
 
+/// The prefix of the name that a layer is published under for a target: the other way around than [`published_layer_name`].
+/// `None` when it is no such name.
+#[must_use]
+pub fn published_prefix(published: &str, target: Target, name: &LayerName) -> Option<LayerPrefix> {
+    let rest = published.strip_suffix(name.as_str())?.strip_suffix('-')?;
+    let prefix = rest
+        .strip_suffix(&target.layer_name_part())?
+        .strip_suffix('-')?;
+    prefix.parse().ok()
+}
+
 /// Whether a name is one that a catalog with this prefix publishes under, whatever Python versions it knows. The prefix of
 /// another catalog may begin with this one: `acme-prod-p313-demo` is none of `acme`'s.
 #[must_use]
@@ -181,6 +192,14 @@ mod tests {
             published_layer_name(&prefix, arm, &name),
             "Layersmith-p313-arm64-pandas"
         );
+        let other: LayerPrefix = "acme-p313".parse().unwrap();
+        for (prefix, target) in [(&prefix, x86), (&prefix, arm), (&other, x86)] {
+            let published = published_layer_name(prefix, target, &name);
+            let found = published_prefix(&published, target, &name);
+            assert_eq!(found.as_ref(), Some(prefix));
+        }
+        assert_eq!(published_prefix("Layersmith-p312-pandas", x86, &name), None);
+        assert_eq!(published_prefix("-p313-pandas", x86, &name), None);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! They hold next to nothing, are for nobody, and their description is one that no publication has: none of them is ever
 //! found by a digest and adopted. A listing does not show what is deleted, so the newest stays until the real version is
-//! there: after a crash its number is the one to go on from. What a crash leaves behind is deleted when the region is next
+//! there: after a crash its number is the one to go on from. The numbers of real versions that were deleted are the store's
+//! to know, and come with the plan. What a crash leaves behind is deleted when the region is next
 //! published to, or when it is verified.
 
 use crate::model::{Digest, LayerArn, Region};
@@ -27,7 +28,8 @@ pub(super) async fn advance(
 ) -> Result<(), RegistryError> {
     let versions = registry.versions(region, &request.name).await?;
     let numbers = versions.iter().map(|version| version.arn.version);
-    let mut newest = numbers.max().unwrap_or_default();
+    let reached = alignment.reached.get(region).copied();
+    let mut newest = numbers.chain(reached).max().unwrap_or_default();
     let mut last: Option<LayerArn> = None;
     for version in versions {
         if version.description != THROW_AWAY {
@@ -100,6 +102,7 @@ fn tiny_zip() -> zip::result::ZipResult<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::registry::tests::memory::MemoryRegistry;
+    use std::collections::BTreeMap;
 
     /// What is published, and the alignment to the number 4.
     fn wanted(file: &mut NamedTempFile) -> (PublishRequest, Alignment) {
@@ -121,8 +124,31 @@ mod tests {
             to: 4,
             throw_away: 3,
             too_far: Vec::new(),
+            reached: BTreeMap::new(),
         };
         (request, alignment)
+    }
+
+    #[tokio::test]
+    async fn the_number_of_a_deleted_version_is_not_counted_on_again() {
+        let region: Region = "eu-west-1".parse().unwrap();
+        let mut file = NamedTempFile::new().unwrap();
+        let (request, alignment) = wanted(&mut file);
+        let registry = MemoryRegistry::new(vec![region.clone()]);
+        for number in 1..4 {
+            let published = registry.publish(&region, &request).await.unwrap();
+            assert_eq!(published.arn.version, number);
+            registry.delete(&published.arn).await.unwrap();
+        }
+        let alignment = Alignment {
+            reached: BTreeMap::from([(region.clone(), 3)]),
+            ..alignment
+        };
+        advance(&registry, &region, &request, &alignment)
+            .await
+            .unwrap();
+        let published = registry.publish(&region, &request).await.unwrap();
+        assert_eq!(published.arn.version, 4);
     }
 
     #[tokio::test]

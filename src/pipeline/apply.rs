@@ -13,7 +13,7 @@ use super::pull_request::{PullRequestRead, check_report, files_at, say};
 use super::tables::{self, Extent, run_trailer};
 use super::{
     Bot, Carried, Desired, StepFailure, building, commit_message, put_parameters, read_tree,
-    scheduled, settle_expiries, settle_intents, settle_visibility, write_notifications,
+    recorded, scheduled, settle_expiries, settle_intents, settle_visibility, write_notifications,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
@@ -86,7 +86,8 @@ pub(super) async fn plan_all(
     };
     let states = steps.built(&outlook).await?;
     building::settle_all(&mut outlook.wanted, &outlook.desired.layers, states);
-    let versions = steps.bot.workshop.store.layer_versions().await?;
+    let store = &*steps.bot.workshop.store;
+    let versions = recorded(store, &outlook.desired.policy, None).await?;
     let held = &outlook.desired.held;
     Ok(plan(&outlook.wanted, &outlook.builds, &versions, held))
 }

@@ -3,7 +3,7 @@
 //! Comparing everything that is wanted with everything that is live takes the longer the more there is. An apply has just
 //! done so: it writes down what it could not do, and only that is compared again.
 
-use super::{Bot, Desired, StepFailure};
+use super::{Bot, Desired, StepFailure, recorded};
 use crate::model::{LayerName, OfferedRegions, RunKind, RunState, StepState, Target};
 use crate::plan::{Action, Outcome, Plan, plan, wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ pub(super) async fn undone_elsewhere(
     let layers: BTreeSet<LayerName> = undone.keys().cloned().collect();
     let store = &bot.workshop.store;
     let (versions, builds) = (
-        store.layer_versions_of(&layers).await?,
+        recorded(&**store, &desired.policy, Some(&layers)).await?,
         store.builds_of(&layers).await?,
     );
     let requests = desired.requests_of(&layers);

@@ -95,7 +95,10 @@ async fn came_to(
     if let Some(staging) = &policy.staging
         && staged.contains(&key.digest)
     {
-        registry.unstage(&key.region, &key.digest, staging).await;
+        let name = &key.published_name;
+        registry
+            .unstage(&key.region, name, &key.digest, staging)
+            .await;
     }
     let Some(found) = found else { return Ok(None) };
     let version = registry.read(&found.arn).await?;

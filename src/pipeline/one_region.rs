@@ -5,8 +5,10 @@ use super::visibility::share_exactly;
 use super::{StepFailure, Workshop};
 use crate::model::{LayerArn, LayerState, Policy, Region, SlotKey, ZIPPED_LIMIT};
 use crate::plan::Publication;
-use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError};
+use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
+use crate::store::Earlier;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Before a region is tried once more, or what may be at work there is looked for; each later look doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -40,161 +42,180 @@ pub(super) async fn in_region(
         digest: build.artifact.digest,
         published_name: publication.published_name.clone(),
     };
-    let begun_at = workshop.now();
-    let row = workshop
-        .store
-        .begin_publish(&key, &build.version, begun_at)
+    let store = &workshop.store;
+    let begun = store
+        .begin_publish(&key, &build.version, workshop.now())
         .await?;
-    if row.state == LayerState::Live
-        && let Some(arn) = row.arn
+    if begun.version.state == LayerState::Live
+        && let Some(arn) = begun.version.arn
     {
         return Ok(arn);
     }
-    let mut is_first_try = true;
-    let tries = in_two_tries(
+    let mut place = Place {
         workshop,
         publication,
         request,
         policy,
         region,
-        &mut is_first_try,
-    );
-    let arn = match tries.await {
+        is_first: true,
+        // Whoever died may have asked for it a moment ago.
+        at_work_until: (begun.earlier == Earlier::Open)
+            .then(|| Instant::now() + workshop.registry.at_work_for()),
+    };
+    let arn = match place.in_two_tries().await {
         Ok(arn) => arn,
-        Err(RegistryError::NotEnabled { .. }) => {
-            // An intent from before, or a first try, may have published something while the region was enabled.
-            if is_first_try && row.created_at == begun_at {
-                workshop.store.drop_intent(&key).await?;
-            }
-            return Err(RegionTrouble::NotEnabled);
-        }
         Err(error) => {
+            let is_not_enabled = matches!(error, RegistryError::NotEnabled { .. });
+            // An intent from before, or a first try, may have published something while the region was enabled.
+            if is_not_enabled && place.is_first && begun.earlier == Earlier::Never {
+                store.drop_intent(&key).await?;
+            } else if place.at_work_until.is_none() {
+                store.note_idle(&key).await?;
+            }
+            if is_not_enabled {
+                return Err(RegionTrouble::NotEnabled);
+            }
             let failure = StepFailure::new(error.reason(), error.is_transient());
             return Err(RegionTrouble::Failed(failure));
         }
     };
     let expires_at = workshop.now().plus_days(policy.expire_after_days);
-    workshop
-        .store
+    store
         .mark_live(&key, &arn, &policy.visibility, workshop.now(), expires_at)
         .await?;
     tracing::debug!(%arn, "{} {} for {} is live in {region}: {arn}", build.layer, build.version, build.target);
     Ok(arn)
 }
 
-/// One try is "look, then publish if it is not there": a publish whose answer got lost is found again. A registry tries
-/// its calls several times itself, and all other regions and the tables wait for the slowest, so there is no third.
-async fn in_two_tries(
-    workshop: &Workshop,
-    publication: &Publication,
-    request: &PublishRequest,
-    policy: &Policy,
-    region: &Region,
-    is_first: &mut bool,
-) -> Result<LayerArn, RegistryError> {
-    let again = || find_or_publish(workshop, publication, request, policy, region);
-    match again().await {
-        Err(RegistryError::Unheard { at_work_for, .. }) => {
-            it_is_over(&*workshop.registry, request, region, at_work_for).await?;
-        }
-        Err(error) if error.is_transient() => tokio::time::sleep(FIRST_PAUSE).await,
-        done => return done,
-    }
-    *is_first = false;
-    again().await
+/// What is published to one region, and how far that has come.
+struct Place<'a> {
+    workshop: &'a Workshop,
+    publication: &'a Publication,
+    request: &'a PublishRequest,
+    policy: &'a Policy,
+    region: &'a Region,
+    is_first: bool,
+    /// Until when a publish that nobody heard of may make its version: published again before, it would make two.
+    at_work_until: Option<Instant>,
 }
 
-/// Waits until a publish that nobody heard of has made its version, at most as long as it may be at work: published
-/// again before, it would make two.
-async fn it_is_over(
-    registry: &dyn Registry,
-    request: &PublishRequest,
-    region: &Region,
-    at_work_for: Duration,
-) -> Result<(), RegistryError> {
-    let (mut left, mut pause) = (at_work_for, FIRST_PAUSE);
-    while pause < left {
-        tokio::time::sleep(pause).await;
-        (left, pause) = (left - pause, 2 * pause);
-        let found = registry.find(region, &request.name, &request.digest);
-        if found.await?.is_some() {
-            return Ok(());
+impl Place<'_> {
+    /// One try is "look, then publish if it is not there": a publish whose answer got lost is found again. A registry
+    /// tries its calls several times itself, and all other regions and the tables wait for the slowest, so there is no
+    /// third.
+    async fn in_two_tries(&mut self) -> Result<LayerArn, RegistryError> {
+        match self.find_or_publish().await {
+            // The next look waits for it.
+            Err(RegistryError::Unheard { .. }) => {}
+            Err(error) if error.is_transient() => tokio::time::sleep(FIRST_PAUSE).await,
+            done => return done,
+        }
+        self.is_first = false;
+        match self.find_or_publish().await {
+            // Whoever is next would find nothing yet, and publish it once more.
+            Err(error @ RegistryError::Unheard { .. }) => self.adopted().await?.ok_or(error),
+            done => done,
         }
     }
-    tokio::time::sleep(left).await;
-    Ok(())
-}
 
-async fn find_or_publish(
-    workshop: &Workshop,
-    publication: &Publication,
-    request: &PublishRequest,
-    policy: &Policy,
-    region: &Region,
-) -> Result<LayerArn, RegistryError> {
-    let registry = &workshop.registry;
-    let found = match registry
-        .find(region, &request.name, &request.digest)
-        .await?
-    {
-        Some(found) => read_back(workshop, &found.arn, request, region)
-            .await?
-            .map(|version| version.arn),
-        None => None,
-    };
-    let is_new = found.is_none();
-    let arn = match found {
-        Some(arn) => {
-            if let Some(staging) = &request.staging
-                && request.size > ZIPPED_LIMIT
-            {
-                registry.unstage(region, &request.digest, staging).await;
+    async fn find_or_publish(&mut self) -> Result<LayerArn, RegistryError> {
+        if let Some(arn) = self.adopted().await? {
+            return Ok(arn);
+        }
+        let published = self.publish().await;
+        if let Err(RegistryError::Unheard { at_work_for, .. }) = &published {
+            self.at_work_until = Some(Instant::now() + *at_work_for);
+        }
+        self.finish(published?.arn, true).await
+    }
+
+    /// What an earlier publish came to, should it have come to something.
+    async fn adopted(&mut self) -> Result<Option<LayerArn>, RegistryError> {
+        let Some(arn) = self.found_at_last().await? else {
+            return Ok(None);
+        };
+        if let Some(staging) = &self.request.staging
+            && self.request.size > ZIPPED_LIMIT
+        {
+            let PublishRequest { name, digest, .. } = self.request;
+            let registry = &self.workshop.registry;
+            registry.unstage(self.region, name, digest, staging).await;
+        }
+        self.finish(arn, false).await.map(Some)
+    }
+
+    async fn publish(&self) -> Result<PublishedVersion, RegistryError> {
+        let registry = &self.workshop.registry;
+        if let Some(alignment) = &self.publication.alignment {
+            advance(&**registry, self.region, self.request, alignment).await?;
+        }
+        registry.publish(self.region, self.request).await
+    }
+
+    /// The version with the zip; it is looked for until nothing can be at work any more that would make one.
+    async fn found_at_last(&mut self) -> Result<Option<LayerArn>, RegistryError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // Before the look: what came to be meanwhile is seen.
+            let now = Instant::now();
+            let found = self.find().await?;
+            match self.at_work_until {
+                Some(until) if found.is_none() && now < until => {
+                    tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+                    pause *= 2;
+                }
+                _ => {
+                    self.at_work_until = None;
+                    return Ok(found);
+                }
             }
-            arn
         }
-        None => {
-            if let Some(alignment) = &publication.alignment {
-                advance(&**registry, region, request, alignment).await?;
-            }
-            registry.publish(region, request).await?.arn
-        }
-    };
-    if publication.alignment.is_some() {
-        tidy(&**registry, region, &request.name).await;
     }
-    let share = async {
-        // Nobody may use what is new. What was there before may be for others than the policy names now.
-        if is_new {
-            registry.share(&arn, &policy.visibility).await?;
-        }
-        share_exactly(workshop, &arn, &policy.visibility).await
-    };
-    // Neither waits for the other: each takes as long as the region is away.
-    let (shared, read) = tokio::join!(share, read_back(workshop, &arn, request, region));
-    shared?;
-    if read?.is_none() {
-        return Err(RegistryError::Refused {
-            region: region.clone(),
-            message: format!("{arn} was published, but reading it back shows another zip"),
-        });
-    }
-    Ok(arn)
-}
 
-/// The version as the registry has it now, should its zip be the one that was asked for.
-async fn read_back(
-    workshop: &Workshop,
-    arn: &LayerArn,
-    request: &PublishRequest,
-    region: &Region,
-) -> Result<Option<PublishedVersion>, RegistryError> {
-    let version = workshop
-        .registry
-        .read(arn)
-        .await?
-        .filter(|version| version.digest == Some(request.digest));
-    if version.is_none() {
-        tracing::warn!(%arn, %region, "{arn} does not hold sha256:{}", request.digest.short());
+    async fn find(&self) -> Result<Option<LayerArn>, RegistryError> {
+        let PublishRequest { name, digest, .. } = self.request;
+        let registry = &self.workshop.registry;
+        let Some(found) = registry.find(self.region, name, digest).await? else {
+            return Ok(None);
+        };
+        let version = self.read_back(&found.arn).await?;
+        Ok(version.map(|version| version.arn))
     }
-    Ok(version)
+
+    /// Lets those use what is published whom the policy names, and reads it back.
+    async fn finish(&self, arn: LayerArn, is_new: bool) -> Result<LayerArn, RegistryError> {
+        let registry = &self.workshop.registry;
+        if self.publication.alignment.is_some() {
+            tidy(&**registry, self.region, &self.request.name).await;
+        }
+        let visibility = &self.policy.visibility;
+        let share = async {
+            // Nobody may use what is new. What was there before may be for others than the policy names now.
+            if is_new {
+                registry.share(&arn, visibility).await?;
+            }
+            share_exactly(self.workshop, &arn, visibility).await
+        };
+        // Neither waits for the other: each takes as long as the region is away.
+        let (shared, read) = tokio::join!(share, self.read_back(&arn));
+        shared?;
+        if read?.is_none() {
+            return Err(RegistryError::Refused {
+                region: self.region.clone(),
+                message: format!("{arn} was published, but reading it back shows another zip"),
+            });
+        }
+        Ok(arn)
+    }
+
+    /// The version as the registry has it now, should its zip be the one that was asked for.
+    async fn read_back(&self, arn: &LayerArn) -> Result<Option<PublishedVersion>, RegistryError> {
+        let digest = self.request.digest;
+        let read = self.workshop.registry.read(arn).await?;
+        let version = read.filter(|version| version.digest == Some(digest));
+        if version.is_none() {
+            tracing::warn!(%arn, region = %self.region, "{arn} does not hold sha256:{}", digest.short());
+        }
+        Ok(version)
+    }
 }

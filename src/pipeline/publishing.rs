@@ -186,6 +186,18 @@ async fn publish_item(
     let policy = &desired.policy;
     let layer = desired.layers.get(&build.layer);
     workshop.store.put_build(build).await?;
+    // Whatever becomes of the zip.
+    if !publication.leaves.is_empty() {
+        let leaves = Some(publication.leaves.as_slice());
+        let expires_at = workshop.now().plus_days(policy.expire_after_days);
+        workshop
+            .store
+            .retire(&build.layer, build.target, leaves, expires_at)
+            .await?;
+    }
+    if publication.regions.is_empty() {
+        return Ok(not_begun(publication));
+    }
     let zip = match find_zip(workshop, build).await {
         Ok(found) => found,
         Err(failure) if failure.transient || failure.artifact_lost => return Err(failure),
@@ -246,18 +258,6 @@ async fn publish_item(
         build.version,
         build.target
     );
-    if !publication.leaves.is_empty() {
-        let expires_at = workshop.now().plus_days(policy.expire_after_days);
-        workshop
-            .store
-            .retire(
-                &build.layer,
-                build.target,
-                Some(&publication.leaves),
-                expires_at,
-            )
-            .await?;
-    }
     Ok(outcome)
 }
 

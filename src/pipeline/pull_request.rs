@@ -5,7 +5,7 @@
 
 use super::elsewhere::undone_elsewhere;
 use super::flow::{Outlook, Steps};
-use super::{Bot, Desired, StepFailure, building, read_policy, read_tree, retained};
+use super::{Bot, Desired, StepFailure, building, read_policy, read_tree, recorded, retained};
 use crate::github::render::{self, PlanView, Rendered};
 use crate::github::{Annotation, CheckReport, CheckState, FileContent, Permission};
 use crate::model::{Conversation, LayerName, PlanFrom, Policy, Problem, Run};
@@ -79,7 +79,8 @@ pub(super) async fn plan(
     let states = steps.built(&outlook).await?;
     building::settle_all(&mut outlook.wanted, &outlook.desired.layers, states);
     let changed = &steps.pull_request().await?.changed;
-    let versions = steps.bot.workshop.store.layer_versions_of(changed).await?;
+    let store = &*steps.bot.workshop.store;
+    let versions = recorded(store, &outlook.desired.policy, Some(changed)).await?;
     let Outlook {
         desired,
         wanted,

@@ -21,10 +21,13 @@ pub struct Alignment {
     pub throw_away: u64,
     /// Regions that are further behind than [`THROW_AWAY_LIMIT`]: they get the number that comes next; sorted.
     pub too_far: Vec<Region>,
+    /// The highest number that was ever recorded in each of the regions, where there was one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reached: BTreeMap<Region, u64>,
 }
 
 /// What is to be aligned when a zip is published to `regions` and is live in `already`; `versions` are all those of the
-/// layer and target. `None` when every region would get the same number anyway.
+/// layer and target that were ever recorded. `None` when every region would get the same number anyway.
 pub(super) fn alignment(
     wanted: &Wanted,
     regions: &[Region],
@@ -55,9 +58,14 @@ pub(super) fn alignment(
         to,
         throw_away: 0,
         too_far: Vec::new(),
+        reached: BTreeMap::new(),
     };
     for region in regions {
-        let next = newest.get(region).copied().unwrap_or_default() + 1;
+        let reached = newest.get(region).copied();
+        alignment
+            .reached
+            .extend(reached.map(|number| (region.clone(), number)));
+        let next = reached.unwrap_or_default() + 1;
         let behind = to.saturating_sub(next);
         if behind > THROW_AWAY_LIMIT {
             alignment.too_far.push(region.clone());

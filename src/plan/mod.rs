@@ -20,7 +20,7 @@ pub use crate::model::{PinChange, pin_changes};
 pub use align::{Alignment, THROW_AWAY_LIMIT};
 use live::{main_version, most_common, regions_of};
 pub use outcome::{Outcome, RegionFailure};
-pub use parameters::{Parameters, ParametersOutcome, parameter_changes, wanted_parameters};
+pub use parameters::{Folder, Parameters, ParametersOutcome, parameter_changes, wanted_parameters};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 pub use verdict::against_publishing;
@@ -153,7 +153,7 @@ type Builds<'a> = BTreeMap<(&'a LayerName, Target, Digest), &'a BuildRecord>;
 
 /// Compares what should be live with what is.
 ///
-/// `versions` and `builds` are the store's. Live versions that nothing wants are retired, except those of the layers in
+/// `versions` and `builds` are the store's; where version numbers are aligned, deleted versions are among them. Live versions that nothing wants are retired, except those of the layers in
 /// `held`: their request files are there but cannot be read, and a mistake in a file must not take a layer away.
 #[must_use]
 pub fn plan(

@@ -2,13 +2,13 @@
 
 use super::RegionFailure;
 use crate::model::{
-    LayerArn, LayerName, LayerState, LayerVersion, ParameterPath, Policy, Region, Target,
-    published_layer_name,
+    LayerArn, LayerName, LayerPrefix, LayerState, LayerVersion, ParameterPath, Region, Target,
+    Timestamp, published_layer_name, published_prefix,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The parameters of one region: values by name.
+/// The parameters of one folder: values by name.
 pub type Parameters = BTreeMap<String, String>;
 
 /// What bringing the parameters up to date came to.
@@ -22,51 +22,65 @@ pub struct ParametersOutcome {
     pub failed: Vec<RegionFailure>,
 }
 
-/// What should be there, by region.
+/// A region, and the prefix of a catalog in it: where its parameters are kept together.
+pub type Folder = (Region, LayerPrefix);
+
+/// What should be there, by folder: every one that was ever published under, and nothing where all of that is deleted.
+/// `versions` are all that were ever recorded.
 ///
-/// A layer's parameter has the ARN of its latest version. After the layer was retired it keeps the last one, so that what
-/// is deployed by it goes on working, until that version is deleted; then it goes, too.
+/// A layer's parameter has the ARN of its latest version, and is in the folder of the prefix that this is published under.
+/// After the layer was retired, or moved to another prefix, it keeps the last one, so that what is deployed by it goes on
+/// working, until that version is deleted; then it goes, too.
 #[must_use]
 pub fn wanted_parameters(
     path: &ParameterPath,
-    policy: &Policy,
     versions: &[LayerVersion],
-) -> BTreeMap<Region, Parameters> {
-    type Best<'a> = ((bool, Option<crate::model::Timestamp>, u64), &'a LayerArn);
-    let mut best: BTreeMap<(&Region, &LayerName, Target), Best<'_>> = BTreeMap::new();
+) -> BTreeMap<Folder, Parameters> {
+    type Best<'a> = ((bool, Option<Timestamp>, u64), &'a LayerArn);
+    let mut wanted: BTreeMap<Folder, Parameters> = BTreeMap::new();
+    let mut best: BTreeMap<(Folder, Target, &LayerName), Best<'_>> = BTreeMap::new();
     for version in versions {
-        let usable = matches!(version.state, LayerState::Live | LayerState::Deprecated);
-        let Some(arn) = version.arn.as_ref().filter(|_| usable) else {
+        let key = &version.key;
+        let Some(arn) = &version.arn else { continue };
+        let Some(prefix) = published_prefix(&key.published_name, key.target, &key.layer) else {
             continue;
         };
+        let folder = (key.region.clone(), prefix);
+        wanted.entry(folder.clone()).or_default();
+        if !matches!(version.state, LayerState::Live | LayerState::Deprecated) {
+            continue;
+        }
         let rank = (
             version.state == LayerState::Live,
             version.live_at,
             arn.version,
         );
-        let key = (&version.key.region, &version.key.layer, version.key.target);
-        let known = best.entry(key).or_insert((rank, arn));
+        let known = best
+            .entry((folder, key.target, &key.layer))
+            .or_insert((rank, arn));
         if known.0 < rank {
             *known = (rank, arn);
         }
     }
-    let mut wanted: BTreeMap<Region, Parameters> = BTreeMap::new();
-    for ((region, layer, target), (_, arn)) in best {
-        let name = path.of_layer(&policy.prefix, target, layer);
-        let region = wanted.entry(region.clone()).or_default();
-        region.insert(name, arn.to_string());
+    for ((folder, target, layer), (_, arn)) in best {
+        let name = path.of_layer(&folder.1, target, layer);
+        wanted
+            .entry(folder)
+            .or_default()
+            .insert(name, arn.to_string());
     }
     wanted
 }
 
-/// What is to be written, and the names of what is to be removed; `found` is what is below the catalog's path.
+/// What is to be written, and the names of what is to be removed; `found` is what is below the path of a catalog with this
+/// prefix.
 ///
 /// What somebody else put there stays: only a parameter that is named like one of ours and holds an ARN of that very
 /// layer is removed.
 #[must_use]
 pub fn parameter_changes(
     path: &ParameterPath,
-    policy: &Policy,
+    prefix: &LayerPrefix,
     wanted: &Parameters,
     found: &Parameters,
 ) -> (Parameters, Vec<String>) {
@@ -75,12 +89,12 @@ pub fn parameter_changes(
         .filter(|(name, value)| found.get(*name) != Some(*value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let folder = format!("{}/", path.of_catalog(&policy.prefix));
+    let folder = format!("{}/", path.of_catalog(prefix));
     let is_ours = |name: &str, value: &str| {
         let (target, layer) = name.strip_prefix(&folder)?.split_once('/')?;
         let (target, layer): (Target, LayerName) = (target.parse().ok()?, layer.parse().ok()?);
         let arn: LayerArn = value.parse().ok()?;
-        Some(arn.layer == published_layer_name(&policy.prefix, target, &layer))
+        Some(arn.layer == published_layer_name(prefix, target, &layer))
     };
     let remove = found
         .iter()
@@ -94,12 +108,22 @@ pub fn parameter_changes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Digest, SlotKey, Timestamp};
+    use crate::model::{Digest, SlotKey};
 
     fn version(layer: &str, region: &str, number: u64, state: LayerState) -> LayerVersion {
+        under("Layersmith", layer, region, number, state)
+    }
+
+    fn under(
+        prefix: &str,
+        layer: &str,
+        region: &str,
+        number: u64,
+        state: LayerState,
+    ) -> LayerVersion {
         let target: Target = "p3.13-arm64".parse().unwrap();
         let layer: LayerName = layer.parse().unwrap();
-        let published_name = published_layer_name(&Policy::default().prefix, target, &layer);
+        let published_name = published_layer_name(&prefix.parse().unwrap(), target, &layer);
         let region: Region = region.parse().unwrap();
         LayerVersion {
             arn: Some(LayerArn {
@@ -132,16 +156,24 @@ mod tests {
             version("pandas", "eu-west-1", 2, Deprecated),
             version("pandas", "eu-west-1", 3, Deprecated),
             version("gone", "eu-west-1", 1, Deleted),
+            under("acme", "pandas", "us-east-1", 7, Deprecated),
+            under("old", "pandas", "sa-east-1", 1, Deleted),
         ];
-        let wanted = wanted_parameters(&ParameterPath::default(), &Policy::default(), &versions);
+        let wanted = wanted_parameters(&ParameterPath::default(), &versions);
         let lines: Vec<String> = wanted
             .values()
             .flatten()
             .map(|(name, value)| format!("{name} = {value}"))
             .collect();
+        let empty = wanted.iter().filter(|(_, wanted)| wanted.is_empty());
+        let empty: Vec<String> = empty
+            .map(|((region, prefix), _)| format!("{region} {prefix}"))
+            .collect();
+        assert_eq!(empty, ["sa-east-1 old"]);
         insta::assert_snapshot!(lines.join("\n"), @"
         /layersmith/Layersmith/p3.13-arm64/pandas = arn:aws:lambda:eu-west-1:123456789012:layer:Layersmith-p313-arm64-pandas:3
         /layersmith/Layersmith/p3.13-arm64/pandas = arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-arm64-pandas:4
+        /layersmith/acme/p3.13-arm64/pandas = arn:aws:lambda:us-east-1:123456789012:layer:acme-p313-arm64-pandas:7
         ");
     }
 
@@ -168,7 +200,7 @@ mod tests {
         .into();
         let (write, remove) = parameter_changes(
             &ParameterPath::default(),
-            &Policy::default(),
+            &LayerPrefix::default(),
             &wanted,
             &found,
         );

@@ -224,9 +224,21 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
     /// See [`RegistryError`].
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError>;
 
+    /// How long a publish may go on when whoever asked for it is gone. Not at all where that does the work itself.
+    fn at_work_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Takes away what a publish that was broken off left of a zip in the staging bucket. That it cannot be taken away is
     /// no failure, only said in the log. Nothing to do where zips are published without such a bucket.
-    async fn unstage(&self, _region: &Region, _digest: &Digest, _staging: &StagingBucket) {}
+    async fn unstage(
+        &self,
+        _region: &Region,
+        _name: &str,
+        _digest: &Digest,
+        _staging: &StagingBucket,
+    ) {
+    }
 
     /// Somebody wants everything tried again now: regions that were left alone because they did not answer are asked.
     fn ask_again(&self) {}

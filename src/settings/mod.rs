@@ -7,18 +7,22 @@ mod byte_size;
 mod environment;
 mod function;
 mod listen;
+mod patience;
 mod places;
+mod roles;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use listen::ListenSettings;
+pub use patience::AwsPatience;
+pub use roles::AwsRoles;
 pub use values::{
     ArtifactsSetting, EngineSetting, FunctionSetting, IdentitySetting, LogFormat, RegistrySetting,
     StoreSetting,
 };
 
-use crate::model::{AwsIdentity, Region, RepositoryName, SecretReference};
+use crate::model::{Region, RepositoryName, SecretReference};
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -347,28 +351,20 @@ pub struct Settings {
     )]
     pub aws_region: Region,
 
-    /// Roles to assume, and profiles for other partitions, separated by commas: `arn:aws:iam::ACCOUNT:role/NAME`,
-    /// `aws-cn=profile:NAME`
+    /// Roles to assume, and profiles for other partitions, separated by commas, one for each partition:
+    /// `arn:aws:iam::ACCOUNT:role/NAME`, `aws-cn=profile:NAME`
     #[arg(
         long,
         global = true,
         hide_short_help = true,
         env = "LAYERSMITH_AWS_ROLES",
-        value_delimiter = ',',
         value_name = "ROLES"
     )]
-    pub aws_roles: Vec<AwsIdentity>,
+    pub aws_roles: Option<AwsRoles>,
 
-    /// Seconds that one small call to AWS Lambda may take; the pauses between tries grow with it
-    #[arg(
-        long,
-        global = true,
-        hide_short_help = true,
-        env = "LAYERSMITH_AWS_TIMEOUT",
-        default_value_t = 20.0,
-        value_name = "SECONDS"
-    )]
-    pub aws_timeout: f64,
+    /// How long AWS Lambda is waited for
+    #[command(flatten)]
+    pub aws_patience: AwsPatience,
 
     /// How logs are written
     #[arg(

@@ -43,6 +43,26 @@ pub enum Recorded {
     SeenEvent,
 }
 
+/// What stands after [`Store::begin_publish`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The row: an intent, or the live version that there is already.
+    pub version: LayerVersion,
+    /// What is known of whoever was at it before.
+    pub earlier: Earlier,
+}
+
+/// What is known of an earlier try to publish what an intent is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// There was none: the intent is new.
+    Never,
+    /// Nothing that was sent can be at work any more.
+    Over,
+    /// Nobody noted the end of it, as when the process died: what it sent may be at work.
+    Open,
+}
+
 /// What the committed tables may not show yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableChanges {
@@ -152,6 +172,12 @@ pub trait Store: Send + Sync + 'static {
     /// Those of some layers, in the same order.
     async fn layer_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>>;
 
+    /// Every layer version that was deleted, in any order; those of some layers, where they are given.
+    async fn deleted_versions(
+        &self,
+        layers: Option<&BTreeSet<LayerName>>,
+    ) -> Result<Vec<LayerVersion>>;
+
     /// The live versions for a target in a region, in the order of [`SlotKey`]: what the read API answers with. It may be a
     /// moment behind.
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>>;
@@ -168,13 +194,12 @@ pub trait Store: Send + Sync + 'static {
     async fn turn_to_publish(&self) -> Result<Turn>;
 
     /// Writes down the intent to publish, unless an intent or a live version with that key exists; returns the row
-    /// that stands now. A deprecated or deleted version with that key does not count: it is published anew.
-    async fn begin_publish(
-        &self,
-        key: &SlotKey,
-        version: &str,
-        now: Timestamp,
-    ) -> Result<LayerVersion>;
+    /// that stands now. A deprecated or deleted version with that key does not count: it is published anew. From now on
+    /// something may be at work for the intent, until [`Self::note_idle`].
+    async fn begin_publish(&self, key: &SlotKey, version: &str, now: Timestamp) -> Result<Begun>;
+
+    /// Notes that nothing that was sent for an intent can be at work any more. Without an intent it does nothing.
+    async fn note_idle(&self, key: &SlotKey) -> Result<()>;
 
     /// Turns an intent into the live version and every other live version of the same layer, target and region into
     /// a deprecated one that expires at `expires_at`, in one transaction. `visibility` is who may use it, as it was read

@@ -58,6 +58,9 @@ pub enum Record {
         version: LayerVersion,
         /// Who may use it, as it was last read back.
         visibility: Option<Visibility>,
+        /// Of an intent: whether nothing that was sent for it can be at work any more.
+        #[serde(default)]
+        is_idle: bool,
     },
     /// What became of a layer version and was not told yet.
     News {

@@ -1,6 +1,7 @@
 //! What receivers of notifications are told: one message for each layer and version, with all its targets and regions.
 //!
-//! The same news give the same message with the same id, so that receivers can tell a repetition.
+//! The same news give the same message with the same id, so that receivers can tell a repetition. When it happened is part
+//! of the id: the same version may go live, or be retired, once more.
 
 use super::Builds;
 use super::ids::uuid_of;
@@ -130,8 +131,14 @@ pub fn announcements(input: &AnnouncementsInput<'_>) -> Vec<Announcement> {
                 .map(ToString::to_string)
                 .collect();
             arns.sort();
+            let moments = versions.iter().filter_map(|it| match it.state {
+                LayerState::Live => it.live_at,
+                _ => it.expires_at,
+            });
+            let newest = moments.max().map(|moment| moment.to_string());
             let names: Vec<&str> = [kind, layer.as_str(), version]
                 .into_iter()
+                .chain(newest.as_deref())
                 .chain(arns.iter().map(String::as_str))
                 .collect();
             let page = input.repository_page.map(|page| {

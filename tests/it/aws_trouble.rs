@@ -4,6 +4,7 @@ use crate::aws::use_aws;
 use crate::command_line::Desk;
 use layersmith_testbed::aws_proxy::{AwsFault, AwsProxy};
 use layersmith_testbed::moto::Moto;
+use std::process::Stdio;
 use std::time::Duration;
 
 const LAYER: &str = "Layersmith-p313-demo";
@@ -232,6 +233,33 @@ async fn a_publication_that_takes_effect_after_it_was_given_up_makes_no_second_o
     // A publish is waited for three times as long as a small call, and one call's time more for what it does.
     let late = AwsFault::Late(Duration::from_secs(7));
     proxy.fail_publishing("eu-west-1", late, 1);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(proxy.publications("eu-west-1"), 1);
+    assert_eq!(numbers(&moto).await, [vec![1], vec![1], vec![1]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_that_takes_effect_after_its_process_was_killed_makes_no_second_one() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let mut desk = desk_on_aws(&proxy.endpoint()).await;
+    desk.options.set("LAYERSMITH_AWS_PUBLISH_TIMEOUT", "10");
+    let late = AwsFault::Late(Duration::from_secs(4));
+    proxy.fail_publishing("eu-west-1", late, 1);
+    let mut command = desk.command(&["apply"]);
+    let mut process = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while proxy.publications("eu-west-1") == 0 {
+        assert_eq!(process.try_wait().unwrap(), None, "it publishes");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(numbers(&moto).await[0], [0_u64; 0]);
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(proxy.publications("eu-west-1"), 1);

@@ -318,11 +318,12 @@ async fn spoiled_bytes_are_live_nowhere_and_a_crash_leaves_nothing_in_a_bucket()
     }
 
     // The memory of a bot that broke off after publishing and before it took the zip away.
-    let key = format!("layersmith/{digest}.zip");
+    let keys = layers.map(|layer| format!("layersmith/{layer}/{digest}.zip"));
     for (region, bucket) in &buckets {
-        moto.put_object(region, bucket, &key, b"any").await;
-        let objects = moto.objects(region, bucket).await;
-        assert_eq!(objects, std::slice::from_ref(&key));
+        for key in &keys {
+            moto.put_object(region, bucket, key, b"any").await;
+        }
+        assert_eq!(moto.objects(region, bucket).await, keys);
     }
     let memory = desk.data("other.sqlite");
     let memory = format!("sqlite:{}", memory.display());

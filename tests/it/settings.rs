@@ -49,7 +49,7 @@ fn wait(process: &mut Child) -> i32 {
 async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
     let world = World::start().await;
     let unset = "";
-    let cases: [(&str, &str); 22] = [
+    let cases: [(&str, &str); 23] = [
         ("LAYERSMITH_WEBHOOK_SECRET", "env:hush=hush"),
         ("LAYERSMITH_DEPLOY_KEY", "secretsmanager:#hush"),
         ("LAYERSMITH_GITHUB_TOKEN", "env:hush=hush"),
@@ -68,6 +68,10 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
         ("LAYERSMITH_STORE", "postgres:layers"),
         ("LAYERSMITH_REGISTRY", "s3:bucket"),
         ("LAYERSMITH_ARTIFACTS", "s3://Bucket"),
+        (
+            "LAYERSMITH_AWS_ROLES",
+            "arn:aws:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b",
+        ),
         ("LAYERSMITH_GIT_IDENTITY", "Layersmith"),
         ("LAYERSMITH_KNOWN_HOSTS", "github.com"),
         ("LAYERSMITH_GIT_URL", "https://github.com/octo/catalog.git"),
@@ -170,6 +174,11 @@ async fn a_server_that_cannot_work_does_not_start_and_says_what_to_write() {
 
         LAYERSMITH_ARTIFACTS="s3://Bucket": 2
         error: invalid value 's3://Bucket' for '--artifacts <ARTIFACTS>': `s3://Bucket` is not a place for artifacts: write `dir:PATH` or `s3://BUCKET/PREFIX`
+
+        For more information, try '--help'.
+
+        LAYERSMITH_AWS_ROLES="arn:aws:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b": 2
+        error: invalid value 'arn:aws:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b' for '--aws-roles <ROLES>': there are two for the partition aws: name one account for each partition
 
         For more information, try '--help'.
 

@@ -375,7 +375,7 @@ fn retries(worker: Worker) -> Value {
             "IntervalSeconds": 5, "BackoffRate": 2, "MaxAttempts": 1,
         })),
         // An answer that was lost says nothing of the function, which may still be publishing: another one beside it could
-        // publish the same once more.
+        // publish the same once more. One that died publishes no more, and by its open intents the next one knows to wait.
         Worker::Publish => retries.push(json!({
             "ErrorEquals": ["Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.AWSLambdaException"],
             "IntervalSeconds": Stage::Publish.seconds() + 30, "BackoffRate": 1, "MaxAttempts": 2,

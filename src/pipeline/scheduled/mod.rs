@@ -9,7 +9,7 @@ mod owners;
 use super::flow::{Outlook, Steps};
 use super::tables::plain_message;
 use super::verify::{self, Look, Mended, PartRead, Verified, read_part};
-use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known};
+use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known, recorded};
 use crate::github::render::count;
 use crate::model::LayerName;
 use crate::plan::{Plan, plan};
@@ -53,7 +53,8 @@ pub(super) async fn plan_upgrade(
     {
         tracing::warn!(%layer, %target, reason = %failure.message, "{layer} could not be rebuilt for {target}: {}", failure.message);
     }
-    let versions = steps.bot.workshop.store.layer_versions().await?;
+    let store = &*steps.bot.workshop.store;
+    let versions = recorded(store, &outlook.desired.policy, None).await?;
     let held = &outlook.desired.held;
     Ok(UpgradePlan {
         plan: plan(&outlook.wanted, &outlook.builds, &versions, held),

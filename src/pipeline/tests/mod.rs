@@ -4,5 +4,6 @@ mod handing_over;
 mod mending;
 mod parameters;
 mod tables;
+mod unheard;
 mod world;
 mod year;

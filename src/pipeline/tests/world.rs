@@ -7,8 +7,8 @@ use crate::model::{
 };
 use crate::pipeline::tables::{Changed, Note};
 use crate::pipeline::{
-    Carried, Desired, Workbench, Workshop, carry_out, expire, render_tables, settle_expiries,
-    settle_intents, settle_visibility,
+    Carried, Desired, Workbench, Workshop, carry_out, expire, recorded, render_tables,
+    settle_expiries, settle_intents, settle_visibility,
 };
 use crate::plan::{BuildState, Plan, plan, wanted};
 use crate::registry::tests::memory::MemoryRegistry;
@@ -134,7 +134,9 @@ impl World {
     async fn apply_with(&mut self, newest: bool) -> Plan {
         let (workshop, desired) = (&self.workshop, &self.desired);
         let builds = workshop.store.builds().await.unwrap();
-        let versions = workshop.store.layer_versions().await.unwrap();
+        let versions = recorded(&*workshop.store, &desired.policy, None)
+            .await
+            .unwrap();
         let offered = self.registry_regions().await;
         let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
         for wanted in &mut wanted {

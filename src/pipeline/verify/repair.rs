@@ -12,7 +12,7 @@ use crate::model::{
 use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::publishing::publish;
 use crate::pipeline::visibility::share_exactly;
-use crate::pipeline::{Desired, StepFailure, Workshop};
+use crate::pipeline::{Desired, StepFailure, Workshop, recorded};
 use crate::plan::{Outcome, Publication, Reason, plan, wanted};
 use crate::registry::RegistryError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,8 @@ async fn backfill(
     tried: &Tried,
 ) -> Result<Vec<Outcome>, StepFailure> {
     let store = &workshop.store;
-    let (builds, versions) = (store.builds().await?, store.layer_versions().await?);
+    let versions = recorded(&**store, &desired.policy, None).await?;
+    let builds = store.builds().await?;
     let offered = workshop.registry.regions().await?;
     let wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
     let plan = plan(&wanted, &builds, &versions, &desired.held);

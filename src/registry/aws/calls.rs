@@ -8,6 +8,7 @@ use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError}
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// The longest `LayerName` AWS takes, be it a name or an ARN.
 const LAYER_NAME_LIMIT: usize = 140;
@@ -56,7 +57,7 @@ impl Registry for AwsRegistry {
             let answer = self
                 .client(&arn.region)?
                 .add_layer_version_permission()
-                .layer_name(layer_name(arn))
+                .layer_name(self.layer_name(arn).await?)
                 .version_number(version_number(arn)?)
                 .statement_id(grantee.statement_id())
                 .action("lambda:GetLayerVersion")
@@ -83,7 +84,7 @@ impl Registry for AwsRegistry {
         let answer = self
             .client(&arn.region)?
             .get_layer_version()
-            .layer_name(layer_name(arn))
+            .layer_name(self.layer_name(arn).await?)
             .version_number(version_number(arn)?)
             .send()
             .await;
@@ -146,7 +147,7 @@ impl Registry for AwsRegistry {
         let answer = self
             .client(&arn.region)?
             .delete_layer_version()
-            .layer_name(layer_name(arn))
+            .layer_name(self.layer_name(arn).await?)
             .version_number(version_number(arn)?)
             .send()
             .await;
@@ -157,8 +158,12 @@ impl Registry for AwsRegistry {
         }
     }
 
-    async fn unstage(&self, region: &Region, digest: &Digest, staging: &StagingBucket) {
-        self.take_away(region, digest, staging).await;
+    fn at_work_for(&self) -> Duration {
+        self.timing.publishing
+    }
+
+    async fn unstage(&self, region: &Region, name: &str, digest: &Digest, staging: &StagingBucket) {
+        self.take_away(region, name, digest, staging).await;
     }
 
     fn ask_again(&self) {
@@ -170,24 +175,6 @@ impl Registry for AwsRegistry {
         for gate in buckets.values() {
             gate.circuit.ask_again();
         }
-    }
-}
-
-/// What a call names the layer of a version by: the layer's ARN, so that credentials of another account cannot reach
-/// a layer that happens to have the same name; the bare name where the ARN is longer than AWS takes.
-pub(super) fn layer_name(arn: &LayerArn) -> String {
-    let LayerArn {
-        region,
-        account,
-        layer,
-        ..
-    } = arn;
-    let partition = region.partition();
-    let full = format!("arn:{partition}:lambda:{region}:{account}:layer:{layer}");
-    if full.len() <= LAYER_NAME_LIMIT {
-        full
-    } else {
-        layer.clone()
     }
 }
 
@@ -213,6 +200,34 @@ fn parse_digest(region: &Region, base64: Option<&str>) -> Result<Option<Digest>,
 }
 
 impl AwsRegistry {
+    /// What a call names the layer of a version by: the layer's ARN, so that credentials of another account cannot reach
+    /// a layer that happens to have the same name. Where the ARN is longer than AWS takes, it is the bare name, which
+    /// means the account of the credentials.
+    ///
+    /// # Errors
+    /// When that is another account, or is not known.
+    pub(super) async fn layer_name(&self, arn: &LayerArn) -> Result<String, RegistryError> {
+        let LayerArn {
+            region,
+            account,
+            layer,
+            ..
+        } = arn;
+        let partition = region.partition();
+        let full = format!("arn:{partition}:lambda:{region}:{account}:layer:{layer}");
+        if full.len() <= LAYER_NAME_LIMIT {
+            return Ok(full);
+        }
+        let own = self.partition(region)?.account(self.timing).await?;
+        if own == account {
+            return Ok(layer.clone());
+        }
+        Err(RegistryError::Refused {
+            region: region.clone(),
+            message: format!("{arn} is not of the account {own} that there are credentials for"),
+        })
+    }
+
     /// Everybody who may use a version; nobody when it has no policy, or is not there.
     async fn allowed(&self, arn: &LayerArn) -> Result<BTreeSet<Grantee>, RegistryError> {
         let document = self.policy_of(arn).await?;

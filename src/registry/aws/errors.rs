@@ -104,15 +104,19 @@ pub(super) fn is_expired<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
     code_of(error).is_some_and(|code| EXPIRED.contains(&code))
 }
 
-/// Whether a call was sent, as far as anybody can tell, and no answer to it was heard.
+/// Whether a call was sent, as far as anybody can tell, and no answer to it was heard: not from whoever carries it out, if
+/// something on the way says that it waited in vain (RFC 9110, "504 Gateway Timeout").
 pub(super) fn is_unheard<E>(error: &SdkError<E, HttpResponse>) -> bool
 where
     E: Error + 'static,
 {
-    let is_on_the_way = matches!(
-        error,
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_)
-    );
+    let is_on_the_way = match error {
+        SdkError::ServiceError(answer) => answer.raw().status().as_u16() == 504,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            true
+        }
+        _ => false,
+    };
     let never_left = |cause: &(dyn Error + 'static)| {
         let error = cause.downcast_ref::<hyper_util::client::legacy::Error>();
         cause.is::<LeftAlone>() || error.is_some_and(|error| error.is_connect())

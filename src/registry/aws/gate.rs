@@ -25,8 +25,8 @@ use std::time::Duration;
 
 /// Bytes per second that an upload makes at least: 2 Mbit/s.
 const SLOWEST_UPLOAD: u64 = 250_000;
-/// A publish may take that many times as long as a small call, upload aside: AWS unpacks the zip.
-const PUBLISHING: u32 = 3;
+/// A publish is waited for that many times as long as a small call, upload aside: AWS unpacks the zip.
+pub(super) const PUBLISHING: u32 = 3;
 /// Bytes of an answer of AWS Lambda that are read; a page of 50 versions has some 50,000.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 

@@ -4,7 +4,7 @@
 //! `RemoveLayerVersionPermission`.
 
 use super::AwsRegistry;
-use super::calls::{layer_name, parse_arn, version_number};
+use super::calls::{parse_arn, version_number};
 use super::errors::{is_not_found, odd_answer};
 use crate::model::{LayerArn, Region, Visibility};
 use crate::registry::policy::{Grantee, remaining, superfluous};
@@ -92,7 +92,7 @@ impl AwsRegistry {
         let answer = self
             .client(&arn.region)?
             .get_layer_version_policy()
-            .layer_name(layer_name(arn))
+            .layer_name(self.layer_name(arn).await?)
             .version_number(version_number(arn)?)
             .send()
             .await;
@@ -119,7 +119,7 @@ impl AwsRegistry {
             let answer = self
                 .client(&arn.region)?
                 .remove_layer_version_permission()
-                .layer_name(layer_name(arn))
+                .layer_name(self.layer_name(arn).await?)
                 .version_number(version_number(arn)?)
                 .statement_id(statement)
                 .send()

@@ -38,7 +38,7 @@ use aws_sdk_lambda::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use body::Bodies;
 use circuit::Line;
-use gate::{Gate, Gated};
+use gate::{Gate, Gated, PUBLISHING};
 use in_use::InUse;
 use partition::Partition;
 use parts::PartsInUse;
@@ -62,6 +62,8 @@ pub struct Timing {
     /// For one attempt of a small call. A publish has three times that, and time for the upload. It is also the
     /// deadline after which a region that keeps failing is left alone.
     pub call_timeout: Duration,
+    /// The longest that AWS may be at work on a publish, upload aside: what nobody heard of is not sent again before.
+    pub publishing: Duration,
     /// Before the first retry; later ones double it.
     pub first_pause: Duration,
     /// How long a region that does not answer is left alone.
@@ -74,9 +76,17 @@ impl Timing {
     pub fn of(call_timeout: Duration) -> Self {
         Self {
             call_timeout,
+            // As long as it is waited for, and the time of a small call more.
+            publishing: call_timeout * (PUBLISHING + 1),
             first_pause: call_timeout / 20,
             cool_down: call_timeout * 3 / 2,
         }
+    }
+
+    /// The longest that AWS may be at work on a publish after it was waited for in vain.
+    fn after_the_wait(self) -> Duration {
+        self.publishing
+            .saturating_sub(self.call_timeout * PUBLISHING)
     }
 }
 
@@ -88,7 +98,7 @@ pub struct AwsRegistry {
     buckets: Mutex<BTreeMap<Region, Arc<Gate>>>,
     bodies: Bodies,
     parts: PartsInUse,
-    /// One at a time is at an object of a bucket.
+    /// One at a time is at an object of a bucket: the process may be told to publish a layer that it is publishing.
     turns: InUse<(String, String), tokio::sync::Mutex<()>>,
     timing: Timing,
     clock: Clock,

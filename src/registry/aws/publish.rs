@@ -13,8 +13,6 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::publish_layer_version::PublishLayerVersionOutput;
 use aws_sdk_lambda::types::{self, LayerVersionContentInput};
 use backon::{ExponentialBuilder, Retryable as _};
-use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
 
 /// Attempts of a publish that AWS asks to slow down.
 const PUBLISH_ATTEMPTS: usize = 6;
@@ -52,7 +50,7 @@ impl AwsRegistry {
         self.publish_patiently(region, request, &from).await
     }
 
-    /// Through a bucket of the region; what was put there goes again, however it ended, unless the next one is after it.
+    /// Through a bucket of the region; what was put there goes again, however it ended.
     async fn publish_staged(
         &self,
         region: &Region,
@@ -67,8 +65,10 @@ impl AwsRegistry {
                 ),
             });
         };
-        let staging = self.staging(region, &request.digest, pattern).await?;
-        let turn = self.turns.of(staging.place()).lock_owned().await;
+        let staging = self
+            .staging(region, &request.name, &request.digest, pattern)
+            .await?;
+        let _turn = self.turns.of(staging.place()).lock_owned().await;
         // The turn may have been long in coming.
         if self.place(region)?.gate.is_left_alone() {
             return Err(left_alone(region));
@@ -83,10 +83,7 @@ impl AwsRegistry {
             Ok(output) => self.only_the_right(region, request, &staging, output).await,
             Err(error) => Err(error),
         };
-        let somebody_waits = Arc::strong_count(OwnedMutexGuard::mutex(&turn)) > 1;
-        if published.is_err() || !somebody_waits {
-            staging.remove().await;
-        }
+        staging.remove().await;
         published
     }
 
@@ -179,7 +176,7 @@ impl AwsRegistry {
                 RegistryError::Unheard {
                     region,
                     message,
-                    at_work_for: self.timing.call_timeout,
+                    at_work_for: self.timing.after_the_wait(),
                 }
             }
             explained => explained,

@@ -1,8 +1,9 @@
 //! Zips above the limit of a direct upload: put into a bucket of the region, published from there, and removed.
 //!
-//! The key is the zip's digest, so an upload that is there already is used, and what a crash left behind is found again:
-//! by the publication that goes on with it, or by the adoption of what it made. One at a time is at an object, because
-//! whoever is done takes it away; the last one does, so several targets with the same zip upload it once.
+//! The key is the published name and the zip's digest, so an upload that is there already is used, and what a crash left
+//! behind is found again: by the publication that goes on with it, or by the adoption of what it made. Whoever is done takes
+//! the object away, and layers with the same zip may be published by several processes at once: each has an object of its
+//! own.
 //!
 //! Parts are streamed from the file; Amazon S3 checks the SHA-256 of each, and the SHA-256 of those is checked here.
 
@@ -55,13 +56,14 @@ struct Upload<'a> {
 }
 
 impl AwsRegistry {
-    /// The place for a zip in a region.
+    /// The place for the zip of a published layer in a region.
     ///
     /// # Errors
     /// When the account cannot be found out, or there are no credentials.
     pub(super) async fn staging(
         &self,
         region: &Region,
+        name: &str,
         digest: &Digest,
         pattern: &StagingBucket,
     ) -> Result<Staging, RegistryError> {
@@ -96,7 +98,7 @@ impl AwsRegistry {
             client: Client::from_conf(config),
             region: region.clone(),
             bucket: pattern.bucket(account, region),
-            key: format!("layersmith/{digest}.zip"),
+            key: format!("layersmith/{name}/{digest}.zip"),
         })
     }
 
@@ -142,10 +144,11 @@ impl AwsRegistry {
     pub(super) async fn take_away(
         &self,
         region: &Region,
+        name: &str,
         digest: &Digest,
         pattern: &StagingBucket,
     ) {
-        let staging = match self.staging(region, digest, pattern).await {
+        let staging = match self.staging(region, name, digest, pattern).await {
             Ok(staging) => staging,
             Err(error) => {
                 tracing::warn!(%region, "a staged zip may stay in its bucket: {error}");

@@ -37,6 +37,7 @@ pub(super) async fn registry(url: &str) -> AwsRegistry {
 pub(super) fn timing() -> Timing {
     Timing {
         call_timeout: Duration::from_secs(20),
+        publishing: Duration::from_secs(80),
         first_pause: Duration::from_millis(1),
         cool_down: Duration::ZERO,
     }
@@ -120,18 +121,6 @@ async fn what_is_sent_is_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_layer_with_a_long_name_is_named_without_its_arn() {
-    let (server, registry) = scripted([published()]).await;
-    let long = LayerArn {
-        layer: "a".repeat(140),
-        ..arn()
-    };
-    registry.delete(&long).await.unwrap();
-    let expected = format!("DELETE /2018-10-31/layers/{}/versions/1", long.layer);
-    assert_eq!(server.seen()[0].0, expected);
-}
-
-#[tokio::test]
 async fn a_throttled_publish_is_sent_again() {
     let slow_down = error(429, "TooManyRequestsException");
     let (server, registry) = scripted([slow_down.clone(), slow_down.clone(), published()]).await;
@@ -192,6 +181,18 @@ async fn a_publish_whose_connection_breaks_off_is_sent_once() {
         "{failed:?}"
     );
     assert_eq!(hanging_up.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_that_waited_in_vain_knows_nothing_of_the_publication() {
+    for (answer, is_unheard) in [(page(504), true), (page(502), false)] {
+        let (_server, registry) = scripted([answer]).await;
+        let failed = registry.publish(&home(), &request("layer", "a")).await;
+        let failed = failed.unwrap_err();
+        assert!(failed.is_transient());
+        let unheard = matches!(failed, RegistryError::Unheard { .. });
+        assert_eq!(unheard, is_unheard, "{failed:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! Listing and taking permissions back against scripted answers: pages and policies that moto never has.
+//! Listing, naming layers and taking permissions back against scripted answers: pages, policies and names that moto never has.
 
-use super::aws::{arn, home, scripted};
-use super::scripted::{Answer, error, ok};
-use crate::model::Visibility;
+use super::aws::{arn, home, published, scripted};
+use super::scripted::{Answer, error, ok, text};
+use crate::model::{LayerArn, Visibility};
 use crate::registry::{Registry as _, RegistryError};
 use serde_json::{Value, json};
 
@@ -111,6 +111,42 @@ async fn whoever_gave_a_permission_it_is_taken_back() {
     assert!(
         matches!(answer, Err(RegistryError::Unreachable { .. })),
         "a statement without an id cannot be taken back: {answer:?}"
+    );
+    assert_eq!(server.seen().len(), 1);
+}
+
+/// A layer whose ARN is longer than AWS takes.
+fn long() -> LayerArn {
+    LayerArn {
+        layer: "a".repeat(140),
+        ..arn()
+    }
+}
+
+fn account(digits: &str) -> Answer {
+    text(&format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::{digits}:user/x</Arn><UserId>x</UserId><Account>{digits}</Account>\
+         </GetCallerIdentityResult></GetCallerIdentityResponse>"
+    ))
+}
+
+#[tokio::test]
+async fn a_layer_with_a_long_name_is_named_without_its_arn() {
+    let (server, registry) = scripted([account("123456789012"), published()]).await;
+    registry.delete(&long()).await.unwrap();
+    let expected = format!("DELETE /2018-10-31/layers/{}/versions/1", long().layer);
+    assert_eq!(server.seen()[1].0, expected);
+}
+
+#[tokio::test]
+async fn a_layer_with_a_long_name_of_another_account_is_not_asked_for() {
+    let missing = error(404, "ResourceNotFoundException");
+    let (server, registry) = scripted([account("210987654321"), missing]).await;
+    let read = registry.read(&long()).await;
+    assert!(
+        matches!(read, Err(RegistryError::Refused { .. })),
+        "{read:?}"
     );
     assert_eq!(server.seen().len(), 1);
 }

@@ -13,8 +13,6 @@ use std::time::Duration;
 
 /// Where zips for the home region go.
 const BUCKET: &str = "layers-123456789012-us-east-1";
-/// The parts of a large zip.
-const PARTS: usize = 7;
 
 /// A request whose zip is above the limit of a direct upload.
 fn large(name: &str) -> PublishRequest {
@@ -38,7 +36,7 @@ fn large(name: &str) -> PublishRequest {
 
 /// The key that a request's zip has in a bucket.
 fn key(request: &PublishRequest) -> String {
-    format!("layersmith/{}.zip", request.digest)
+    format!("layersmith/{}/{}.zip", request.name, request.digest)
 }
 
 fn s3(config: &SdkConfig) -> Client {
@@ -113,7 +111,9 @@ async fn a_large_zip_goes_through_a_bucket_which_is_empty_afterwards() {
     // Somebody else's publication went on where a crash was.
     leave(&s3, &request).await;
     let staging = request.staging.clone().unwrap();
-    registry.unstage(&region, &request.digest, &staging).await;
+    registry
+        .unstage(&region, &request.name, &request.digest, &staging)
+        .await;
     assert_eq!(left(&s3).await, (0, 0));
 
     let direct = PublishRequest {
@@ -127,27 +127,33 @@ async fn a_large_zip_goes_through_a_bucket_which_is_empty_afterwards() {
     );
 }
 
+/// As functions of the deployment do, which know nothing of each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn layers_with_the_same_zip_put_it_there_once_and_do_not_take_it_from_each_other() {
+async fn processes_that_publish_the_same_zip_do_not_take_it_from_each_other() {
     let Some(bucket) = Bucket::start(timing()).await else {
         return;
     };
+    let config = config(&bucket.proxy.endpoint()).await;
+    let other = AwsRegistry::new(vec![config], timing(), clock());
     let one = large("one");
-    let others = ["two", "three"].map(|name| PublishRequest {
-        name: name.to_owned(),
+    let two = PublishRequest {
+        name: "two".to_owned(),
         ..one.clone()
-    });
+    };
     let region = home();
-    let [two, three] = &others;
-    let published = tokio::join!(
-        bucket.registry.publish(&region, &one),
-        bucket.registry.publish(&region, two),
-        bucket.registry.publish(&region, three),
-    );
-    for published in [published.0, published.1, published.2] {
-        assert_eq!(published.unwrap().digest, Some(one.digest));
-    }
-    assert_eq!(bucket.proxy.calls("us-east-1", AwsCall::UploadPart), PARTS);
+    // While the first is at it, the second begins, and is through with it.
+    let slow = AwsFault::Slow(Duration::from_secs(5));
+    let proxy = &bucket.proxy;
+    proxy.fail_call("us-east-1", AwsCall::UploadPart, slow, 1);
+    let second = async {
+        while proxy.calls("us-east-1", AwsCall::UploadPart) == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        other.publish(&region, &two).await
+    };
+    let (first, second) = tokio::join!(bucket.registry.publish(&region, &one), second);
+    assert_eq!(first.unwrap().digest, Some(one.digest));
+    assert_eq!(second.unwrap().digest, Some(one.digest));
     assert_eq!(left(&bucket.s3).await, (0, 0));
 }
 

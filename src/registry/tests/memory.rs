@@ -5,10 +5,13 @@ use crate::registry::limits::violation;
 use crate::registry::policy::Grantee;
 use crate::registry::{ParameterStore, PublishRequest, PublishedVersion, Registry, RegistryError};
 use async_trait::async_trait;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 const ACCOUNT: &str = "123456789012";
+/// How long a publish may be at work that nobody hears of.
+const AT_WORK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 struct Version {
@@ -32,6 +35,20 @@ struct State {
     deleted: Vec<LayerArn>,
     parameters: BTreeMap<(Region, String), String>,
     changes: u64,
+    /// What becomes of the next publications that nobody hears of: a version after that time, or nothing.
+    unheard: VecDeque<Option<Duration>>,
+    /// Versions that come to be.
+    coming: Vec<(Instant, Region, String, Version)>,
+}
+
+impl State {
+    fn add(&mut self, region: &Region, name: &str, version: Version) -> u64 {
+        let layer = (region.clone(), name.to_owned());
+        let layer = self.layers.entry(layer).or_default();
+        layer.newest += 1;
+        layer.versions.insert(layer.newest, version);
+        layer.newest
+    }
 }
 
 /// Layer versions in memory.
@@ -58,6 +75,11 @@ impl MemoryRegistry {
     /// From now on the account has these regions not enabled, which shows when they are asked.
     pub(crate) fn disable(&self, regions: &[Region]) {
         self.state().disabled = regions.iter().cloned().collect();
+    }
+
+    /// Lets nobody hear of the next publications, each of which makes its version after that time, or none.
+    pub(crate) fn say_nothing(&self, of: impl IntoIterator<Item = Option<Duration>>) {
+        self.state().unheard.extend(of);
     }
 
     /// How often something was published, shared or deleted.
@@ -92,7 +114,16 @@ impl MemoryRegistry {
 
     /// The state, unless the region does not answer, or is not enabled.
     fn asked(&self, region: &Region) -> Result<MutexGuard<'_, State>, RegistryError> {
-        let state = self.state();
+        let mut state = self.state();
+        let now = Instant::now();
+        let is_due = |it: &(Instant, Region, String, Version)| it.0 <= now;
+        let (due, coming): (Vec<_>, Vec<_>) = std::mem::take(&mut state.coming)
+            .into_iter()
+            .partition(is_due);
+        state.coming = coming;
+        for (_, region, name, version) in due {
+            state.add(&region, &name, version);
+        }
         if state.disabled.contains(region) {
             let region = region.clone();
             return Err(RegistryError::NotEnabled { region });
@@ -203,14 +234,20 @@ impl Registry for MemoryRegistry {
         };
         let mut state = self.asked(region)?;
         state.changes += 1;
-        let layer = state
-            .layers
-            .entry((region.clone(), request.name.clone()))
-            .or_default();
-        layer.newest += 1;
-        layer.versions.insert(layer.newest, version.clone());
+        if let Some(becomes) = state.unheard.pop_front() {
+            if let Some(after) = becomes {
+                let coming = (Instant::now() + after, region.clone(), request.name.clone());
+                state.coming.push((coming.0, coming.1, coming.2, version));
+            }
+            return Err(RegistryError::Unheard {
+                region: region.clone(),
+                message: "nothing within 60 s".to_owned(),
+                at_work_for: AT_WORK,
+            });
+        }
+        let number = state.add(region, &request.name, version.clone());
         Ok(PublishedVersion {
-            arn: arn(region, &request.name, layer.newest),
+            arn: arn(region, &request.name, number),
             digest: Some(version.digest),
             size: Some(version.size),
             description: version.description,

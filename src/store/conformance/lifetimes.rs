@@ -3,7 +3,7 @@
 use super::publications::{publish, shown};
 use super::{arn, at, key, run};
 use crate::model::{LayerState, Run, RunKind, RunState, Visibility};
-use crate::store::Store;
+use crate::store::{Earlier, Store};
 
 pub(crate) async fn what_expires_and_what_is_deleted(store: &dyn Store) {
     let (first, second) = (key("zip 1", "us-east-1"), key("zip 2", "us-east-1"));
@@ -44,7 +44,17 @@ pub(crate) async fn what_expires_and_what_is_deleted(store: &dyn Store) {
     assert_eq!(shown(store).await, ["Deprecated 2 until 1009", "Live 3"]);
     store.mark_deleted(&[arn(&first, 3)]).await.unwrap();
     let again = store.begin_publish(&first, "1.0", at(20)).await.unwrap();
-    assert_eq!(again.state, LayerState::Intent, "it is published anew");
+    let state = again.version.state;
+    assert_eq!(state, LayerState::Intent, "it is published anew");
+    let gone = store.deleted_versions(None).await.unwrap();
+    let numbers = gone.iter().filter_map(|it| Some(it.arn.as_ref()?.version));
+    let numbers: std::collections::BTreeSet<u64> = numbers.collect();
+    assert_eq!(numbers, [1, 3].into());
+    for (layer, count) in [(first.layer.clone(), 2), ("numpy".parse().unwrap(), 0)] {
+        let layers = std::iter::once(layer).collect();
+        let gone = store.deleted_versions(Some(&layers)).await.unwrap();
+        assert_eq!(gone.len(), count);
+    }
 }
 
 pub(crate) async fn who_may_use_what(store: &dyn Store) {
@@ -111,6 +121,31 @@ pub(crate) async fn intents_are_given_up(store: &dyn Store) {
     assert!(!store.drop_intent(&one).await.unwrap(), "it is a version");
     assert_eq!(shown(store).await, ["Live 1"]);
     assert!(store.intents().await.unwrap().is_empty());
+}
+
+pub(crate) async fn intents_are_open_until_it_is_noted(store: &dyn Store) {
+    let key = key("zip", "us-east-1");
+    let begin = async |seconds| {
+        let begun = store.begin_publish(&key, "1.0", at(seconds)).await;
+        begun.unwrap().earlier
+    };
+    store.note_idle(&key).await.unwrap();
+    assert_eq!(begin(1).await, Earlier::Never);
+    assert_eq!(begin(2).await, Earlier::Open, "nobody noted the end");
+    for seconds in [3, 5] {
+        store.note_idle(&key).await.unwrap();
+        store.note_idle(&key).await.unwrap();
+        assert_eq!(begin(seconds).await, Earlier::Over);
+        assert_eq!(
+            begin(seconds + 1).await,
+            Earlier::Open,
+            "it was begun again"
+        );
+    }
+    store.note_idle(&key).await.unwrap();
+    assert_eq!(store.intents().await.unwrap().len(), 1);
+    assert!(store.drop_intent(&key).await.unwrap());
+    assert_eq!(begin(9).await, Earlier::Never);
 }
 
 pub(crate) async fn runs_by_kind(store: &dyn Store) {

@@ -5,7 +5,7 @@ use super::{arn, at, build, delivery, event, key, run};
 use crate::model::{
     Conversation, LayerState, Notification, RunState, StepRecord, StepState, Visibility,
 };
-use crate::store::{CopyRefused, Record, Store, copy};
+use crate::store::{CopyRefused, Earlier, Record, Store, copy};
 use serde_json::json;
 
 /// Something of everything, in all states.
@@ -63,6 +63,8 @@ async fn fill(store: &dyn Store) {
         .begin_publish(&key("zip 9", "eu-west-1"), "9.0", at(9))
         .await
         .unwrap();
+    let idle = key("zip 9", "eu-west-1");
+    store.note_idle(&idle).await.unwrap();
     let message = Notification {
         id: "one".to_owned(),
         destination: "https://hooks.example.com/x".parse().unwrap(),
@@ -129,7 +131,10 @@ pub(crate) async fn everything_moves(from: &dyn Store, to: &dyn Store) {
     // It goes on where the other one was: what is live is superseded, what comes next comes after what was there.
     let live = key("zip 3", "us-east-1");
     let standing = to.begin_publish(&live, "1.0", at(20)).await.unwrap();
-    assert_eq!(standing.state, LayerState::Live);
+    assert_eq!(standing.version.state, LayerState::Live);
+    let idle = key("zip 9", "eu-west-1");
+    let begun = to.begin_publish(&idle, "9.0", at(21)).await.unwrap();
+    assert_eq!(begun.earlier, Earlier::Over);
     publish(to, &key("zip 4", "us-east-1"), 5, 21).await;
     publish(to, &key("zip 9", "eu-west-1"), 1, 21).await;
     let versions = to.layer_versions().await.unwrap();

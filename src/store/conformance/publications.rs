@@ -2,7 +2,7 @@
 
 use super::{arn, at, key, run};
 use crate::model::{Digest, LayerArn, LayerState, Region, RunState, SlotKey, Visibility};
-use crate::store::Store;
+use crate::store::{Begun, Earlier, Store};
 use std::time::Duration;
 
 /// Publishes at `at(seconds)`; what it supersedes expires at `at(seconds + 1000)`.
@@ -44,18 +44,22 @@ pub(super) async fn shown(store: &dyn Store) -> Vec<String> {
 
 pub(crate) async fn a_publication(store: &dyn Store) {
     let (first, second) = (key("zip 1", "us-east-1"), key("zip 2", "us-east-1"));
-    let intent = store.begin_publish(&first, "1.0", at(1)).await.unwrap();
+    let begun = store.begin_publish(&first, "1.0", at(1)).await.unwrap();
+    assert_eq!(begun.earlier, Earlier::Never);
+    let intent = begun.version;
     assert_eq!((intent.state, intent.arn), (LayerState::Intent, None));
     assert_eq!((&intent.key, intent.created_at), (&first, at(1)));
     let again = store.begin_publish(&first, "1.0", at(2)).await.unwrap();
     assert_eq!(
-        again.created_at,
+        again.version.created_at,
         at(1),
         "the intent that stands is returned"
     );
 
     go_live(store, &first, 1, 3).await;
     let live = store.begin_publish(&first, "1.0", at(4)).await.unwrap();
+    assert_eq!(live.earlier, Earlier::Over);
+    let live = live.version;
     assert_eq!((live.state, live.live_at), (LayerState::Live, Some(at(3))));
     assert_eq!(live.arn, Some(arn(&first, 1)));
 
@@ -73,7 +77,8 @@ pub(crate) async fn rolling_back(store: &dyn Store) {
     let (first, second) = (key("zip 1", "us-east-1"), key("zip 2", "us-east-1"));
     publish(store, &first, 1, 1).await;
     publish(store, &second, 2, 2).await;
-    let intent = store.begin_publish(&first, "1.0", at(3)).await.unwrap();
+    let begun = store.begin_publish(&first, "1.0", at(3)).await.unwrap();
+    let intent = begun.version;
     assert_eq!(
         (intent.state, intent.created_at),
         (LayerState::Intent, at(3))
@@ -211,7 +216,13 @@ pub(crate) async fn racing_intents(store: &dyn Store) {
     let key = key("zip", "us-east-1");
     let calls = (0..16).map(|n| store.begin_publish(&key, "1.0", at(n)));
     let intents = futures::future::try_join_all(calls).await.unwrap();
-    assert!(intents.iter().all(|intent| *intent == intents[0]));
+    assert!(
+        intents
+            .iter()
+            .all(|intent| intent.version == intents[0].version)
+    );
+    let new = |begun: &&Begun| begun.earlier == Earlier::Never;
+    assert_eq!(intents.iter().filter(new).count(), 1);
     assert_eq!(shown(store).await, ["Intent 0"]);
 }
 

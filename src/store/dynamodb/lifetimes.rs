@@ -50,6 +50,21 @@ pub(super) async fn drop_intent(store: &DynamoDbStore, key: &SlotKey) -> Result<
     .await
 }
 
+pub(super) async fn note_idle(store: &DynamoDbStore, key: &SlotKey) -> Result<()> {
+    let slot = schema::slot(key);
+    until_settled("noting that an intent is idle", || async {
+        let intent = row_at(store, &slot).await?;
+        let is_busy = |row: &Row| row.version.state == LayerState::Intent && !row.is_idle;
+        let Some(intent) = intent.filter(is_busy) else {
+            return Ok(Some(()));
+        };
+        let idle = intent.change(|row| row.is_idle = true)?;
+        let written = store.table.transact(vec![idle]).await?;
+        Ok((written == Outcome::Done).then_some(()))
+    })
+    .await
+}
+
 pub(super) async fn expired(store: &DynamoDbStore, now: Timestamp) -> Result<Vec<LayerVersion>> {
     let until = Range::Below(format!("{now}{AFTER}"));
     let mut rows = work(store, DEPRECATED, until).await?;
@@ -215,6 +230,7 @@ pub(super) async fn adopt(
             expires_at: Some(expires_at),
         },
         visibility: Some(visibility.clone()),
+        is_idle: false,
     };
     let named = Write::put(row.pointer(&schema::arn(arn))).when_absent();
     let writes = vec![named, row.create()?, row.table_change_of_new()];

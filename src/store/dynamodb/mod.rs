@@ -44,8 +44,10 @@
 //! | `build` | query `B#target#fingerprint#` | 1 R |
 //! | `builds_of`, `builds` | for each layer: query `B#` and `G#`; `V#` where something was deleted | 1 R per build, 0.15 R per version |
 //! | `layer_versions_of`, `layer_versions` | for each layer: query `V#` | 0.15 R per version |
+//! | `deleted_versions` | for each layer: query `GONE#` | 0.15 R per version |
 //! | `live_in`, `places` | query `live`; `PLACES`, then one of each in `live` | 0.07 R per layer; 0.5 R each |
-//! | `begin_publish` | get what names the slot; transaction: that and the intent, both absent | 1 R + 7 W |
+//! | `begin_publish` | get what names the slot; transaction: that and the intent, both absent; of one that is idle: put if unchanged | 1 R + 7 W; 2 R + 4 W |
+//! | `note_idle` | two gets; transaction: put if unchanged | 2 R + 4 W |
 //! | `mark_live` | six gets; transaction of up to 10: intent and versions unchanged, names as they were read, news, change of the tables | 6 R + 30 W |
 //! | `retire` | query `L#target#`; transactions of 20 versions: version unchanged, names removed, news, change of the tables | 0.3 R + 13 W each |
 //! | `intents`, `expired` | `work`, then the versions | 0.1 R + 1 R each |
@@ -81,6 +83,7 @@ mod item;
 mod lease;
 mod lifetimes;
 mod notifications;
+mod opening;
 mod pruning;
 mod row;
 mod runs;
@@ -94,63 +97,20 @@ mod turn;
 mod versions;
 mod write;
 
-use super::{Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
+use super::{Begun, Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
     LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
     Timestamp, Visibility,
 };
 use async_trait::async_trait;
-use aws_config::SdkConfig;
-use bodies::Bodies;
 pub use lease::{CLOCK_SKEW, Claimant, Holder, Lease, Term};
+pub use opening::DynamoDbStore;
 pub use schema::table_definition;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
-use table::Table;
-use turn::{Clock, RENEWED_EVERY, Turns};
 
 /// When an item may go by itself (seconds since 1970): on deliveries and finished events, and on nothing else.
 const EXPIRES_BY_ITSELF: &str = "expires_by_itself";
-
-/// A [`Store`] in a table of Amazon DynamoDB.
-#[derive(Clone)]
-pub struct DynamoDbStore {
-    table: Table,
-    bodies: Bodies,
-    turns: Turns,
-    /// Layers that are known to be listed; they stay so.
-    listed: Arc<Mutex<BTreeSet<LayerName>>>,
-    /// The same of targets and regions.
-    places: Arc<Mutex<BTreeSet<(Target, Region)>>>,
-}
-
-impl DynamoDbStore {
-    /// The store in this table, which has to be there ([`table_definition`]), in the configuration's region; `bucket` and
-    /// a prefix in it are for what is too large for an item. Asks for nothing yet. The clock is for the turn to publish.
-    #[must_use]
-    pub fn new(
-        config: &SdkConfig,
-        table: &str,
-        bucket: Option<(String, String)>,
-        clock: Clock,
-    ) -> Self {
-        let table = Table::new(config, table);
-        Self {
-            bodies: Bodies::new(config, bucket),
-            turns: Turns::new(Lease::of(&table), clock, RENEWED_EVERY),
-            listed: Arc::default(),
-            places: Arc::default(),
-            table,
-        }
-    }
-
-    /// The turn to publish, for holders that outlive a process. [`Store::turn_to_publish`] is the same turn.
-    #[must_use]
-    pub fn lease(&self) -> Lease {
-        Lease::of(&self.table)
-    }
-}
 
 #[async_trait]
 impl Store for DynamoDbStore {
@@ -260,6 +220,13 @@ impl Store for DynamoDbStore {
         versions::list_of(self, layers).await
     }
 
+    async fn deleted_versions(
+        &self,
+        layers: Option<&BTreeSet<LayerName>>,
+    ) -> Result<Vec<LayerVersion>> {
+        versions::deleted(self, layers).await
+    }
+
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
         versions::live_versions_in(self, target, region).await
     }
@@ -280,13 +247,12 @@ impl Store for DynamoDbStore {
         counts::of_runs(self).await
     }
 
-    async fn begin_publish(
-        &self,
-        key: &SlotKey,
-        version: &str,
-        now: Timestamp,
-    ) -> Result<LayerVersion> {
+    async fn begin_publish(&self, key: &SlotKey, version: &str, now: Timestamp) -> Result<Begun> {
         versions::begin_publish(self, key, version, now).await
+    }
+
+    async fn note_idle(&self, key: &SlotKey) -> Result<()> {
+        lifetimes::note_idle(self, key).await
     }
 
     async fn mark_live(

@@ -27,6 +27,8 @@ pub(super) struct Row {
     pub(super) revision: u64,
     pub(super) version: LayerVersion,
     pub(super) visibility: Option<Visibility>,
+    /// Of an intent: whether nothing that was sent for it can be at work any more.
+    pub(super) is_idle: bool,
 }
 
 impl Row {
@@ -80,7 +82,8 @@ impl Row {
             .text("created_at", version.created_at)
             .optional_text("live_at", version.live_at)
             .optional_text("expires_at", version.expires_at)
-            .optional_text("visibility", visibility.transpose()?);
+            .optional_text("visibility", visibility.transpose()?)
+            .optional_text("is_idle", self.is_idle.then_some("yes"));
         let work = |partition: &str, sort: String| (partition.to_owned(), sort);
         let work = match version.state {
             LayerState::Intent => Some(work(INTENTS, moment(version.created_at, self.sequence))),
@@ -133,6 +136,7 @@ impl Row {
                 expires_at: item.parse_optional("expires_at")?,
             },
             visibility: visibility.transpose().context("attribute `visibility`")?,
+            is_idle: item.find("is_idle").is_some(),
         })
     }
 

@@ -79,6 +79,7 @@ async fn record(
                 sequence: row.sequence,
                 version: row.version,
                 visibility: row.visibility,
+                is_idle: row.is_idle,
             }
         }
         ("NEWS", _) => match told_of.get(&target_of(item)?) {
@@ -139,6 +140,7 @@ pub(super) async fn import(store: &DynamoDbStore, records: &[Record]) -> Result<
                 sequence,
                 version,
                 visibility,
+                is_idle,
             } => {
                 last = last.max(*sequence);
                 let row = Row {
@@ -146,6 +148,7 @@ pub(super) async fn import(store: &DynamoDbStore, records: &[Record]) -> Result<
                     revision: 0,
                     version: version.clone(),
                     visibility: visibility.clone(),
+                    is_idle: *is_idle,
                 };
                 for item in leading_to(&row)? {
                     leading.insert(item.key()?, item);

@@ -11,7 +11,7 @@ use crate::model::{
     LayerArn, LayerName, LayerState, LayerVersion, NewsKind, Region, SlotKey, Target, Timestamp,
     Visibility,
 };
-use crate::store::Result;
+use crate::store::{Begun, Earlier, Result};
 use anyhow::{bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeSet;
@@ -122,6 +122,27 @@ pub(super) async fn live_versions_in(
     Ok(versions)
 }
 
+/// Those that were deleted, of some layers or of all.
+pub(super) async fn deleted(
+    store: &DynamoDbStore,
+    of: Option<&BTreeSet<LayerName>>,
+) -> Result<Vec<LayerVersion>> {
+    let all = match of {
+        Some(_) => BTreeSet::new(),
+        None => layers(store).await?,
+    };
+    let queries = of.unwrap_or(&all).iter().map(|layer| async move {
+        let items = store.table.query(&schema::gone(layer), "V#").await?;
+        let rows = items.iter().map(|item| Ok(Row::of(item)?.version));
+        rows.collect::<Result<Vec<_>>>()
+    });
+    let versions: Vec<Vec<LayerVersion>> = futures::stream::iter(queries.collect::<Vec<_>>())
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(versions.into_iter().flatten().collect())
+}
+
 /// The versions that an index names, as they are now.
 pub(super) async fn rows_named(store: &DynamoDbStore, items: &[Item]) -> Result<Vec<Row>> {
     let keys = items.iter().map(Item::key).collect::<Result<Vec<_>>>()?;
@@ -147,16 +168,25 @@ pub(super) async fn begin_publish(
     key: &SlotKey,
     version: &str,
     now: Timestamp,
-) -> Result<LayerVersion> {
+) -> Result<Begun> {
     list_layer(store, &key.layer).await?;
     let slot = schema::slot(key);
     until_settled("writing an intent down", || async {
         if let Some(standing) = row_at(store, &slot).await? {
-            let stands = matches!(
-                standing.version.state,
-                LayerState::Intent | LayerState::Live
-            );
-            return Ok(stands.then_some(standing.version));
+            let earlier = match standing.version.state {
+                LayerState::Intent if !standing.is_idle => Earlier::Open,
+                LayerState::Intent => {
+                    let busy = standing.change(|row| row.is_idle = false)?;
+                    if store.table.transact(vec![busy]).await? != Outcome::Done {
+                        return Ok(None);
+                    }
+                    Earlier::Over
+                }
+                LayerState::Live => Earlier::Over,
+                LayerState::Deprecated | LayerState::Deleted => return Ok(None),
+            };
+            let version = standing.version;
+            return Ok(Some(Begun { version, earlier }));
         }
         let intent = Row {
             sequence: store.table.next_sequence(1).await?,
@@ -171,10 +201,14 @@ pub(super) async fn begin_publish(
                 expires_at: None,
             },
             visibility: None,
+            is_idle: false,
         };
         let named = Write::put(intent.pointer(&slot)).when_absent();
         let written = store.table.transact(vec![named, intent.create()?]).await?;
-        Ok((written == Outcome::Done).then_some(intent.version))
+        Ok((written == Outcome::Done).then_some(Begun {
+            version: intent.version,
+            earlier: Earlier::Never,
+        }))
     })
     .await
 }

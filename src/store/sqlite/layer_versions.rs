@@ -2,9 +2,9 @@
 
 use super::columns::{from_word, get, optional_text, optional_time, text, time};
 use crate::model::{
-    LayerArn, LayerName, LayerVersion, Region, SlotKey, Target, Timestamp, Visibility,
+    LayerArn, LayerName, LayerState, LayerVersion, Region, SlotKey, Target, Timestamp, Visibility,
 };
-use crate::store::Result;
+use crate::store::{Begun, Earlier, Result};
 use anyhow::{Context as _, bail, ensure};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use std::collections::BTreeSet;
@@ -44,6 +44,28 @@ pub(super) fn list_of(
         }
     }
     Ok(sorted(versions))
+}
+
+/// Those of some layers, where they are given.
+pub(super) fn deleted(
+    tx: &Transaction<'_>,
+    layers: Option<&BTreeSet<LayerName>>,
+) -> Result<Vec<LayerVersion>> {
+    let Some(layers) = layers else {
+        return tx
+            .prepare_cached("SELECT * FROM layer_versions WHERE state = 'deleted'")?
+            .query_and_then([], version)?
+            .collect();
+    };
+    let mut of_layer =
+        tx.prepare_cached("SELECT * FROM layer_versions WHERE layer = ?1 AND state = 'deleted'")?;
+    let mut versions = Vec::new();
+    for layer in layers {
+        for row in of_layer.query_and_then([layer.as_str()], version)? {
+            versions.push(row?);
+        }
+    }
+    Ok(versions)
 }
 
 /// The live ones of a target `?1` in a region `?2`.
@@ -98,28 +120,59 @@ pub(super) fn begin_publish(
     key: &SlotKey,
     version_text: &str,
     now: Timestamp,
-) -> Result<LayerVersion> {
+) -> Result<Begun> {
     let standing = tx
         .prepare_cached(&format!(
             "SELECT * FROM layer_versions WHERE {KEY} AND state IN ('intent', 'live')"
         ))?
-        .query_and_then(parameters(key), version)?
+        .query_and_then(parameters(key), |row| {
+            Ok::<_, anyhow::Error>((version(row)?, get::<bool>(row, "is_idle")?))
+        })?
         .next()
         .transpose()?;
-    if let Some(standing) = standing {
-        return Ok(standing);
+    if let Some((version, is_idle)) = standing {
+        let is_open = version.state == LayerState::Intent && !is_idle;
+        set_idle(tx, key, false)?;
+        let earlier = if is_open {
+            Earlier::Open
+        } else {
+            Earlier::Over
+        };
+        return Ok(Begun { version, earlier });
     }
     let [layer, target, region, digest, published_name] = parameters(key);
-    tx.prepare_cached(
-        "INSERT INTO layer_versions (layer, target, region, digest, published_name, state, version, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'intent', ?6, ?7) RETURNING *",
-    )?
-    .query_and_then(
-        params![layer, target, region, digest, published_name, version_text, now.unix()],
-        version,
-    )?
-    .next()
-    .context("the store did not say what it wrote")?
+    let intent = tx
+        .prepare_cached(
+            "INSERT INTO layer_versions (layer, target, region, digest, published_name, state, version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'intent', ?6, ?7) RETURNING *",
+        )?
+        .query_and_then(
+            params![layer, target, region, digest, published_name, version_text, now.unix()],
+            version,
+        )?
+        .next()
+        .context("the store did not say what it wrote")?;
+    Ok(Begun {
+        version: intent?,
+        earlier: Earlier::Never,
+    })
+}
+
+/// Says of an intent whether nothing can be at work for it.
+pub(super) fn set_idle(tx: &Transaction<'_>, key: &SlotKey, is_idle: bool) -> Result<()> {
+    let [layer, target, region, digest, published_name] = parameters(key);
+    tx.prepare_cached(&format!(
+        "UPDATE layer_versions SET is_idle = ?6 WHERE {KEY} AND state = 'intent' AND is_idle <> ?6"
+    ))?
+    .execute(params![
+        layer,
+        target,
+        region,
+        digest,
+        published_name,
+        is_idle
+    ])?;
+    Ok(())
 }
 
 pub(super) fn mark_live(

@@ -14,6 +14,7 @@ mod layer_versions;
 mod lifetimes;
 mod migrations;
 mod notifications;
+mod opening;
 mod runs;
 mod tables;
 #[cfg(test)]
@@ -22,62 +23,15 @@ mod transaction;
 mod transfer;
 mod turn;
 
-use super::{Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
+use super::{Begun, Page, Record, Recorded, Result, SeenChanges, Store, TableChanges, Turn};
 use crate::model::{
     BuildRecord, Conversation, Delivery, Digest, Event, LayerArn, LayerName, LayerState,
     LayerVersion, News, Notification, Region, Run, RunKind, RunState, SlotKey, StepRecord, Target,
     Timestamp, Visibility,
 };
 use async_trait::async_trait;
-use connection::Link;
+pub use opening::SqliteStore;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use turn::Turns;
-
-/// A [`Store`] in a SQLite file, or in memory.
-#[derive(Debug, Clone)]
-pub struct SqliteStore {
-    connection: Arc<Mutex<Link>>,
-    turns: Turns,
-}
-
-impl SqliteStore {
-    /// Opens the store in this file; the file and its folder are made, for their owner only, where they are missing,
-    /// and an older layout is brought up to date with everything in it. Blocks while it does so.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, is not a store, or was written by a newer program.
-    pub fn open(path: &Path) -> Result<Self> {
-        let mut link = Link::Unopened(path.to_owned());
-        link.connection()?;
-        Ok(Self::over(link, Turns::beside(Some(path))))
-    }
-
-    /// As [`Self::open`], when it is first asked for something, which then fails if that does: a command that builds a
-    /// layer has no use for a store, and is over before one is open.
-    #[must_use]
-    pub fn open_when_used(path: &Path) -> Self {
-        let link = Link::Unopened(path.to_owned());
-        Self::over(link, Turns::beside(Some(path)))
-    }
-
-    /// A store that lasts as long as the value and its clones.
-    ///
-    /// # Errors
-    /// When SQLite cannot set it up.
-    pub fn open_in_memory() -> Result<Self> {
-        let connection = connection::open_in_memory()?;
-        Ok(Self::over(Link::Open(connection), Turns::beside(None)))
-    }
-
-    fn over(link: Link, turns: Turns) -> Self {
-        Self {
-            connection: Arc::new(Mutex::new(link)),
-            turns,
-        }
-    }
-}
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -214,6 +168,15 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn deleted_versions(
+        &self,
+        layers: Option<&BTreeSet<LayerName>>,
+    ) -> Result<Vec<LayerVersion>> {
+        let layers = layers.cloned();
+        self.read(move |tx| layer_versions::deleted(tx, layers.as_ref()))
+            .await
+    }
+
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
         let region = region.clone();
         self.read(move |tx| layer_versions::live_in(tx, target, &region))
@@ -234,14 +197,15 @@ impl Store for SqliteStore {
         self.turns.take().await
     }
 
-    async fn begin_publish(
-        &self,
-        key: &SlotKey,
-        version: &str,
-        now: Timestamp,
-    ) -> Result<LayerVersion> {
+    async fn begin_publish(&self, key: &SlotKey, version: &str, now: Timestamp) -> Result<Begun> {
         let (key, version) = (key.clone(), version.to_owned());
         self.write(move |tx| layer_versions::begin_publish(tx, &key, &version, now))
+            .await
+    }
+
+    async fn note_idle(&self, key: &SlotKey) -> Result<()> {
+        let key = key.clone();
+        self.write(move |tx| layer_versions::set_idle(tx, &key, true))
             .await
     }
 

@@ -66,7 +66,8 @@ fn two_processes_make_one_file_one_intent_and_one_event() {
                     );
                     let key = key("zip", region.as_str());
                     let now = Timestamp::from_unix(racer.try_into().unwrap());
-                    intents.push(store.begin_publish(&key, "1.0", now).await.unwrap());
+                    let begun = store.begin_publish(&key, "1.0", now).await.unwrap();
+                    intents.push(begun.version);
                 }
                 (recorded, intents)
             })

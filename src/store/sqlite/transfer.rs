@@ -142,6 +142,7 @@ fn layer_version(row: &Row<'_>) -> Result<Record> {
         sequence: sequence(row)?,
         version: version(row)?,
         visibility: visibility.transpose()?,
+        is_idle: get(row, "is_idle")?,
     })
 }
 
@@ -232,14 +233,14 @@ fn put(tx: &Transaction<'_>, record: &Record) -> Result<()> {
                 serde_json::to_string(build)?
             ],
         )?,
-        Record::LayerVersion { sequence, version, visibility } => {
+        Record::LayerVersion { sequence, version, visibility, is_idle } => {
             let [layer, target, region, digest, published_name] =
                 super::layer_versions::parameters(&version.key);
             let visibility = visibility.as_ref().map(serde_json::to_string).transpose()?;
             tx.execute(
                 "INSERT OR REPLACE INTO layer_versions
-                 (sequence, layer, target, region, digest, published_name, state, arn, version, created_at, live_at, expires_at, visibility)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 (sequence, layer, target, region, digest, published_name, state, arn, version, created_at, live_at, expires_at, visibility, is_idle)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                 params![
                     number(*sequence)?,
                     layer,
@@ -253,7 +254,8 @@ fn put(tx: &Transaction<'_>, record: &Record) -> Result<()> {
                     version.created_at.unix(),
                     version.live_at.map(Timestamp::unix),
                     version.expires_at.map(Timestamp::unix),
-                    visibility
+                    visibility,
+                    is_idle
                 ],
             )?
         }

@@ -51,7 +51,7 @@ fn a_version_with_its_targets_and_regions_is_one_message() {
     insta::assert_snapshot!(pretty(&messages[0]), @r#"
     pandas 2.3.3 is published for 2 targets
     {
-      "id": "d61e0024-6bc1-81e1-8b1b-f77afc03d72f",
+      "id": "c8f15750-af3d-8844-87de-666c38313337",
       "kind": "published",
       "layer": "pandas",
       "page": "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/pandas.md",
@@ -122,6 +122,29 @@ fn a_version_with_its_targets_and_regions_is_one_message() {
     );
 }
 
+#[test]
+fn what_goes_live_or_is_retired_once_more_is_another_message() {
+    for (kind, state) in [
+        (NewsKind::Published, LayerState::Live),
+        (NewsKind::Deprecated, LayerState::Deprecated),
+    ] {
+        let id = |seconds: i64| {
+            let mut catalog = Catalog::new();
+            let moment = Some(Timestamp::from_unix(seconds));
+            let version = &mut catalog.versions[0];
+            version.state = state;
+            match state {
+                LayerState::Live => version.live_at = moment,
+                _ => version.expires_at = moment,
+            }
+            let happened = news(kind, &[&catalog.versions[0].clone()]);
+            told(&catalog, &happened).remove(0).id
+        };
+        assert_eq!(id(1_800_000_000), id(1_800_000_000));
+        assert_ne!(id(1_800_000_000), id(1_800_000_060), "{kind:?}");
+    }
+}
+
 /// Time is told in whole seconds, and digests have no order that means anything: several, so that both orders occur.
 #[test]
 fn what_came_out_within_a_second_keeps_its_order() {
@@ -159,7 +182,7 @@ fn a_layer_that_is_retired_says_until_when_it_can_be_used() {
     insta::assert_snapshot!(pretty(&messages[0]), @r#"
             retired 1.0 is retired
             {
-              "id": "4796c468-449f-80b3-95b5-431bf5616b1b",
+              "id": "a96ed14f-3010-8413-8ea0-2bf8c9e94695",
               "kind": "retired",
               "layer": "retired",
               "page": "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/retired.md",

@@ -67,6 +67,7 @@ async fn world_on(engine: Engine, policy: &str) -> World {
             use_aws(&mut world.options, &aws.endpoint());
             // Nothing hangs here, and the machine may have other work.
             world.options.set("LAYERSMITH_AWS_TIMEOUT", "120");
+            world.options.set("LAYERSMITH_AWS_PUBLISH_TIMEOUT", "1");
             world.aws = Some((moto, aws));
             world.start_bot().await;
         }

@@ -71,6 +71,9 @@ impl Stack {
                 variables.insert("LAYERSMITH_UV".to_owned(), uv.clone().into());
                 variables.remove("AWS_LAMBDA_EXEC_WRAPPER");
             }
+            // What a function asked for that died takes effect at once.
+            let at_work = "LAYERSMITH_AWS_PUBLISH_TIMEOUT".to_owned();
+            variables.insert(at_work, OsString::from("1"));
             let data = OsString::from("{room}/layersmith");
             variables.insert("LAYERSMITH_DATA".to_owned(), data);
         });

@@ -165,3 +165,30 @@ async fn without_it_numbers_differ_and_the_page_says_so() {
         "{page}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_comes_back_after_its_versions_are_gone_gets_the_number_of_the_others() {
+    let aligned = "align_versions: true\nexpire_after_days: 30\n";
+    let desk = at_version_four(aligned).await;
+    policy(&desk, "[eu-west-1, us-east-1]", aligned);
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    policy(&desk, "[eu-west-1]", aligned);
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    desk.days_pass(31);
+    assert_eq!(desk.run(&["expire"]).code, 0);
+    assert_eq!(there(&desk, "us-east-1"), []);
+    desk.index
+        .publish(Wheel::new("demo-core", "5.0.0").module("demo_core", "5"));
+    assert_eq!(desk.run(&["upgrade"]).code, 0);
+    // The number after the one that is gone is the number of the others: nothing is thrown away.
+    policy(&desk, "[eu-west-1, us-east-1]", aligned);
+    let planned = desk.run(&["plan"]);
+    assert!(!planned.stdout.contains("brought to"), "{planned:#?}");
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    let numbers = |region| -> Vec<u64> {
+        let there = there(&desk, region).into_iter();
+        there.map(|(number, _)| number).collect()
+    };
+    assert_eq!(numbers("us-east-1"), [5]);
+    assert_eq!(numbers("eu-west-1").last(), Some(&5));
+}

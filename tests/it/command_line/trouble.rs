@@ -1,7 +1,9 @@
 //! The machine is not as it should be: each time a clear message, exit code 1, nothing published by half.
 
 use super::{Desk, files_below};
+use crate::look::CORE_WHEEL;
 use crate::world::World;
+use layersmith_testbed::index::Sabotage;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,6 +140,32 @@ async fn a_built_zip_that_is_gone_is_built_again() {
             "us-east-1/Layersmith-p313-demo/1"
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_is_left_also_when_the_zip_is_gone_and_cannot_be_built_again() {
+    for (regions, code) in [("[eu-west-1]", 0), ("[eu-west-1, sa-east-1]", 1)] {
+        let desk = Desk::new().await;
+        let request = |regions: &str| {
+            let text = format!("packages: [demo-core]\nregions: {regions}\n");
+            desk.write("layers/core.yaml", &text);
+        };
+        request("[eu-west-1, us-east-1]");
+        assert_eq!(desk.run(&["apply"]).code, 0);
+        for folder in ["artifacts", "cache"] {
+            std::fs::remove_dir_all(desk.data(folder)).unwrap();
+        }
+        desk.index.sabotage(CORE_WHEEL, Sabotage::NotFound);
+        request(regions);
+        let said = desk.run(&["apply"]);
+        assert_eq!(said.code, code, "{regions}: {said:#?}");
+        let left = &desk.tables()["p3.13/us-east-1.csv"];
+        let left = String::from_utf8(left.clone()).unwrap();
+        assert!(left.contains("core,1.0.0,deprecated,"), "{regions}: {left}");
+        let kept = &desk.tables()["p3.13/eu-west-1.csv"];
+        let kept = String::from_utf8(kept.clone()).unwrap();
+        assert!(kept.contains("core,1.0.0,latest,"), "{regions}: {kept}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

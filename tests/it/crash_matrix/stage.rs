@@ -222,6 +222,8 @@ impl Stage {
         use_aws(&mut options, &self.cloud.endpoint());
         // Nothing here is slow but the machine.
         options.set("LAYERSMITH_AWS_TIMEOUT", "60");
+        // What was on its way when a process died is through before the next one is started.
+        options.set("LAYERSMITH_AWS_PUBLISH_TIMEOUT", "0");
         self.index_wire.switch(&PowerCut::default());
         let bot = Bot::start(&options).await;
         self.github

@@ -13,8 +13,8 @@
 //! is the n-th differs from run to run; that it is killed at the n-th does not.
 //!
 //! What was on its way when the process died is waited for ([`PowerCut::is_quiet`]) before it is started again, and what
-//! it had sent but nobody had read is dropped: a call that takes effect long after its sender died would be a network
-//! that holds messages back, not a power cut.
+//! it had sent but nobody had read is dropped: a call that takes effect long after its sender died is a network that holds
+//! messages back, not a power cut ([`AwsFault::Late`](crate::aws_proxy::AwsFault::Late) is that).
 
 mod store_watch;
 mod wire;

@@ -1,0 +1,39 @@
+//! Publications that nobody heard of: what they may make yet is waited for, and nothing is published twice.
+
+use super::world::World;
+use crate::model::{Policy, Visibility};
+use crate::store::Earlier;
+use std::time::Duration;
+
+/// One layer for one target and region, whose next publications nobody hears of.
+async fn world(unheard: &[Option<Duration>]) -> World {
+    let policy = Policy {
+        python: vec!["3.13".parse().unwrap()],
+        architectures: vec!["x86_64".parse().unwrap()],
+        ..Policy::default()
+    };
+    let mut world = World::new(policy, vec!["eu-west-1".parse().unwrap()]);
+    world.request("demo", "packages: [demo]\n");
+    world.registry.say_nothing(unheard.iter().copied());
+    world.apply().await;
+    world
+}
+
+#[tokio::test]
+async fn a_second_try_that_nobody_heard_of_is_waited_for_like_the_first() {
+    let late = Some(Duration::from_millis(300));
+    let mut world = world(&[None, late]).await;
+    assert_eq!(world.workshop.store.intents().await.unwrap(), []);
+    world.apply().await;
+    assert_eq!(world.registry.all(&Visibility::Public).len(), 1);
+}
+
+#[tokio::test]
+async fn after_the_wait_for_a_try_that_came_to_nothing_the_next_one_need_not_wait() {
+    let world = world(&[None, None]).await;
+    let store = &world.workshop.store;
+    let intent = store.intents().await.unwrap().remove(0);
+    let now = world.workshop.now();
+    let begun = store.begin_publish(&intent.key, "1.0", now).await.unwrap();
+    assert_eq!(begun.earlier, Earlier::Over);
+}
