@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 /// How long a process may take to its end, or its death.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// Calls, or writes, that one undisturbed run may make more than another.
+const UNSURE: usize = 10;
 /// Three layers; with one Python version and both architectures, each has two targets.
 const REQUESTS: [(&str, &str); 3] = [
     ("layers/app.yaml", "packages: [demo-app]\n"),
@@ -53,6 +55,15 @@ pub(super) struct Case {
 pub(super) struct Undisturbed {
     pub(super) ending: Ending,
     pub(super) calls: BTreeMap<Line, usize>,
+}
+
+impl Undisturbed {
+    /// Whether a run may end before it comes to a point: deliveries are taken one by one or several at once, as they come in,
+    /// so that one run makes a few writes and calls more than another.
+    fn is_among_the_last(&self, point: &Point) -> bool {
+        let calls = self.calls.get(&point.line).copied().unwrap_or_default();
+        point.number + UNSURE > calls
+    }
 }
 
 /// A repository with an open, planned pull request.
@@ -196,7 +207,12 @@ impl Stage {
             }
         }
         // What is killed once more may have less to do than when it was killed first.
-        if deaths == 0 {
+        if deaths == 0
+            && !case
+                .cuts
+                .iter()
+                .any(|cut| undisturbed.is_among_the_last(cut))
+        {
             return Some(format!("the point was not reached\n{}", catalog.log()));
         }
         let wrong = undisturbed
