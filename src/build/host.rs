@@ -1,11 +1,14 @@
 //! What building has on this machine, tried out: the interpreters it finds, and whether packages run in isolation.
 
 use super::builder::Builder;
+use super::bytecode::Interpreter;
 use super::error::BuildError;
-use super::sandbox::test_import;
+use super::sandbox::{Sandbox, test_import};
 use crate::model::{Architecture, ImportTest, PythonVersion, Target};
 use serde::{Deserialize, Serialize};
-use std::io::Write as _;
+use std::env::consts::ARCH;
+use std::io::{self, Write as _};
+use std::path::Path;
 use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 
@@ -60,63 +63,60 @@ impl Builder {
         let sandbox = self.inner.importer.sandbox().await;
         let mut interpreters = Vec::new();
         for python in PythonVersion::ALL {
-            if let Some(found) = self.inner.preparer.bytecode().interpreter(python).await {
-                interpreters.push(found);
-            }
-        }
-        let here = Architecture::ALL.into_iter();
-        let here = here.map(|it| (it, it.machine()));
-        let here = here.filter(|(_, machine)| *machine == std::env::consts::ARCH);
-        let architecture = here.map(|(architecture, _)| architecture).next();
-        let mut tried = Vec::new();
-        for interpreter in interpreters {
-            let python = interpreter.python;
-            let probe = match (sandbox, architecture) {
-                (Ok(sandbox), Some(architecture)) => {
-                    let io = || BuildError::io("trying to import a module");
-                    let folder = self.inner.preparer.derived().temporary_folder();
-                    let folder = folder.map_err(io())?;
-                    let layer = probe_layer(&folder).map_err(io())?;
-                    let target = Target {
-                        python,
-                        architecture,
-                    };
-                    let modules = [MODULE.to_owned()];
-                    let tested = test_import(
-                        sandbox,
-                        &interpreter,
-                        target,
-                        layer.path(),
-                        &modules,
-                        &folder,
-                    );
-                    tested.await.map_err(io())?.outcome
-                }
-                _ => ImportTest::NotRun,
+            let found = self.inner.preparer.bytecode().interpreter(python).await;
+            let Some(interpreter) = found else { continue };
+            let probe = match sandbox {
+                Ok(sandbox) => self.probe(sandbox, &interpreter).await?,
+                Err(_) => ImportTest::NotRun,
             };
-            tried.push(HostInterpreter {
+            interpreters.push(HostInterpreter {
                 python,
                 version: interpreter.version,
                 probe,
             });
         }
-        Ok(BuildHost {
-            machine: std::env::consts::ARCH.to_owned(),
-            isolation: match sandbox {
-                Ok(sandbox) => Isolation::Works {
-                    keeps_to_files: sandbox.keeps_to_files(),
-                },
-                Err(reason) => Isolation::Missing {
-                    reason: reason.clone(),
-                },
+        let isolation = match sandbox {
+            Ok(sandbox) => Isolation::Works {
+                keeps_to_files: sandbox.keeps_to_files(),
             },
-            interpreters: tried,
+            Err(reason) => Isolation::Missing {
+                reason: reason.clone(),
+            },
+        };
+        Ok(BuildHost {
+            machine: ARCH.to_owned(),
+            isolation,
+            interpreters,
         })
+    }
+
+    /// Imports the probe as a package of a layer for this machine.
+    async fn probe(
+        &self,
+        sandbox: &Sandbox,
+        interpreter: &Interpreter,
+    ) -> Result<ImportTest, BuildError> {
+        let mut architectures = Architecture::ALL.into_iter();
+        let Some(architecture) = architectures.find(|it| it.machine() == ARCH) else {
+            return Ok(ImportTest::NotRun);
+        };
+        let target = Target {
+            python: interpreter.python,
+            architecture,
+        };
+        let io = || BuildError::io("trying to import a module");
+        let folder = self.inner.preparer.derived().temporary_folder();
+        let folder = folder.map_err(io())?;
+        let layer = probe_layer(&folder).map_err(io())?;
+        let modules = [MODULE.to_owned()];
+        let path = layer.path();
+        let tested = test_import(sandbox, interpreter, target, path, &modules, &folder);
+        Ok(tested.await.map_err(io())?.outcome)
     }
 }
 
 /// A layer with nothing but the probe.
-fn probe_layer(folder: &std::path::Path) -> std::io::Result<NamedTempFile> {
+fn probe_layer(folder: &Path) -> io::Result<NamedTempFile> {
     let file = NamedTempFile::new_in(folder)?;
     let mut zip = zip::ZipWriter::new(file.as_file());
     let path = format!("python/{MODULE}.py");

@@ -1,6 +1,6 @@
 //! What the text of a Python source says of tests, headers and documentation.
 
-use regex::bytes::{Captures, Match, Regex};
+use regex::bytes::{Captures, Match, Regex, RegexBuilder};
 use std::sync::LazyLock;
 
 /// Comes before anything else: hardly any source says so, and looking for words is much faster than all that follows.
@@ -9,8 +9,8 @@ const ANY_TESTS: &str = r"tests|conftest";
 /// group 3 is imported from. A statement may follow another one, or a colon, on the same line.
 const IMPORTS: &str = concat!(
     r"(?m)(?:^|[;:])[ \t]*(?:from|import)[ \t]+",
-    r"(?:\w[\w.]*(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*([\w.]*\b(?:tests|conftest))\b",
-    r"|(?:^|[;:])[ \t]*from[ \t]+([\w.]+)[ \t]+import\b[ \t\\\r\n]*(?:\([^)]*?|[\w, \t]*)\b(tests|conftest)\b",
+    r"(?:[\w\x80-\xFF][\w\x80-\xFF.]*(?:[ \t]+as[ \t]+[\w\x80-\xFF]+)?[ \t]*,[ \t]*)*([\w\x80-\xFF.]*\b(?:tests|conftest))\b",
+    r"|(?:^|[;:])[ \t]*from[ \t]+([\w\x80-\xFF.]+)[ \t]+import\b[ \t\\\r\n]*(?:\([^)]*?|[\w\x80-\xFF, \t]*)\b(tests|conftest)\b",
 );
 /// A string with such a component: `"a.tests.data"`, `"tests/data"`. Patterns that stand for many names (`*`) are not
 /// among them: they are for tools that look for tests.
@@ -37,6 +37,9 @@ const GET_INCLUDE: &str = r"def get_include";
 const DOCS: &str = r#"["']([^"'\s:]*\.(?:md|rst|ipynb))["']"#;
 /// The folder of documentation, by itself or as a part of a path.
 const DOCS_FOLDER: &str = r#"["'](?:[^"'\s:]*/)?(?:docs?|share)(?:/[^"'\s]*)?["']"#;
+
+/// What a pattern may keep of the states it came through, in bytes, for each thread: there are many patterns.
+const STATES: usize = 256 * 1024;
 
 /// All of them. There is none when one cannot be compiled, which the tests would show: then everything is used.
 pub(super) static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| Patterns::new().ok());
@@ -66,16 +69,16 @@ pub(super) enum Named {
 impl Patterns {
     fn new() -> Result<Self, regex::Error> {
         Ok(Self {
-            any_tests: Regex::new(ANY_TESTS)?,
-            imports: Regex::new(IMPORTS)?,
-            names: Regex::new(NAMES)?,
-            joins: Regex::new(JOINS)?,
-            stubs: Regex::new(STUBS)?,
-            headers: Regex::new(HEADERS)?,
-            include: Regex::new(INCLUDE)?,
-            get_include: Regex::new(GET_INCLUDE)?,
-            docs: Regex::new(DOCS)?,
-            docs_folder: Regex::new(DOCS_FOLDER)?,
+            any_tests: pattern(ANY_TESTS)?,
+            imports: pattern(IMPORTS)?,
+            names: pattern(NAMES)?,
+            joins: pattern(JOINS)?,
+            stubs: pattern(STUBS)?,
+            headers: pattern(HEADERS)?,
+            include: pattern(INCLUDE)?,
+            get_include: pattern(GET_INCLUDE)?,
+            docs: pattern(DOCS)?,
+            docs_folder: pattern(DOCS_FOLDER)?,
         })
     }
 
@@ -125,6 +128,14 @@ impl Patterns {
         }
         names
     }
+}
+
+/// Sources are bytes, and so are patterns: a byte above ASCII is a part of a name, whichever letter it belongs to.
+fn pattern(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .unicode(false)
+        .dfa_size_limit(STATES)
+        .build()
 }
 
 fn file_names(pattern: &Regex, source: &[u8]) -> Vec<String> {

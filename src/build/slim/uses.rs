@@ -267,6 +267,7 @@ mod tests {
             ("import os; import a.tests", "a/tests/"),
             ("from .conftest import x", "a/b/conftest.py"),
             ("from a import conftest", "a/conftest.py"),
+            ("from größe.tests import x", "größe/tests/"),
         ] {
             assert_eq!(used_by("a/b/c.py", source), [place], "{source}");
         }
