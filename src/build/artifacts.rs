@@ -67,10 +67,8 @@ impl ArtifactDirectory {
     }
 
     /// Removes an artifact that was only a step on the way to another; that it stays is no harm.
-    pub(crate) fn discard(&self, digest: &Digest, unless: &Digest) {
-        if digest != unless {
-            std::fs::remove_file(self.path_of(digest)).ok();
-        }
+    pub(crate) fn discard(&self, digest: &Digest) {
+        std::fs::remove_file(self.path_of(digest)).ok();
     }
 
     /// Starts a new artifact; nothing is seen of it until [`NewArtifact::store`].
@@ -111,17 +109,30 @@ pub(crate) struct NewArtifact<'a> {
     out: HashingWriter<NamedTempFile>,
 }
 
+/// An artifact in its place.
+pub(crate) struct Stored {
+    pub(crate) digest: Digest,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Whether it was not there before; otherwise another build may need it.
+    pub(crate) is_new: bool,
+}
+
 impl NewArtifact<'_> {
-    /// Puts it in its place; gives digest and size.
-    pub(crate) fn store(self) -> Result<(Digest, u64), BuildError> {
+    /// Puts it in its place.
+    pub(crate) fn store(self) -> Result<Stored, BuildError> {
         let storing = || BuildError::io("storing an artifact");
         let (file, digest, size) = self.out.finish().map_err(storing())?;
         let path = self.directory.path_of(&digest);
         // Renaming over a file makes some file systems write the new one to the disk at once, which takes longer than
         // all the rest (ext4, `auto_da_alloc`).
-        std::fs::remove_file(&path).ok();
+        let is_new = std::fs::remove_file(&path).is_err();
         persist(file, &path).map_err(storing())?;
-        Ok((digest, size))
+        Ok(Stored {
+            digest,
+            size,
+            is_new,
+        })
     }
 }
 

@@ -218,6 +218,7 @@ impl Builder {
             assembled,
             digest,
             size,
+            ..
         } = made.written;
         if made.bytecode.included != Bytecode::None {
             made.bytecode.compiler = compiler;

@@ -25,6 +25,8 @@ pub(crate) struct Written {
     pub(crate) assembled: Assembled,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    /// Whether there was no such zip before.
+    is_new: bool,
 }
 
 /// Which bytecode to take, owned so that it can go to another thread.
@@ -160,7 +162,7 @@ impl Making {
         if wanted == Bytecode::All && is_too_large {
             // Without bytecode it is too large for a direct upload as well: leaving it out would spare nothing.
             if let Some(written) = self.write(Choice::All, Size::Loadable).await? {
-                self.rules.artifacts.discard(&bare.digest, &written.digest);
+                self.discard(&bare, &written);
                 return Ok(made(written, Bytecode::All, None, None));
             }
             return Ok(made(bare, Bytecode::None, reason, None));
@@ -176,7 +178,7 @@ impl Making {
                 let loaded = tested.loaded.iter().cloned().collect();
                 let choice = Choice::Only(Arc::new(loaded));
                 if let Some(written) = self.write(choice, size).await? {
-                    self.rules.artifacts.discard(&bare.digest, &written.digest);
+                    self.discard(&bare, &written);
                     return Ok(made(written, Bytecode::Imported, reason, Some(tested)));
                 }
                 let reason = "with any of it, the layer would pass the limits of AWS".to_owned();
@@ -185,7 +187,7 @@ impl Making {
             ImportTest::Skipped { reason: why } if wanted == Bytecode::Imported => {
                 let why = format!("which modules importing loads cannot be found out: {why}");
                 if let Some(written) = self.write(Choice::All, size).await? {
-                    self.rules.artifacts.discard(&bare.digest, &written.digest);
+                    self.discard(&bare, &written);
                     return Ok(made(written, Bytecode::All, Some(why), None));
                 }
                 Ok(made(bare, Bytecode::None, Some(why), Some(tested)))
@@ -194,6 +196,13 @@ impl Making {
                 let reason = reason.or_else(|| Some("the packages cannot be imported".to_owned()));
                 Ok(made(bare, Bytecode::None, reason, Some(tested)))
             }
+        }
+    }
+
+    /// Removes a zip that another one is taken for, unless it is there for somebody else.
+    fn discard(&self, step: &Written, taken: &Written) {
+        if step.is_new && step.digest != taken.digest {
+            self.rules.artifacts.discard(&step.digest);
         }
     }
 
@@ -244,11 +253,12 @@ fn write(
     }
     let mut artifact = rules.artifacts.create()?;
     let assembled = assemble::write(&mut wheels.wheels, contents, &mut artifact)?;
-    let (digest, size) = artifact.store()?;
+    let stored = artifact.store()?;
     Ok(Some(Written {
         assembled,
-        digest,
-        size,
+        digest: stored.digest,
+        size: stored.size,
+        is_new: stored.is_new,
     }))
 }
 
