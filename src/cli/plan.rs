@@ -2,8 +2,8 @@
 
 use super::{Backends, Ended, Failure, Output, catalog};
 use crate::github::render;
-use crate::model::{BuildRecord, LayerName, Level};
-use crate::pipeline::build_task::{BuildTask, perform};
+use crate::model::{BuildRecord, LayerName, LayerRequest, Level};
+use crate::pipeline::build_task::{BuildTask, incomplete, perform};
 use crate::pipeline::{Desired, NotRebuilt, SourceBuilds, Workshop, keep_known, recorded, settle};
 use crate::plan::{BuildState, Plan, Wanted, plan, wanted};
 use crate::settings::Settings;
@@ -90,7 +90,19 @@ pub(super) async fn make(
     };
     let offered = workshop.registry.regions().await?;
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
-    let not_rebuilt = build(output, workshop, desired, &mut wanted, look, sources).await;
+    let incomplete = if look == Look::ForMissing {
+        BTreeSet::new()
+    } else {
+        incomplete(&plan(&wanted, &builds, &versions, &desired.held))
+    };
+    let task = |wanted: &Wanted, request: &LayerRequest| match look {
+        Look::ForMissing => BuildTask::new(wanted, request, &desired.policy, sources),
+        Look::ForUpgrades | Look::ToUpgrade => BuildTask {
+            needs_zip: incomplete.contains(&(wanted.layer.clone(), wanted.target)),
+            ..BuildTask::upgrade(wanted, request, &desired.policy, sources)
+        },
+    };
+    let not_rebuilt = build(output, workshop, desired, &mut wanted, look, task).await;
     let builds = with_new(&builds, &wanted);
     Ok(Made {
         plan: plan(&wanted, &builds, &versions, &desired.held),
@@ -104,7 +116,7 @@ async fn build(
     desired: &Desired,
     wanted: &mut [Wanted],
     look: Look,
-    sources: SourceBuilds,
+    task: impl Fn(&Wanted, &LayerRequest) -> BuildTask,
 ) -> Vec<NotRebuilt> {
     let missing: Vec<usize> = (0..wanted.len())
         .filter(|&n| look != Look::ForMissing || wanted[n].build == BuildState::Unknown)
@@ -120,14 +132,8 @@ async fn build(
         })
         .map(|(n, wanted, request)| {
             let progress = &progress;
+            let task = task(wanted, request);
             async move {
-                let policy = &desired.policy;
-                let task = match look {
-                    Look::ForMissing => BuildTask::new(wanted, request, policy, sources),
-                    Look::ForUpgrades | Look::ToUpgrade => {
-                        BuildTask::upgrade(wanted, request, policy, sources)
-                    }
-                };
                 let state = perform(&workshop.bench, &task).await;
                 progress.done(&format!("{} {}", wanted.layer, wanted.target));
                 (n, state)

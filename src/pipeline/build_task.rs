@@ -5,8 +5,9 @@ use super::building::{SourceBuilds, build_new, counted};
 use super::rebuilding::{Lost, rebuild};
 use super::upgrade::build_upgrade;
 use crate::model::{BuildRecord, Digest, LayerName, LayerRequest, Policy, Target};
-use crate::plan::{BuildState, Publication, Wanted};
+use crate::plan::{BuildState, Plan, Publication, Wanted};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What of the policy decides how a layer is resolved and built.
@@ -130,6 +131,15 @@ impl BuildTask {
             reason: BuildReason::Lost(Box::new(build.clone())),
         }
     }
+}
+
+/// What is built and not live everywhere it should be: where new releases are looked for, its zip is needed still.
+#[must_use]
+pub fn incomplete(plan: &Plan) -> BTreeSet<(LayerName, Target)> {
+    let publications = plan.publications();
+    publications
+        .map(|(entry, _)| (entry.layer.clone(), entry.target))
+        .collect()
 }
 
 /// Resolves and builds one layer for one target. What goes wrong is part of the answer, not an error: the other builds

@@ -3,7 +3,7 @@
 use super::attempt::Item;
 use super::steps::Steps;
 use crate::model::{BuildRecord, LayerName, LayerRequest, OfferedRegions, RunKind, Target};
-use crate::pipeline::build_task::BuildTask;
+use crate::pipeline::build_task::{BuildTask, incomplete};
 use crate::pipeline::{Desired, SourceBuilds, StepFailure};
 use crate::plan::{BuildState, Wanted, plan, wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,9 +118,6 @@ impl<'s> Outlook<'s> {
         }
         let versions = steps.bot.workshop.store.layer_versions().await?;
         let plan = plan(&self.wanted, &self.builds, &versions, &self.desired.held);
-        let places = plan
-            .publications()
-            .map(|(entry, _)| (entry.layer.clone(), entry.target));
-        Ok(places.collect())
+        Ok(incomplete(&plan))
     }
 }
