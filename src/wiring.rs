@@ -27,9 +27,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The longest that one exchange with the git server may take.
-const GIT_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// The backends of this program.
 #[must_use]
 pub fn backends() -> Backends {
@@ -74,15 +71,20 @@ async fn registry(settings: &Settings) -> anyhow::Result<Arc<dyn Registry>> {
 }
 
 fn aws_timeout(settings: &Settings) -> anyhow::Result<Duration> {
-    Duration::try_from_secs_f64(settings.aws_patience.aws_timeout)
+    seconds(settings.timeouts.aws_timeout, "LAYERSMITH_AWS_TIMEOUT")
+}
+
+/// A setting that is a time, and more than none.
+fn seconds(value: f64, setting: &str) -> anyhow::Result<Duration> {
+    Duration::try_from_secs_f64(value)
         .ok()
-        .filter(|timeout| !timeout.is_zero())
-        .context("LAYERSMITH_AWS_TIMEOUT is no number of seconds")
+        .filter(|time| !time.is_zero())
+        .with_context(|| format!("{setting} is no number of seconds"))
 }
 
 fn aws_timing(settings: &Settings) -> anyhow::Result<Timing> {
     let usual = Timing::of(aws_timeout(settings)?);
-    Ok(match settings.aws_patience.aws_publish_timeout {
+    Ok(match settings.timeouts.aws_publish_timeout {
         Some(seconds) => Timing {
             publishing: Duration::try_from_secs_f64(seconds)
                 .context("LAYERSMITH_AWS_PUBLISH_TIMEOUT is no number of seconds")?,
@@ -215,7 +217,7 @@ async fn catalog(settings: &Settings) -> anyhow::Result<CatalogRepository> {
             email: settings.git_identity.email.clone(),
         },
         work_dir: settings.data.join("catalog.git"),
-        timeout: GIT_TIMEOUT,
+        timeout: seconds(settings.timeouts.git_timeout, "LAYERSMITH_GIT_TIMEOUT")?,
     })?)
 }
 

@@ -7,16 +7,16 @@ mod byte_size;
 mod environment;
 mod function;
 mod listen;
-mod patience;
 mod places;
 mod roles;
+mod timeouts;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use environment::Environment;
 pub use listen::ListenSettings;
-pub use patience::AwsPatience;
 pub use roles::AwsRoles;
+pub use timeouts::Timeouts;
 pub use values::{
     ArtifactsSetting, EngineSetting, FunctionSetting, IdentitySetting, LogFormat, RegistrySetting,
     StoreSetting,
@@ -364,7 +364,7 @@ pub struct Settings {
 
     /// How long AWS Lambda is waited for
     #[command(flatten)]
-    pub aws_patience: AwsPatience,
+    pub timeouts: Timeouts,
 
     /// How logs are written
     #[arg(

@@ -175,6 +175,8 @@ async fn commit(
         .args(["--json", command, "--push"])
         .arg(&catalog.folder)
         .env("LAYERSMITH_GIT_URL", repository)
+        // The first fetch takes more than a gigabyte.
+        .env("LAYERSMITH_GIT_TIMEOUT", "1200")
         .env("LAYERSMITH_LOG", "layersmith=info")
         .env("LAYERSMITH_LOG_FORMAT", "json");
     let finished = process::run_watched(&mut tables, watched)
