@@ -21,7 +21,7 @@ use crate::tables::{
 };
 pub(super) use note::Note;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Which tables are rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,8 +235,8 @@ async fn commit_changed(
         let rendering = Instant::now();
         let is_known = changed.render(&desired, page.as_deref(), &mut InRepository(folder))?;
         let layers = changed.scope.all_layers().len();
-        let read = (changed.started.elapsed() - rendering.elapsed()).as_millis();
-        let rendered = rendering.elapsed().as_millis();
+        let read = milliseconds(changed.started.elapsed() - rendering.elapsed());
+        let rendered = milliseconds(rendering.elapsed());
         tracing::info!(
             layers,
             read,
@@ -249,6 +249,11 @@ async fn commit_changed(
         .change_folder(&folder, &base, message, today, edit)
         .await?;
     Ok(committed)
+}
+
+/// A number in logs as JSON, which the type of the whole would not be.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The tables in the catalog repository.
