@@ -3,6 +3,7 @@
 use super::client::GithubClient;
 use super::error::GithubError;
 use super::exchange::{Answer, parse};
+use crate::telemetry::milliseconds;
 use backon::{ExponentialBuilder, Retryable};
 use http::{HeaderMap, Method, header};
 use serde::de::DeserializeOwned;
@@ -194,6 +195,6 @@ fn names_next_page(headers: &HeaderMap) -> bool {
 }
 
 fn log_retry(error: &GithubError, pause: Duration) {
-    let pause = pause.as_millis();
+    let pause = milliseconds(pause);
     tracing::warn!(pause, "{error}; trying again in {pause} ms");
 }

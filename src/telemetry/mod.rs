@@ -24,7 +24,7 @@ use measured::TARGET;
 use prometheus::Count;
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
@@ -84,7 +84,7 @@ pub fn start(filter: &str, format: LogFormat, numbers: NumbersTo) -> Result<Coun
         NumbersTo::Counters => Count(counters.clone()).boxed(),
         NumbersTo::CloudWatch => EmbeddedMetrics {
             write: |line: &Line| line.write(std::io::stdout().lock()),
-            clock: milliseconds,
+            clock: now,
         }
         .boxed(),
     };
@@ -111,9 +111,13 @@ fn is_ours(target: &str) -> bool {
     target.starts_with("layersmith")
 }
 
-fn milliseconds() -> u64 {
+fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    since.map_or(0, milliseconds)
+}
+
+/// Whole milliseconds as a number: in logs as JSON, the type that [`Duration::as_millis`] gives becomes a text.
+#[must_use]
+pub fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

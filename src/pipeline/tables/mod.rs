@@ -19,9 +19,10 @@ use crate::tables::{
     self, ChangesInput, FileContent, FileWork, Scope, TableFiles, TablesInput, account_of,
     named_on_overview, render_changes, warned_until,
 };
+use crate::telemetry::milliseconds;
 pub(super) use note::Note;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Which tables are rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,11 +250,6 @@ async fn commit_changed(
         .change_folder(&folder, &base, message, today, edit)
         .await?;
     Ok(committed)
-}
-
-/// A number in logs as JSON, which the type of the whole would not be.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The tables in the catalog repository.
