@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use layersmith_testbed::bot::BotOptions;
+use std::net::TcpListener;
 use std::path::Path;
 
 const CORE: &str = "packages:\n  - demo-core\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
@@ -152,6 +153,37 @@ async fn a_server_that_stays_away() {
     insta::assert_snapshot!(told, @"⚠️ **The tables could not be committed.** What was published is live all the same, and its ARNs are below. It will be retried; `/layersmith retry` tries at once. What was said: `[127.0.0.1]:PORT` cannot be reached: Connection refused (os error 111)");
     world.git.start_again();
     repaired(&mut world, number, |_| {}).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_is_waited_for_as_long_as_is_set() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let mut world = World::start_with("", |options, world| {
+        options.set("LAYERSMITH_PATIENCE", "1");
+        options.set("LAYERSMITH_GIT_TIMEOUT", "1.5");
+        let url = world.git.url("octo/catalog");
+        let there = format!("127.0.0.1:{}", world.git.port());
+        options.set(
+            "LAYERSMITH_GIT_URL",
+            url.replace(&there, &address.to_string()),
+        );
+        let hosts = world.git.known_hosts();
+        let (there, here) = (world.git.port().to_string(), address.port().to_string());
+        options.set("LAYERSMITH_KNOWN_HOSTS", hosts.replace(&there, &here));
+    })
+    .await;
+    let (number, told) = merged_in_trouble(&world).await;
+    let told = told.replace(&address.port().to_string(), "PORT");
+    insta::assert_snapshot!(told, @"⚠️ **The tables could not be committed.** What was published is live all the same, and its ARNs are below. It will be retried; `/layersmith retry` tries at once. What was said: `[127.0.0.1]:PORT` did not answer within 1.5 seconds");
+    let (url, hosts) = (world.git.url("octo/catalog"), world.git.known_hosts());
+    repaired(&mut world, number, |options| {
+        options.set("LAYERSMITH_GIT_URL", url);
+        options.set("LAYERSMITH_KNOWN_HOSTS", hosts);
+        options.unset("LAYERSMITH_GIT_TIMEOUT");
+    })
+    .await;
     world.finish().await;
 }
 

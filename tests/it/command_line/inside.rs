@@ -94,14 +94,25 @@ async fn bytecode_is_shipped_as_asked_and_the_same_every_time() {
     let again = build(&desk, "packages: [shapes]\n");
     assert!(again.zip == all.zip, "the bytes differ");
 
+    let none = build(&desk, "packages: [shapes]\nbytecode: false\n");
+    assert_eq!(compiled(&none.names), [""; 0]);
+    assert_eq!(none.artifact["report"]["bytecode"]["reason"], Value::Null);
+
     let some = build(&desk, "packages: [shapes]\nbytecode: imported\n");
     assert_eq!(some.code, 0, "{:#}", some.artifact);
     assert_eq!(compiled(&some.names), [&paths[0][..], &paths[2]]);
     assert_eq!(some.artifact["report"]["bytecode"]["included"], "imported");
+    // One without any is a step on the way to it, and was there for somebody else.
+    let kept = BTreeSet::from([all.zip, none.zip, some.zip]);
+    assert!(zips(&desk) == kept, "{} zips", zips(&desk).len());
+}
 
-    let none = build(&desk, "packages: [shapes]\nbytecode: false\n");
-    assert_eq!(compiled(&none.names), [""; 0]);
-    assert_eq!(none.artifact["report"]["bytecode"]["reason"], Value::Null);
+/// The zips that are kept.
+fn zips(desk: &Desk) -> BTreeSet<Vec<u8>> {
+    let files = std::fs::read_dir(desk.data("artifacts")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let zips = paths.filter(|path| path.extension().is_some_and(|it| it == "zip"));
+    zips.map(|path| std::fs::read(path).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,8 +131,8 @@ async fn bytecode_that_would_not_fit_is_left_out_and_said_so() {
     let Built {
         code,
         artifact,
+        zip,
         names,
-        ..
     } = build(&desk, "packages: [large]\n");
     assert_eq!(code, 0, "{artifact:#}");
     let report = &artifact["report"]["bytecode"];
@@ -133,6 +144,7 @@ async fn bytecode_that_would_not_fit_is_left_out_and_said_so() {
     let reason = report["reason"].as_str().unwrap();
     assert!(reason.contains("would pass the limits"), "{reason}");
     assert!(artifact["unzipped_size"].as_u64().unwrap() <= 250 * 1024 * 1024);
+    assert!(zips(&desk) == BTreeSet::from([zip]), "a step was left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use super::Desk;
 use layersmith_testbed::index::Wheel;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 fn core(version: &str) -> Wheel {
@@ -225,6 +226,33 @@ async fn an_upgrade_carries_out_everything_that_changed() {
     Tables in [HERE]/catalog/layers/arns: 12 files written, 0 removed.
     NOT UPGRADED: native p3.13: `demo_native-9.0.0-py3-none-any.whl` cannot be used: it holds the name `../outside.py`, which leads out of its folder.
     ");
+}
+
+/// What was built is gone, and its lock gives other bytes by now: an apply could give it to no region.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_replaces_a_zip_that_cannot_be_had_any_more() {
+    let desk = Desk::new().await;
+    let request = "packages: [demo-app]\nregions: [eu-west-1]\n";
+    desk.write("layers/demo.yaml", request);
+    assert_eq!(desk.run(&["apply"]).code, 0);
+    let store = Connection::open(desk.data("store.sqlite")).unwrap();
+    let lost = "f".repeat(64);
+    let sql = "UPDATE builds SET record = replace(record, digest, ?1), digest = ?1";
+    assert_eq!(store.execute(sql, [&lost]).unwrap(), 1);
+    desk.write("layers/demo.yaml", "packages: [demo-app]\n");
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stdout.contains(" is gone, "), "{said:#?}");
+    assert_eq!(desk.published().len(), 1);
+    let said = desk.run(&["upgrade"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(
+        desk.published(),
+        [
+            "eu-west-1/Layersmith-p313-demo/1",
+            "us-east-1/Layersmith-p313-demo/1"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
