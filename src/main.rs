@@ -6,8 +6,14 @@ use layersmith::{cli, lambda, wiring};
 use std::io::Write as _;
 use std::process::ExitCode;
 
+fn main() -> ExitCode {
+    // Before the runtime has threads.
+    layersmith_allocator::share_arenas();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let Some(settings) = Settings::of_function() else {
         return Box::pin(cli::run(wiring::backends())).await;
     };
