@@ -83,12 +83,17 @@ pub(super) async fn make(
     sources: SourceBuilds,
 ) -> Result<Made, Failure> {
     let store = &workshop.store;
-    let versions = recorded(&**store, &desired.policy, layers).await?;
-    let builds = match layers {
-        Some(layers) => store.builds_of(layers).await?,
-        None => store.builds().await?,
+    let known = async {
+        let versions = recorded(&**store, &desired.policy, layers).await?;
+        let builds = match layers {
+            Some(layers) => store.builds_of(layers).await?,
+            None => store.builds().await?,
+        };
+        Ok::<_, Failure>((versions, builds))
     };
-    let offered = workshop.registry.regions().await?;
+    // The one is read here, the other is asked for far away.
+    let (known, offered) = tokio::join!(known, workshop.registry.regions());
+    let ((versions, builds), offered) = (known?, offered?);
     let mut wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
     let incomplete = if look == Look::ForMissing {
         BTreeSet::new()

@@ -3,15 +3,22 @@
 use super::aligning::{advance, tidy};
 use super::visibility::share_exactly;
 use super::{StepFailure, Workshop};
+use crate::build::HeldZip;
 use crate::model::{LayerArn, LayerState, Policy, Region, SlotKey, ZIPPED_LIMIT};
 use crate::plan::Publication;
-use crate::registry::{PublishRequest, PublishedVersion, RegistryError};
+use crate::registry::{Prepared, PublishRequest, PublishedVersion, RegistryError};
 use crate::store::Earlier;
+use futures::future::{BoxFuture, Either, Shared, select};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Before a region is tried once more, or what may be at work there is looked for; each later look doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The zip for all regions, verified by the first who waits for it.
+pub(super) type SharedZip<'a> = Shared<BoxFuture<'a, Result<Arc<HeldZip>, StepFailure>>>;
 
 /// Why a version is not live in one region.
 pub(super) enum RegionTrouble {
@@ -31,6 +38,7 @@ pub(super) async fn in_region(
     workshop: &Workshop,
     publication: &Publication,
     request: &PublishRequest,
+    zip: &SharedZip<'_>,
     policy: &Policy,
     region: &Region,
 ) -> Result<LayerArn, RegionTrouble> {
@@ -55,6 +63,8 @@ pub(super) async fn in_region(
         workshop,
         publication,
         request,
+        zip,
+        is_without_zip: false,
         policy,
         region,
         is_first: true,
@@ -67,7 +77,8 @@ pub(super) async fn in_region(
         Err(error) => {
             let is_not_enabled = matches!(error, RegistryError::NotEnabled { .. });
             // An intent from before, or a first try, may have published something while the region was enabled.
-            if is_not_enabled && place.is_first && begun.earlier == Earlier::Never {
+            let is_untried = is_not_enabled || place.is_without_zip;
+            if is_untried && place.is_first && begun.earlier == Earlier::Never {
                 store.drop_intent(&key).await?;
             } else if place.at_work_until.is_none() {
                 store.note_idle(&key).await?;
@@ -88,10 +99,13 @@ pub(super) async fn in_region(
 }
 
 /// What is published to one region, and how far that has come.
-struct Place<'a> {
+struct Place<'a, 'z> {
     workshop: &'a Workshop,
     publication: &'a Publication,
     request: &'a PublishRequest,
+    zip: &'a SharedZip<'z>,
+    /// Nothing was sent, because there is no zip to be had.
+    is_without_zip: bool,
     policy: &'a Policy,
     region: &'a Region,
     is_first: bool,
@@ -99,7 +113,7 @@ struct Place<'a> {
     at_work_until: Option<Instant>,
 }
 
-impl Place<'_> {
+impl Place<'_, '_> {
     /// One try is "look, then publish if it is not there": a publish whose answer got lost is found again. A registry
     /// tries its calls several times itself, and all other regions and the tables wait for the slowest, so there is no
     /// third.
@@ -119,9 +133,36 @@ impl Place<'_> {
     }
 
     async fn find_or_publish(&mut self) -> Result<LayerArn, RegistryError> {
-        if let Some(arn) = self.adopted().await? {
-            return Ok(arn);
-        }
+        let (registry, region, request) = (&self.workshop.registry, self.region, self.request);
+        let zip = self.zip.clone();
+        // A look takes as long as the region is away. What is waited for longer holds nothing meanwhile.
+        let is_short = self.at_work_until.is_none();
+        let ready = async {
+            let held = zip.await?;
+            let prepared = if is_short {
+                registry.prepare(region, request).await
+            } else {
+                Prepared::default()
+            };
+            Ok::<_, StepFailure>((held, prepared))
+        };
+        let ready = match select(pin!(self.adopted()), pin!(ready)).await {
+            Either::Left((found, ready)) => match found? {
+                Some(arn) => return Ok(arn),
+                None => ready.await,
+            },
+            Either::Right((ready, found)) => match found.await? {
+                Some(arn) => return Ok(arn),
+                None => ready,
+            },
+        };
+        let _held = ready.map_err(|failure| {
+            self.is_without_zip = true;
+            RegistryError::Refused {
+                region: region.clone(),
+                message: failure.message,
+            }
+        })?;
         let published = self.publish().await;
         if let Err(RegistryError::Unheard { at_work_for, .. }) = &published {
             self.at_work_until = Some(Instant::now() + *at_work_for);

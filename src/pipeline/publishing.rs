@@ -12,8 +12,9 @@ use crate::model::{BuildRecord, layer_description};
 use crate::plan::{Action, BuildState, Entry, Outcome, Publication, RegionFailure};
 use crate::registry::PublishRequest;
 use crate::telemetry::{add, metric};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tracing::{Instrument as _, error_span};
 
 /// Regions worked on at once: all there are.
@@ -198,12 +199,8 @@ async fn publish_item(
     if publication.regions.is_empty() {
         return Ok(not_begun(publication));
     }
-    let zip = match find_zip(workshop, build).await {
-        Ok(found) => found,
-        Err(failure) if failure.transient || failure.artifact_lost => return Err(failure),
-        // Another try would not help, and the other layers do not wait for it.
-        Err(failure) => return Ok(nowhere(publication, &failure.message, false)),
-    };
+    // Reading all of it takes as long as a look at the regions, which goes on meanwhile.
+    let zip = find_zip(workshop, build).boxed().shared();
     let mut outcome = not_begun(publication);
     let request = PublishRequest {
         name: publication.published_name.clone(),
@@ -213,8 +210,13 @@ async fn publish_item(
             .or_else(|| build.artifact.license_info()),
         python: build.target.python,
         architecture: build.target.architecture,
-        zip: zip.path.clone(),
-        size: zip.size,
+        zip: workshop
+            .bench
+            .builder
+            .artifacts()
+            .local()
+            .path_of(&build.artifact.digest),
+        size: build.artifact.size,
         digest: build.artifact.digest,
         staging: policy.staging.clone(),
     };
@@ -222,7 +224,7 @@ async fn publish_item(
         .regions
         .iter()
         .map(|region| {
-            in_region(workshop, publication, &request, policy, region)
+            in_region(workshop, publication, &request, &zip, policy, region)
                 .instrument(error_span!("region", %region))
         })
         .collect();
@@ -230,6 +232,18 @@ async fn publish_item(
         .buffered(CONCURRENT_REGIONS)
         .collect()
         .await;
+    // Where a version was there already, nobody waited for the zip.
+    let is_published = |result: &Result<_, _>| !matches!(result, Err(RegionTrouble::Failed(_)));
+    if !results.iter().all(is_published)
+        && let Err(failure) = zip.await
+    {
+        return if failure.transient || failure.artifact_lost {
+            Err(failure)
+        } else {
+            // Another try would not help, and the other layers do not wait for it.
+            Ok(nowhere(publication, &failure.message, false))
+        };
+    }
     for (region, result) in publication.regions.iter().zip(results) {
         match result {
             Ok(arn) => {
@@ -261,11 +275,11 @@ async fn publish_item(
     Ok(outcome)
 }
 
-/// The file with the zip.
-async fn find_zip(workshop: &Workshop, build: &BuildRecord) -> Result<HeldZip, StepFailure> {
+/// The file with the zip, verified.
+async fn find_zip(workshop: &Workshop, build: &BuildRecord) -> Result<Arc<HeldZip>, StepFailure> {
     let artifacts = workshop.bench.builder.artifacts();
     let found = Box::pin(artifacts.verified(&build.artifact.digest)).await;
-    found.map_err(|error| {
+    found.map(Arc::new).map_err(|error| {
         if error.is_lost() {
             StepFailure::of_lost_artifact(error.to_string())
         } else {

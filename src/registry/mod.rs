@@ -10,6 +10,7 @@ use crate::model::{
 };
 use async_trait::async_trait;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod aws;
@@ -58,6 +59,12 @@ pub struct PublishedVersion {
     pub size: Option<u64>,
     /// Its description.
     pub description: String,
+}
+
+/// Keeps ready what [`Registry::prepare`] got ready.
+#[derive(Default)]
+pub struct Prepared {
+    _kept: Option<Arc<dyn Send + Sync>>,
 }
 
 /// Why a registry could not do something; the kinds are those a caller acts on.
@@ -147,6 +154,12 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
     /// # Errors
     /// When it cannot find out.
     async fn regions(&self) -> Result<OfferedRegions, RegistryError>;
+
+    /// Gets ready what [`Self::publish`] would send there, while something else is waited for; it stays ready as long as
+    /// the answer lives. That it cannot be had is for the publish to say. Nothing to do where nothing is sent.
+    async fn prepare(&self, _region: &Region, _request: &PublishRequest) -> Prepared {
+        Prepared::default()
+    }
 
     /// Publishes a new version. Not idempotent: every call makes a version; see [`Self::find`].
     ///

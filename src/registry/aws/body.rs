@@ -28,7 +28,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 /// KiB that all bodies together may take. The largest, of a zip of 50 MiB, takes 67 MiB.
 const BUDGET: usize = 128 * 1024;
 /// Bytes of a zip that are encoded at once: a multiple of 3, so that base64 goes on without a gap.
-const CHUNK: usize = 3 * 64 * 1024;
+const CHUNK: usize = 3 * 1024 * 1024;
 /// Bytes of a body that are handed to a connection at once.
 const FRAME: usize = 64 * 1024;
 /// Stands where the zip goes; base64 has no such character, and JSON needs no escape for it.
@@ -117,7 +117,7 @@ fn around_the_zip(request: &PublishRequest) -> (String, String) {
     (format!("{head}\"ZipFile\":\""), format!("\"{tail}"))
 }
 
-/// Reads the zip piece by piece into the finished body; gives it with its SHA-256.
+/// Reads the zip piece by piece into the finished body; gives it with its SHA-256. The zip is hashed beside the body.
 fn encode(
     zip: &Path,
     digest: &Digest,
@@ -130,28 +130,29 @@ fn encode(
     let mut file = File::open(zip)?;
     let (mut of_zip, mut of_body) = (Hasher::default(), Hasher::default());
     let mut chunk = vec![0; CHUNK];
-    let mut written = 0;
-    let mut put = |body: &mut [u8], piece: &[u8]| {
-        let place = body.get_mut(written..written + piece.len())?;
-        place.copy_from_slice(piece);
-        of_body.update(piece);
-        written += piece.len();
-        Some(())
-    };
-    put(&mut body, head.as_bytes()).ok_or_else(altered)?;
-    let mut text = String::new();
+    let (before, rest) = body.split_at_mut_checked(head.len()).ok_or_else(altered)?;
+    before.copy_from_slice(head.as_bytes());
+    of_body.update(before);
+    let at_tail = rest.len().checked_sub(tail.len()).ok_or_else(altered)?;
+    let (mut place, after) = rest.split_at_mut(at_tail);
     loop {
         let read = fill(&mut file, &mut chunk)?;
         if read == 0 {
             break;
         }
-        of_zip.update(&chunk[..read]);
-        text.clear();
-        STANDARD.encode_string(&chunk[..read], &mut text);
-        put(&mut body, text.as_bytes()).ok_or_else(altered)?;
+        let piece = &chunk[..read];
+        place = std::thread::scope(|scope| {
+            scope.spawn(|| of_zip.update(piece));
+            let written = STANDARD.encode_slice(piece, place).ok()?;
+            let (text, rest) = std::mem::take(&mut place).split_at_mut(written);
+            of_body.update(text);
+            Some(rest)
+        })
+        .ok_or_else(altered)?;
     }
-    put(&mut body, tail.as_bytes()).ok_or_else(altered)?;
-    if of_zip.finish() != *digest || written != length {
+    after.copy_from_slice(tail.as_bytes());
+    of_body.update(after);
+    if of_zip.finish() != *digest || !place.is_empty() {
         return Err(altered());
     }
     Ok((Bytes::from(body), of_body.finish().to_string()))

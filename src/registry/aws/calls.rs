@@ -4,7 +4,7 @@ use super::AwsRegistry;
 use super::errors::{is_conflict, is_not_found, odd_answer};
 use crate::model::{Digest, LayerArn, OfferedRegions, Region, StagingBucket, Visibility};
 use crate::registry::policy::{Grantee, grantees};
-use crate::registry::{PublishRequest, PublishedVersion, Registry, RegistryError};
+use crate::registry::{Prepared, PublishRequest, PublishedVersion, Registry, RegistryError};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -17,6 +17,12 @@ const LAYER_NAME_LIMIT: usize = 140;
 impl Registry for AwsRegistry {
     async fn regions(&self) -> Result<OfferedRegions, RegistryError> {
         Ok(self.offered().await)
+    }
+
+    async fn prepare(&self, region: &Region, request: &PublishRequest) -> Prepared {
+        Prepared {
+            _kept: self.body_of(region, request).await,
+        }
     }
 
     async fn publish(

@@ -13,6 +13,7 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::publish_layer_version::PublishLayerVersionOutput;
 use aws_sdk_lambda::types::{self, LayerVersionContentInput};
 use backon::{ExponentialBuilder, Retryable as _};
+use std::sync::Arc;
 
 /// Attempts of a publish that AWS asks to slow down.
 const PUBLISH_ATTEMPTS: usize = 6;
@@ -48,6 +49,21 @@ impl AwsRegistry {
         };
         let from = From::Body(SendShared::new(encoded));
         self.publish_patiently(region, request, &from).await
+    }
+
+    /// The body of a direct upload, for as long as it is held; none for a zip that goes through a bucket, for a region that
+    /// is left alone, and when the zip cannot be read.
+    pub(super) async fn body_of(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+    ) -> Option<Arc<dyn Send + Sync>> {
+        let is_direct = request.size <= ZIPPED_LIMIT;
+        if !is_direct || self.place(region).ok()?.gate.is_left_alone() {
+            return None;
+        }
+        let body = self.bodies.encoded(request).await.ok()?;
+        Some(body)
     }
 
     /// Through a bucket of the region; what was put there goes again, however it ended.
