@@ -1,6 +1,10 @@
 //! Two processes that publishing is measured with: what answers as AWS Lambda does, and the plainest client there can be.
 
 use anyhow::{Context as _, bail};
+use aws_credential_types::Credentials;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
@@ -8,7 +12,7 @@ use futures::future::try_join_all;
 use layersmith_testbed::lambda::Lambda;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 #[derive(Debug, Args)]
 pub(crate) struct Endpoint {
@@ -45,7 +49,8 @@ pub(crate) async fn serve(options: &Endpoint) -> anyhow::Result<bool> {
     std::future::pending().await
 }
 
-/// Sends the body of a publish so many times at once, encoded once and not signed.
+/// Sends the body of a publish so many times at once, encoded and hashed once. Without a signature AWS would not take it
+/// (AWS Identity and Access Management, "Signature Version 4 for API requests": the hash of the payload is a part of it).
 pub(crate) async fn upload(options: &Upload) -> anyhow::Result<bool> {
     let zip = std::fs::read(&options.zip)
         .with_context(|| format!("{} cannot be read", options.zip.display()))?;
@@ -55,16 +60,20 @@ pub(crate) async fn upload(options: &Upload) -> anyhow::Result<bool> {
     );
     // Clones of it share the bytes.
     let body = bytes::Bytes::from(body);
+    let hash = digest(&SHA256, &body);
+    let hash: String = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let client = reqwest::Client::new();
+    let url = format!("{}/2018-10-31/layers/plain/versions", options.to);
+    let host = options.to.trim_start_matches("http://");
     let uploads = (0..options.times).map(|number| {
-        let request = client
-            .post(format!("{}/2018-10-31/layers/plain/versions", options.to))
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential=testing/20261101/region-{number}/lambda/aws4_request"),
-            )
-            .body(body.clone());
+        let request = client.post(&url).body(body.clone());
+        let signed = signed(request, &url, host, &format!("region-{number}"), &hash);
         async move {
+            let request = signed?;
             let status = request.send().await?.status();
             if !status.is_success() {
                 bail!("an upload was answered {status}");
@@ -74,4 +83,33 @@ pub(crate) async fn upload(options: &Upload) -> anyhow::Result<bool> {
     });
     try_join_all(uploads).await?;
     Ok(true)
+}
+
+/// A request with the headers of its signature.
+fn signed(
+    request: reqwest::RequestBuilder,
+    url: &str,
+    host: &str,
+    region: &str,
+    hash: &str,
+) -> anyhow::Result<reqwest::RequestBuilder> {
+    let identity = Credentials::new("testing", "testing", None, None, "bench").into();
+    let parameters = SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("lambda")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let body = SignableBody::Precomputed(hash.to_owned());
+    let headers = [("host", host)].into_iter();
+    let (signature, _) = sign(
+        SignableRequest::new("POST", url, headers, body)?,
+        &parameters,
+    )?
+    .into_parts();
+    Ok(signature.headers().fold(request, |request, (name, value)| {
+        request.header(name, value)
+    }))
 }

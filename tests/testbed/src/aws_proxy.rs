@@ -338,7 +338,7 @@ pub(crate) fn scope(headers: &HeaderMap, part: usize) -> String {
 }
 
 /// `account:ListRegions`, which moto does not know, as AWS answers it: what is enabled need not be listed here.
-fn list_regions(disabled: &[String]) -> Response {
+pub(crate) fn list_regions(disabled: &[String]) -> Response {
     let regions: Vec<_> = disabled
         .iter()
         .map(|name| serde_json::json!({"RegionName": name, "RegionOptStatus": "DISABLED"}))

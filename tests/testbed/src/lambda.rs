@@ -160,6 +160,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let known = shared.known.lock().map(|known| known.clone());
     let received = Received::read(body, &known.unwrap_or_default()).await;
     tokio::time::sleep(shared.latency).await;
+    if head.uri.path() == "/listRegions" {
+        return crate::aws_proxy::list_regions(&[]);
+    }
     let mut layers = shared.layers();
     layers.answer(&region, &head.method, head.uri.path(), received)
 }
