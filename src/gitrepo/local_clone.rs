@@ -15,6 +15,12 @@ use std::time::Duration;
 const ORIGIN_FILE: &str = "layersmith-origin";
 /// Every fetch adds a pack and nothing repacks them: beyond this many, a new clone is smaller and quicker.
 const PACKS_LIMIT: usize = 64;
+/// Bytes above which a file is pushed as it is. Looking among the others for what it can be told as a difference from takes
+/// many times longer than sending it: in a catalog of thousands of layers, the tables of all regions a minute.
+const WITHOUT_DELTAS: i64 = 1024 * 1024;
+/// What libgit2 1.9 reads that limit from (`packbuilder_config` in its `pack-objects.c`), besides the size of a cache of
+/// differences. It does not look at `core.bigFileThreshold`.
+const WITHOUT_DELTAS_KEY: &str = "pack.deltaCacheSize";
 
 /// The clone's folder, locked against other users of it, in this process and in others, until dropped.
 #[derive(Debug)]
@@ -68,6 +74,8 @@ impl LocalClone {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(&self.folder, &options)
             .with_context(|| format!("creating a clone in {}", self.folder.display()))?;
+        let mut config = repository.config()?;
+        config.set_i64(WITHOUT_DELTAS_KEY, WITHOUT_DELTAS)?;
         fs::write(self.folder.join(ORIGIN_FILE), &self.origin)
             .context("naming the clone's origin")?;
         Ok(repository)

@@ -1,5 +1,6 @@
 //! The catalog repository against a real OpenSSH server and real bare repositories, looked at with the `git` program.
 
+mod clones;
 mod editing;
 mod failures;
 mod races;
