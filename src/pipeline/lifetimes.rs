@@ -91,6 +91,8 @@ pub async fn expire(workshop: &Workshop, desired: &Desired) -> Result<Expired, S
         workshop.store.mark_deleted(&gone).await?;
         expired.deleted.extend(gone);
     }
+    // The store has them in the order in which regions happened to answer.
+    expired.deleted.sort();
     for region in &expired.not_enabled {
         tracing::info!(%region, "the account has not enabled {region}: what has expired there waits");
     }
