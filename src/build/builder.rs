@@ -1,12 +1,12 @@
 //! The builder: a lock in, an artifact in the artifacts folder out.
 
 use super::artifact_store::Artifacts;
-use super::cache::WheelCache;
+use super::cache::{Hashing, WheelCache};
 use super::contents;
 use super::documents::{self, DocumentSet, Documented};
 use super::error::BuildError;
 use super::exclude::Exclude;
-use super::fetch::{FetchLimits, check_announced_size, fetch_file};
+use super::fetch::{FetchLimits, check_announced_size};
 use super::http_client::Http;
 use super::importer::{Importer, Tester};
 use super::judge;
@@ -15,16 +15,14 @@ use super::options::BuildOptions;
 use super::prepare::{Prepared, Preparer, WHEELS};
 use super::selection::Selection;
 use super::settings::{BuildProgress, BuilderSettings};
-use super::verify::VerifiedWheel;
+use super::wheel_files::Found;
 use crate::model::{
-    Artifact, BuildReport, Bytecode, ImportTest, Lock, LockedPackage, PythonVersion, WheelFile,
+    Artifact, BuildReport, Bytecode, ImportTest, Lock, LockedPackage, PythonVersion,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
 /// Source distributions built at once: one may take all processors and gigabytes of memory.
@@ -43,7 +41,7 @@ pub(super) struct Inner {
     pub(super) preparer: Arc<Preparer>,
     pub(super) importer: Importer,
     artifacts: Artifacts,
-    fetching: Semaphore,
+    pub(super) fetching: Semaphore,
     /// A permit for each wheel that may be unpacked at once to look into it: each takes two threads, and some megabytes.
     examining: Semaphore,
     /// A permit for each source distribution that may be built at once.
@@ -59,14 +57,6 @@ pub(super) struct Built {
     /// Whether a build of the same on the same machine comes to the same: not when an interpreter crashed or took too long,
     /// or the isolation did not work, for that may pass.
     pub(super) lasts: bool,
-}
-
-/// A wheel's file.
-enum Found {
-    /// It is in the cache, and was verified when it came there.
-    Cached(File),
-    /// It has the right digest; nobody looked inside.
-    Fetched(NamedTempFile),
 }
 
 impl Builder {
@@ -148,6 +138,28 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Built, BuildError> {
+        for _ in &lock.packages {
+            match self.build_once(lock, options, on_progress).await {
+                Err(BuildError::Altered(wheel)) => {
+                    let thrown_away = self.inner.cache.throw_away(&wheel);
+                    thrown_away.map_err(BuildError::io("removing a wheel from the cache"))?;
+                }
+                done => return done,
+            }
+        }
+        self.build_once(lock, options, on_progress).await
+    }
+
+    /// As [`Self::build_anew`].
+    ///
+    /// # Errors
+    /// See [`BuildError`]; [`BuildError::Altered`] as long as the cache has a wheel that was altered.
+    async fn build_once(
+        &self,
+        lock: &Lock,
+        options: &BuildOptions<'_>,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<Built, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
         let (taken, left) = options.packages_of(lock);
         let packages = || taken.iter().chain(&left).copied();
@@ -173,6 +185,10 @@ impl Builder {
             .buffered(self.inner.concurrency)
             .try_collect()
             .await?;
+        let hashings: Vec<Hashing> = prepared
+            .iter_mut()
+            .filter_map(|prepared| prepared.hashing.take())
+            .collect();
         let runtimes = prepared.split_off(taken.len());
         let selection = Selection {
             slim: options.slim,
@@ -200,7 +216,8 @@ impl Builder {
             ..
         } = &*self.inner;
         let artifacts = artifacts.local();
-        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?;
+        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?
+            .once_they_are_right(hashings);
         let tester = Tester {
             importer: &self.inner.importer,
             options,
@@ -284,12 +301,12 @@ impl Builder {
             let found = self.find(package, on_progress).await?;
             // The semaphore is never closed; should it be, wheels are looked into unbounded.
             let _permit = match &found {
-                Found::Cached(_) => None,
+                Found::Cached(..) => None,
                 Found::Fetched(_) => self.inner.examining.acquire().await.ok(),
             };
             let (inner, own) = (Arc::clone(&self.inner), package.clone());
             blocking(move || match found {
-                Found::Cached(file) => inner.preparer.open(file, &own),
+                Found::Cached(file, hashing) => inner.preparer.open(file, hashing, &own),
                 Found::Fetched(file) => inner.preparer.take_in(file, &own, &inner.cache),
             })
             .await?
@@ -304,64 +321,6 @@ impl Builder {
                 .await?;
         }
         Ok(prepared)
-    }
-
-    /// A package's wheel, from the cache or the network, verified and open.
-    pub(super) async fn wheel(&self, package: &LockedPackage) -> Result<File, BuildError> {
-        let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
-        let fetched = match self.find(package, &|_| {}).await? {
-            Found::Cached(file) => return Ok(file),
-            Found::Fetched(fetched) => fetched,
-        };
-        let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
-        blocking(move || {
-            let verified = VerifiedWheel::new(fetched, &wheel.filename)?;
-            let stored = inner.cache.store(verified, &wheel.sha256);
-            stored.map_err(BuildError::io("storing a wheel"))
-        })
-        .await
-    }
-
-    /// A package's wheel, from the cache or else from the network; to be called with the wheel's lock held.
-    async fn find(
-        &self,
-        package: &LockedPackage,
-        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
-    ) -> Result<Found, BuildError> {
-        let wheel = &package.wheel;
-        let found = match self.cached(wheel).await? {
-            Some(file) => Found::Cached(file),
-            None if wheel.built_from().is_some() => {
-                return Err(BuildError::Lost {
-                    wheel: wheel.filename.clone(),
-                });
-            }
-            None => {
-                // The semaphore is never closed; should it be, fetching goes on unbounded.
-                let _permit = self.inner.fetching.acquire().await.ok();
-                let on_bytes = |bytes| on_progress(BuildProgress::Received { bytes });
-                let inner = &self.inner;
-                let client = inner.http.client()?;
-                let fetched = fetch_file(&client, &inner.cache, wheel, inner.limits, &on_bytes);
-                Found::Fetched(fetched.await?)
-            }
-        };
-        on_progress(BuildProgress::WheelReady {
-            wheel: wheel.filename.clone(),
-            cached: matches!(found, Found::Cached(_)),
-        });
-        Ok(found)
-    }
-
-    pub(super) async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
-        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
-        blocking(move || {
-            inner
-                .cache
-                .open(&digest)
-                .map_err(BuildError::io("reading the wheel cache"))
-        })
-        .await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::artifacts::{persist, readable_by_all};
 use super::derived::touch;
+use super::error::BuildError;
 use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher};
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 
@@ -47,10 +49,28 @@ impl WheelCache {
             touch(&file);
             return Ok(Some(file));
         }
+        self.throw_away(digest)?;
+        Ok(None)
+    }
+
+    /// A cached wheel, open, while its bytes are hashed on a thread of its own; `None` when there is none. Nothing that is
+    /// made of it counts before [`Hashing::wait`] says that they are right.
+    pub(crate) fn open_at_once(&self, digest: &Digest) -> io::Result<Option<(File, Hashing)>> {
+        let file = match File::open(self.path_of(digest)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let hashing = Hashing::start(file.try_clone()?, *digest)?;
+        Ok(Some((file, hashing)))
+    }
+
+    /// Removes a wheel that was altered.
+    pub(crate) fn throw_away(&self, digest: &Digest) -> io::Result<()> {
         tracing::warn!(wheel = %digest, "the cached wheel {digest} was altered: fetching it again");
-        match std::fs::remove_file(&path) {
+        match std::fs::remove_file(self.path_of(digest)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(None),
+            _ => Ok(()),
         }
     }
 
@@ -94,6 +114,42 @@ impl WheelCache {
             }
         };
         lock.lock_owned().await
+    }
+}
+
+/// A cached wheel that is hashed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Hashing {
+    digest: Digest,
+    thread: JoinHandle<io::Result<Digest>>,
+}
+
+impl Hashing {
+    /// The file's position is used and moved.
+    fn start(mut file: File, digest: Digest) -> io::Result<Self> {
+        let work = move || {
+            let found = hash(&mut file)?;
+            if found == digest {
+                touch(&file);
+            }
+            Ok(found)
+        };
+        let thread = std::thread::Builder::new().name("verifying".to_owned());
+        let thread = thread.spawn(work)?;
+        Ok(Self { digest, thread })
+    }
+
+    /// Waits for the end: whether the wheel is the one that was asked for, which may have been known for long.
+    ///
+    /// # Errors
+    /// [`BuildError::Altered`], and [`BuildError::Io`] when it could not be read.
+    pub(crate) fn wait(self) -> Result<(), BuildError> {
+        let panicked = |_| Err(io::Error::other("hashing a wheel ended early"));
+        let found = self.thread.join().unwrap_or_else(panicked);
+        match found.map_err(BuildError::io("reading the wheel cache"))? {
+            found if found == self.digest => Ok(()),
+            _ => Err(BuildError::Altered(self.digest)),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::artifacts::ArtifactDirectory;
 use super::assemble::{self, Assembled, FileOrigin};
+use super::cache::Hashing;
 use super::contents::{self, Contents};
 use super::elf::WheelFacts;
 use super::error::BuildError;
@@ -76,6 +77,15 @@ struct Wheels {
     /// The wheels' digests by package.
     digests: BTreeMap<String, Digest>,
     are_stripped: bool,
+    /// Wheels of which it is not known yet whether they are the right ones.
+    hashings: Vec<Hashing>,
+}
+
+impl Wheels {
+    /// Waits until all wheels are known to be the right ones.
+    fn verified(&mut self) -> Result<(), BuildError> {
+        self.hashings.drain(..).try_for_each(Hashing::wait)
+    }
 }
 
 /// Makes one layer of wheels.
@@ -124,8 +134,17 @@ impl Making {
                     .map(|package| (package.name.clone(), package.wheel.sha256))
                     .collect(),
                 are_stripped: false,
+                hashings: Vec::new(),
             }),
         })
+    }
+
+    /// Nothing that is written counts before these wheels turn out to be right: they are hashed while it is written.
+    pub(crate) fn once_they_are_right(mut self, hashings: Vec<Hashing>) -> Self {
+        if let Some(wheels) = &mut self.wheels {
+            wheels.hashings = hashings;
+        }
+        self
     }
 
     /// Writes the layer with the bytecode asked for, or with less when it would not fit: with that of the modules that
@@ -212,9 +231,10 @@ impl Making {
         let Some(mut wheels) = self.wheels.take() else {
             return Err(gone());
         };
-        let work = move || {
-            let written = write(&rules, &preparer, &mut wheels, &choice, size);
-            written.map(|written| (wheels, written))
+        let work = move || match write(&rules, &preparer, &mut wheels, &choice, size) {
+            Ok(written) => Ok((wheels, written)),
+            // Of what was altered anything may be said.
+            Err(error) => Err(wheels.verified().err().unwrap_or(error)),
         };
         let (wheels, written) = super::builder::blocking(work).await?;
         self.wheels = Some(wheels);
@@ -245,14 +265,18 @@ fn write(
     };
     if !is_small(&contents) && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
         // Compressing shared objects again takes seconds, and most have next to nothing to remove: only where it decides.
+        // It is kept, so it is made of what is right.
+        wheels.verified()?;
         strip(preparer, wheels)?;
         contents = contents::merge(&mut wheels.wheels, &selection)?;
     }
     if !size.allows(contents.unzipped_size, contents.zipped_size()) {
+        wheels.verified()?;
         return Ok(None);
     }
     let mut artifact = rules.artifacts.create()?;
     let assembled = assemble::write(&mut wheels.wheels, contents, &mut artifact)?;
+    wheels.verified()?;
     let stored = artifact.store()?;
     Ok(Some(Written {
         assembled,

@@ -48,6 +48,7 @@ mod settings;
 mod slim;
 mod verify;
 mod wheel;
+mod wheel_files;
 mod wheel_index;
 mod window;
 mod zip_directory;

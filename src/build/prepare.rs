@@ -3,7 +3,7 @@
 //! All of it depends on the wheel's bytes (and the interpreter that compiles) alone, is made once and kept by digest.
 
 use super::bytecode::{BytecodeMaker, BytecodeSummary, InterpreterSettings, WheelBytecode};
-use super::cache::WheelCache;
+use super::cache::{Hashing, WheelCache};
 use super::derived::DerivedCache;
 use super::elf::{WheelFacts, strip_wheel};
 use super::error::BuildError;
@@ -39,15 +39,17 @@ pub(crate) struct Prepared {
     pub(crate) facts: WheelFacts,
     /// What its bytecode came to; absent when none was asked for.
     pub(crate) bytecode: Option<Compiled>,
+    /// Whether the wheel is the right one, where that is not known yet.
+    pub(crate) hashing: Option<Hashing>,
 }
 
 impl Prepared {
     fn new(wheel: Wheel<WindowedFile>, facts: WheelFacts) -> Self {
-        let bytecode = None;
         Self {
             wheel,
             facts,
-            bytecode,
+            bytecode: None,
+            hashing: None,
         }
     }
 
@@ -136,11 +138,16 @@ impl Preparer {
     }
 
     /// Opens a wheel of the cache, with what is known of it. Takes its time when that was lost: to be called where nobody
-    /// waits.
+    /// waits. Only what is known is believed before the wheel is hashed.
     ///
     /// # Errors
-    /// [`BuildError::BadWheel`] and [`BuildError::Io`].
-    pub(crate) fn open(&self, file: File, package: &LockedPackage) -> Result<Prepared, BuildError> {
+    /// [`BuildError::BadWheel`], [`BuildError::Altered`] and [`BuildError::Io`].
+    pub(crate) fn open(
+        &self,
+        file: File,
+        hashing: Hashing,
+        package: &LockedPackage,
+    ) -> Result<Prepared, BuildError> {
         let reading = BuildError::io("reading what is known of a wheel");
         if let Some(derived) = self.derived.get(&facts_key(package)).map_err(reading)?
             && let Ok(known) = serde_json::from_str::<Known>(&derived.note)
@@ -148,16 +155,22 @@ impl Preparer {
             let file = WindowedFile::new(file);
             let filename = package.wheel.filename.clone();
             let (name, version) = (package.name.as_str(), package.version.as_str());
+            let mut hashing = Some(hashing);
             let wheel = match known.index {
                 Some(index) => index.open(file, filename, name, version, known.used),
                 None => {
+                    hashing.take().map_or(Ok(()), Hashing::wait)?;
                     let mut wheel = Wheel::open(file, filename, name, version)?;
                     wheel.used = known.used;
                     wheel
                 }
             };
-            return Ok(Prepared::new(wheel, known.facts));
+            return Ok(Prepared {
+                hashing,
+                ..Prepared::new(wheel, known.facts)
+            });
         }
+        hashing.wait()?;
         let scratch = self.scratch()?;
         let (wheel, examined) = examine::open(file, package, &scratch)?;
         self.keep(wheel, examined, package)

@@ -246,6 +246,24 @@ async fn altered_files_are_thrown_away() {
     std::fs::write(bench.cached(&lock.packages[0].wheel.sha256), b"altered").unwrap();
     assert_eq!(bench.build(&lock).await.unwrap(), artifact);
     assert_eq!(bench.served(), 3);
+    // Each as long as it was, and all that is known of it fits.
+    for package in &lock.packages {
+        let path = bench.cached(&package.wheel.sha256);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let zip = bench.artifacts().path_of(&artifact.digest);
+    std::fs::remove_file(&zip).unwrap();
+    assert_eq!(bench.build(&lock).await.unwrap(), artifact);
+    assert_eq!(bench.served(), 5);
+    let zips = std::fs::read_dir(zip.parent().unwrap()).unwrap();
+    let zips = zips.map(|entry| entry.unwrap().path());
+    let zips: Vec<_> = zips
+        .filter(|path| path.extension().is_some_and(|end| end == "zip"))
+        .collect();
+    assert_eq!(zips, [zip], "nothing of what was altered stays");
 
     let artifacts = bench.artifacts();
     std::fs::write(artifacts.path_of(&artifact.digest), b"altered").unwrap();

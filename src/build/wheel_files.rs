@@ -1,0 +1,90 @@
+//! The files of wheels: from the cache, or else from the network.
+
+use super::builder::{Builder, blocking};
+use super::cache::Hashing;
+use super::error::BuildError;
+use super::fetch::fetch_file;
+use super::settings::BuildProgress;
+use super::verify::VerifiedWheel;
+use crate::model::{LockedPackage, WheelFile};
+use std::fs::File;
+use std::sync::Arc;
+use tempfile::NamedTempFile;
+
+/// A wheel's file.
+pub(super) enum Found {
+    /// It is in the cache, and was verified when it came there; whether it is still the same shows.
+    Cached(File, Hashing),
+    /// It has the right digest; nobody looked inside.
+    Fetched(NamedTempFile),
+}
+
+impl Builder {
+    /// A package's wheel, from the cache or the network, verified and open.
+    pub(super) async fn wheel(&self, package: &LockedPackage) -> Result<File, BuildError> {
+        let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
+        if let Some(file) = self.cached(&package.wheel).await? {
+            return Ok(file);
+        }
+        let fetched = match self.find(package, &|_| {}).await? {
+            Found::Cached(file, hashing) => {
+                return blocking(move || hashing.wait().map(|()| file)).await;
+            }
+            Found::Fetched(fetched) => fetched,
+        };
+        let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
+        blocking(move || {
+            let verified = VerifiedWheel::new(fetched, &wheel.filename)?;
+            let stored = inner.cache.store(verified, &wheel.sha256);
+            stored.map_err(BuildError::io("storing a wheel"))
+        })
+        .await
+    }
+
+    /// A package's wheel, from the cache or else from the network; to be called with the wheel's lock held.
+    pub(super) async fn find(
+        &self,
+        package: &LockedPackage,
+        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
+    ) -> Result<Found, BuildError> {
+        let wheel = &package.wheel;
+        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
+        let cached = blocking(move || {
+            let cached = inner.cache.open_at_once(&digest);
+            cached.map_err(BuildError::io("reading the wheel cache"))
+        });
+        let found = match cached.await? {
+            Some((file, hashing)) => Found::Cached(file, hashing),
+            None if wheel.built_from().is_some() => {
+                return Err(BuildError::Lost {
+                    wheel: wheel.filename.clone(),
+                });
+            }
+            None => {
+                // The semaphore is never closed; should it be, fetching goes on unbounded.
+                let _permit = self.inner.fetching.acquire().await.ok();
+                let on_bytes = |bytes| on_progress(BuildProgress::Received { bytes });
+                let inner = &self.inner;
+                let client = inner.http.client()?;
+                let fetched = fetch_file(&client, &inner.cache, wheel, inner.limits, &on_bytes);
+                Found::Fetched(fetched.await?)
+            }
+        };
+        on_progress(BuildProgress::WheelReady {
+            wheel: wheel.filename.clone(),
+            cached: matches!(found, Found::Cached(..)),
+        });
+        Ok(found)
+    }
+
+    pub(super) async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
+        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
+        blocking(move || {
+            inner
+                .cache
+                .open(&digest)
+                .map_err(BuildError::io("reading the wheel cache"))
+        })
+        .await
+    }
+}
