@@ -19,6 +19,8 @@ use tokio::sync::OwnedMutexGuard;
 #[derive(Debug)]
 pub(crate) struct WheelCache {
     root: PathBuf,
+    /// Counts the threads that hash: each of them holds it.
+    hashing: Arc<()>,
     being_fetched: Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -26,6 +28,7 @@ impl WheelCache {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self {
             root,
+            hashing: Arc::default(),
             being_fetched: Mutex::default(),
         }
     }
@@ -53,15 +56,22 @@ impl WheelCache {
         Ok(None)
     }
 
-    /// A cached wheel, open, while its bytes are hashed on a thread of its own; `None` when there is none. Nothing that is
-    /// made of it counts before [`Hashing::wait`] says that they are right.
+    /// A cached wheel, open, while its bytes are hashed on a thread of its own; `None` when there is none. Where all processors
+    /// have such a thread already, it is hashed before it is handed out. Nothing that is made of it counts before [`Hashing::wait`] says that they are right.
     pub(crate) fn open_at_once(&self, digest: &Digest) -> io::Result<Option<(File, Hashing)>> {
         let file = match File::open(self.path_of(digest)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let hashing = Hashing::start(file.try_clone()?, *digest)?;
+        let another = file.try_clone()?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // One of them is the cache's own.
+        let hashing = if Arc::strong_count(&self.hashing) <= processors {
+            Hashing::start(another, *digest, Arc::clone(&self.hashing))?
+        } else {
+            Hashing::done(another, *digest)?
+        };
         Ok(Some((file, hashing)))
     }
 
@@ -121,22 +131,32 @@ impl WheelCache {
 #[derive(Debug)]
 pub(crate) struct Hashing {
     digest: Digest,
-    thread: JoinHandle<io::Result<Digest>>,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Found {
+    Already(Digest),
+    OnThread(JoinHandle<io::Result<Digest>>),
 }
 
 impl Hashing {
-    /// The file's position is used and moved.
-    fn start(mut file: File, digest: Digest) -> io::Result<Self> {
+    /// On a thread, which is counted as long as it works. The file's position is used and moved.
+    fn start(mut file: File, digest: Digest, counted: Arc<()>) -> io::Result<Self> {
         let work = move || {
-            let found = hash(&mut file)?;
-            if found == digest {
-                touch(&file);
-            }
-            Ok(found)
+            let found = hash_and_touch(&mut file, &digest);
+            drop(counted);
+            found
         };
         let thread = std::thread::Builder::new().name("verifying".to_owned());
-        let thread = thread.spawn(work)?;
-        Ok(Self { digest, thread })
+        let found = Found::OnThread(thread.spawn(work)?);
+        Ok(Self { digest, found })
+    }
+
+    /// At once.
+    fn done(mut file: File, digest: Digest) -> io::Result<Self> {
+        let found = Found::Already(hash_and_touch(&mut file, &digest)?);
+        Ok(Self { digest, found })
     }
 
     /// Waits for the end: whether the wheel is the one that was asked for, which may have been known for long.
@@ -145,12 +165,24 @@ impl Hashing {
     /// [`BuildError::Altered`], and [`BuildError::Io`] when it could not be read.
     pub(crate) fn wait(self) -> Result<(), BuildError> {
         let panicked = |_| Err(io::Error::other("hashing a wheel ended early"));
-        let found = self.thread.join().unwrap_or_else(panicked);
+        let found = match self.found {
+            Found::Already(found) => Ok(found),
+            Found::OnThread(thread) => thread.join().unwrap_or_else(panicked),
+        };
         match found.map_err(BuildError::io("reading the wheel cache"))? {
             found if found == self.digest => Ok(()),
             _ => Err(BuildError::Altered(self.digest)),
         }
     }
+}
+
+/// The digest of a file, which counts as used now if it is the right one.
+fn hash_and_touch(file: &mut File, digest: &Digest) -> io::Result<Digest> {
+    let found = hash(file)?;
+    if found == *digest {
+        touch(file);
+    }
+    Ok(found)
 }
 
 /// The digest of a file from where it stands to its end.

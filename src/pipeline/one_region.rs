@@ -64,7 +64,7 @@ pub(super) async fn in_region(
         publication,
         request,
         zip,
-        is_without_zip: false,
+        without_zip: None,
         policy,
         region,
         is_first: true,
@@ -77,7 +77,7 @@ pub(super) async fn in_region(
         Err(error) => {
             let is_not_enabled = matches!(error, RegistryError::NotEnabled { .. });
             // An intent from before, or a first try, may have published something while the region was enabled.
-            let is_untried = is_not_enabled || place.is_without_zip;
+            let is_untried = is_not_enabled || place.without_zip.is_some();
             if is_untried && place.is_first && begun.earlier == Earlier::Never {
                 store.drop_intent(&key).await?;
             } else if place.at_work_until.is_none() {
@@ -86,7 +86,9 @@ pub(super) async fn in_region(
             if is_not_enabled {
                 return Err(RegionTrouble::NotEnabled);
             }
-            let failure = StepFailure::new(error.reason(), error.is_transient());
+            let failure = place
+                .without_zip
+                .unwrap_or_else(|| StepFailure::new(error.reason(), error.is_transient()));
             return Err(RegionTrouble::Failed(failure));
         }
     };
@@ -104,8 +106,8 @@ struct Place<'a, 'z> {
     publication: &'a Publication,
     request: &'a PublishRequest,
     zip: &'a SharedZip<'z>,
-    /// Nothing was sent, because there is no zip to be had.
-    is_without_zip: bool,
+    /// Why nothing was sent: there is no zip to be had.
+    without_zip: Option<StepFailure>,
     policy: &'a Policy,
     region: &'a Region,
     is_first: bool,
@@ -135,8 +137,9 @@ impl Place<'_, '_> {
     async fn find_or_publish(&mut self) -> Result<LayerArn, RegistryError> {
         let (registry, region, request) = (&self.workshop.registry, self.region, self.request);
         let zip = self.zip.clone();
-        // A look takes as long as the region is away. What is waited for longer holds nothing meanwhile.
-        let is_short = self.at_work_until.is_none();
+        // A look takes as long as the region is away. What is waited for longer holds nothing meanwhile, and neither does what
+        // publishes other zips first: those need room for their bodies, too.
+        let is_short = self.at_work_until.is_none() && self.publication.alignment.is_none();
         let ready = async {
             let held = zip.await?;
             let prepared = if is_short {
@@ -157,10 +160,11 @@ impl Place<'_, '_> {
             },
         };
         let _held = ready.map_err(|failure| {
-            self.is_without_zip = true;
+            let message = failure.message.clone();
+            self.without_zip = Some(failure);
             RegistryError::Refused {
                 region: region.clone(),
-                message: failure.message,
+                message,
             }
         })?;
         let published = self.publish().await;

@@ -232,17 +232,14 @@ async fn publish_item(
         .buffered(CONCURRENT_REGIONS)
         .collect()
         .await;
-    // Where a version was there already, nobody waited for the zip.
-    let is_published = |result: &Result<_, _>| !matches!(result, Err(RegionTrouble::Failed(_)));
-    if !results.iter().all(is_published)
+    // Where all versions were there already, nobody waited for the zip. With one that can never be had another try would not
+    // help, and the other layers do not wait for it: the regions say why.
+    let has_failed = |result: &Result<_, _>| matches!(result, Err(RegionTrouble::Failed(_)));
+    if results.iter().any(has_failed)
         && let Err(failure) = zip.await
+        && (failure.transient || failure.artifact_lost)
     {
-        return if failure.transient || failure.artifact_lost {
-            Err(failure)
-        } else {
-            // Another try would not help, and the other layers do not wait for it.
-            Ok(nowhere(publication, &failure.message, false))
-        };
+        return Err(failure);
     }
     for (region, result) in publication.regions.iter().zip(results) {
         match result {
