@@ -1,7 +1,8 @@
 //! The folder of finished layer zips, each under its digest.
 
+use super::checksum::Checksum;
 use super::error::BuildError;
-use super::hashing::HashingWriter;
+use super::hashing::{Hashed, HashingWriter};
 use crate::model::{Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -112,6 +113,8 @@ pub(crate) struct NewArtifact<'a> {
 /// An artifact in its place.
 pub(crate) struct Stored {
     pub(crate) digest: Digest,
+    /// By what its file is known again.
+    pub(crate) checksum: Checksum,
     /// Bytes.
     pub(crate) size: u64,
     /// Whether it was not there before; otherwise another build may need it.
@@ -122,7 +125,12 @@ impl NewArtifact<'_> {
     /// Puts it in its place.
     pub(crate) fn store(self) -> Result<Stored, BuildError> {
         let storing = || BuildError::io("storing an artifact");
-        let (file, digest, size) = self.out.finish().map_err(storing())?;
+        let (file, hashed) = self.out.finish().map_err(storing())?;
+        let Hashed {
+            digest,
+            checksum,
+            size,
+        } = hashed;
         let path = self.directory.path_of(&digest);
         // Renaming over a file makes some file systems write the new one to the disk at once, which takes longer than
         // all the rest (ext4, `auto_da_alloc`).
@@ -130,6 +138,7 @@ impl NewArtifact<'_> {
         persist(file, &path).map_err(storing())?;
         Ok(Stored {
             digest,
+            checksum,
             size,
             is_new,
         })

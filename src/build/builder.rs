@@ -1,7 +1,8 @@
 //! The builder: a lock in, an artifact in the artifacts folder out.
 
 use super::artifact_store::Artifacts;
-use super::cache::{Hashing, WheelCache};
+use super::cache::WheelCache;
+use super::checksum::Checksum;
 use super::contents;
 use super::documents::{self, DocumentSet, Documented};
 use super::error::BuildError;
@@ -53,6 +54,8 @@ pub(super) struct Inner {
 /// A layer that was built.
 pub(super) struct Built {
     pub(super) artifact: Artifact,
+    /// By what its zip is known again.
+    pub(super) checksum: Checksum,
     pub(super) documents: DocumentSet,
     /// Whether a build of the same on the same machine comes to the same: not when an interpreter crashed or took too long,
     /// or the isolation did not work, for that may pass.
@@ -138,28 +141,6 @@ impl Builder {
         options: &BuildOptions<'_>,
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Built, BuildError> {
-        for _ in &lock.packages {
-            match self.build_once(lock, options, on_progress).await {
-                Err(BuildError::Altered(wheel)) => {
-                    let thrown_away = self.inner.cache.throw_away(&wheel);
-                    thrown_away.map_err(BuildError::io("removing a wheel from the cache"))?;
-                }
-                done => return done,
-            }
-        }
-        self.build_once(lock, options, on_progress).await
-    }
-
-    /// As [`Self::build_anew`].
-    ///
-    /// # Errors
-    /// See [`BuildError`]; [`BuildError::Altered`] as long as the cache has a wheel that was altered.
-    async fn build_once(
-        &self,
-        lock: &Lock,
-        options: &BuildOptions<'_>,
-        on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
-    ) -> Result<Built, BuildError> {
         let exclude = Exclude::new(options.exclude)?;
         let (taken, left) = options.packages_of(lock);
         let packages = || taken.iter().chain(&left).copied();
@@ -185,10 +166,6 @@ impl Builder {
             .buffered(self.inner.concurrency)
             .try_collect()
             .await?;
-        let hashings: Vec<Hashing> = prepared
-            .iter_mut()
-            .filter_map(|prepared| prepared.hashing.take())
-            .collect();
         let runtimes = prepared.split_off(taken.len());
         let selection = Selection {
             slim: options.slim,
@@ -216,8 +193,7 @@ impl Builder {
             ..
         } = &*self.inner;
         let artifacts = artifacts.local();
-        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?
-            .once_they_are_right(hashings);
+        let making = Making::new(artifacts, preparer, options, wheels, &facts, &locked)?;
         let tester = Tester {
             importer: &self.inner.importer,
             options,
@@ -234,6 +210,7 @@ impl Builder {
         let Written {
             assembled,
             digest,
+            checksum,
             size,
             ..
         } = made.written;
@@ -283,6 +260,7 @@ impl Builder {
         Box::pin(self.inner.artifacts.keep(&documents)).await?;
         Ok(Built {
             artifact,
+            checksum,
             documents,
             lasts,
         })
@@ -306,7 +284,7 @@ impl Builder {
             };
             let (inner, own) = (Arc::clone(&self.inner), package.clone());
             blocking(move || match found {
-                Found::Cached(file, hashing) => inner.preparer.open(file, hashing, &own),
+                Found::Cached(file, known) => inner.preparer.open(file, known, &own),
                 Found::Fetched(file) => inner.preparer.take_in(file, &own, &inner.cache),
             })
             .await?

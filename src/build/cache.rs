@@ -1,8 +1,8 @@
 //! Wheels on disk, found by digest and believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
+use super::checksum::Checksum;
 use super::derived::touch;
-use super::error::BuildError;
 use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher};
 use std::collections::BTreeMap;
@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 
@@ -19,8 +18,6 @@ use tokio::sync::OwnedMutexGuard;
 #[derive(Debug)]
 pub(crate) struct WheelCache {
     root: PathBuf,
-    /// Counts the threads that hash: each of them holds it.
-    hashing: Arc<()>,
     being_fetched: Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -28,7 +25,6 @@ impl WheelCache {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self {
             root,
-            hashing: Arc::default(),
             being_fetched: Mutex::default(),
         }
     }
@@ -41,46 +37,38 @@ impl WheelCache {
 
     /// A cached wheel, open at its start, once its bytes are known to be right; `None` when there is none.
     pub(crate) fn open(&self, digest: &Digest) -> io::Result<Option<File>> {
+        self.open_if(digest, |file| Ok(hash(file)? == *digest))
+    }
+
+    /// The same for a wheel of which it is noted by what it is known again, which takes a fraction of the time.
+    pub(crate) fn open_known(
+        &self,
+        digest: &Digest,
+        checksum: &Checksum,
+    ) -> io::Result<Option<File>> {
+        self.open_if(digest, |file| Ok(Checksum::of_file(file)? == *checksum))
+    }
+
+    fn open_if(
+        &self,
+        digest: &Digest,
+        is_right: impl FnOnce(&mut File) -> io::Result<bool>,
+    ) -> io::Result<Option<File>> {
         let path = self.path_of(digest);
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        if hash(&mut file)? == *digest {
+        if is_right(&mut file)? {
             file.seek(SeekFrom::Start(0))?;
             touch(&file);
             return Ok(Some(file));
         }
-        self.throw_away(digest)?;
-        Ok(None)
-    }
-
-    /// A cached wheel, open, while its bytes are hashed on a thread of its own; `None` when there is none. Where all processors
-    /// have such a thread already, it is hashed before it is handed out. Nothing that is made of it counts before [`Hashing::wait`] says that they are right.
-    pub(crate) fn open_at_once(&self, digest: &Digest) -> io::Result<Option<(File, Hashing)>> {
-        let file = match File::open(self.path_of(digest)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let another = file.try_clone()?;
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        // One of them is the cache's own.
-        let hashing = if Arc::strong_count(&self.hashing) <= processors {
-            Hashing::start(another, *digest, Arc::clone(&self.hashing))?
-        } else {
-            Hashing::done(another, *digest)?
-        };
-        Ok(Some((file, hashing)))
-    }
-
-    /// Removes a wheel that was altered.
-    pub(crate) fn throw_away(&self, digest: &Digest) -> io::Result<()> {
         tracing::warn!(wheel = %digest, "the cached wheel {digest} was altered: fetching it again");
-        match std::fs::remove_file(self.path_of(digest)) {
+        match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -125,64 +113,6 @@ impl WheelCache {
         };
         lock.lock_owned().await
     }
-}
-
-/// A cached wheel that is hashed meanwhile.
-#[derive(Debug)]
-pub(crate) struct Hashing {
-    digest: Digest,
-    found: Found,
-}
-
-#[derive(Debug)]
-enum Found {
-    Already(Digest),
-    OnThread(JoinHandle<io::Result<Digest>>),
-}
-
-impl Hashing {
-    /// On a thread, which is counted as long as it works. The file's position is used and moved.
-    fn start(mut file: File, digest: Digest, counted: Arc<()>) -> io::Result<Self> {
-        let work = move || {
-            let found = hash_and_touch(&mut file, &digest);
-            drop(counted);
-            found
-        };
-        let thread = std::thread::Builder::new().name("verifying".to_owned());
-        let found = Found::OnThread(thread.spawn(work)?);
-        Ok(Self { digest, found })
-    }
-
-    /// At once.
-    fn done(mut file: File, digest: Digest) -> io::Result<Self> {
-        let found = Found::Already(hash_and_touch(&mut file, &digest)?);
-        Ok(Self { digest, found })
-    }
-
-    /// Waits for the end: whether the wheel is the one that was asked for, which may have been known for long.
-    ///
-    /// # Errors
-    /// [`BuildError::Altered`], and [`BuildError::Io`] when it could not be read.
-    pub(crate) fn wait(self) -> Result<(), BuildError> {
-        let panicked = |_| Err(io::Error::other("hashing a wheel ended early"));
-        let found = match self.found {
-            Found::Already(found) => Ok(found),
-            Found::OnThread(thread) => thread.join().unwrap_or_else(panicked),
-        };
-        match found.map_err(BuildError::io("reading the wheel cache"))? {
-            found if found == self.digest => Ok(()),
-            _ => Err(BuildError::Altered(self.digest)),
-        }
-    }
-}
-
-/// The digest of a file, which counts as used now if it is the right one.
-fn hash_and_touch(file: &mut File, digest: &Digest) -> io::Result<Digest> {
-    let found = hash(file)?;
-    if found == *digest {
-        touch(file);
-    }
-    Ok(found)
 }
 
 /// The digest of a file from where it stands to its end.

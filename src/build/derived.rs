@@ -1,7 +1,7 @@
 //! What was derived from wheels, on disk: found by what it was derived from, believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
-use super::cache::hash;
+use super::checksum::Checksum;
 use crate::model::{Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,7 +13,7 @@ const REFERENCE_LIMIT: u64 = 16 * 1024 * 1024;
 /// Stands for "no blob" in a reference.
 const NO_BLOB: &str = "-";
 
-/// A folder of derived things: a reference named by a key says a note, and which blob belongs to it, by digest.
+/// A folder of derived things: a reference named by a key says a note, and which blob belongs to it, by checksum.
 ///
 /// Keys are digests over everything that decided the thing: what it was derived from, how, and by which revision of the
 /// code. Nothing of a request but its choice among such things gets in, so nobody can put anything under the key of
@@ -63,20 +63,19 @@ impl DerivedCache {
         let Some((blob, note)) = read.ok().and_then(|_| understood(key, &text)) else {
             return self.throw_away(&path);
         };
-        let Some(digest) = blob else {
+        let Some(checksum) = blob else {
             touch(&file);
             let blob = None;
             return Ok(Some(Derived { note, blob }));
         };
-        let blob_path = self.blob_path(&digest);
-        let Some(mut blob) = open(&blob_path)? else {
+        let blob_path = self.blob_path(&checksum);
+        let Some(blob) = open(&blob_path)? else {
             return self.throw_away(&path);
         };
-        if hash(&mut blob)? != digest {
+        if Checksum::of_file(&blob)? != checksum {
             self.throw_away(&blob_path)?;
             return self.throw_away(&path);
         }
-        blob.seek(SeekFrom::Start(0))?;
         touch(&file);
         touch(&blob);
         Ok(Some(Derived {
@@ -122,10 +121,9 @@ impl DerivedCache {
             let mut file = blob.as_file().try_clone()?;
             size = file.seek(SeekFrom::End(0))?;
             file.seek(SeekFrom::Start(0))?;
-            let digest = hash(&mut file)?;
-            file.seek(SeekFrom::Start(0))?;
-            persist_in(blob, &self.blob_path(&digest))?;
-            name = digest.to_string();
+            let checksum = Checksum::of_file(&file)?;
+            persist_in(blob, &self.blob_path(&checksum))?;
+            name = checksum.to_string();
             kept = Some(file);
         }
         let text = reference(key, &name, note);
@@ -140,8 +138,8 @@ impl DerivedCache {
         self.path("references", &key.to_string())
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.path("blobs", &digest.to_string())
+    fn blob_path(&self, checksum: &Checksum) -> PathBuf {
+        self.path("blobs", &checksum.to_string())
     }
 
     fn path(&self, kind: &str, name: &str) -> PathBuf {
@@ -171,7 +169,7 @@ fn checksum(key: &Digest, blob: &str, note: &str) -> Digest {
     DerivedCache::key(&[&key.to_string(), blob, note])
 }
 
-fn understood(key: &Digest, text: &str) -> Option<(Option<Digest>, String)> {
+fn understood(key: &Digest, text: &str) -> Option<(Option<Checksum>, String)> {
     let (sum, rest) = text.split_once('\n')?;
     let (blob, note) = rest.split_once('\n')?;
     if sum.parse::<Digest>().ok()? != checksum(key, blob, note) {
@@ -179,7 +177,7 @@ fn understood(key: &Digest, text: &str) -> Option<(Option<Digest>, String)> {
     }
     let blob = match blob {
         NO_BLOB => None,
-        digest => Some(digest.parse().ok()?),
+        checksum => Some(checksum.parse().ok()?),
     };
     Some((blob, note.to_owned()))
 }
@@ -202,6 +200,7 @@ fn persist_in(file: NamedTempFile, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::checksum::Checksummer;
     use std::io::Write as _;
 
     fn put(cache: &DerivedCache, key: &Digest, note: &str, bytes: &[u8]) {
@@ -248,7 +247,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = DerivedCache::new(folder.path().to_owned());
         let (key, other) = (DerivedCache::key(&["x"]), DerivedCache::key(&["y"]));
-        let blob = cache.blob_path(&Digest::of(b"bytes"));
+        let mut checksum = Checksummer::default();
+        checksum.update(b"bytes");
+        let blob = cache.blob_path(&checksum.finish());
         let reference = cache.reference_path(&key);
         type Damage<'a> = Box<dyn Fn() + 'a>;
         let damages: Vec<(&str, Damage<'_>)> = vec![

@@ -35,9 +35,6 @@ pub enum BuildError {
         /// What is wrong, as a sentence without its subject.
         reason: String,
     },
-    /// A wheel of the cache was altered since it came there. It is thrown away and the build begun again.
-    #[error("the cached wheel {0} was altered")]
-    Altered(crate::model::Digest),
     /// A wheel that was built from source is not kept any more, and no index has it.
     #[error("{wheel} was built from source, and is not kept any more")]
     Lost {
@@ -100,7 +97,7 @@ impl BuildError {
         match self {
             Self::Fetch { transient, .. } => *transient,
             Self::NotKept(error) => error.is_transient() || error.is_lost(),
-            Self::Io { .. } | Self::Altered(_) => true,
+            Self::Io { .. } => true,
             Self::HashMismatch { .. }
             | Self::BadWheel { .. }
             | Self::Lost { .. }
@@ -124,7 +121,6 @@ impl BuildError {
             | Self::TooManyFiles { .. }
             | Self::BadPattern { .. }
             | Self::NotKept(_)
-            | Self::Altered(_)
             | Self::Io { .. } => None,
         }
     }
@@ -173,9 +169,6 @@ impl BuildError {
                 format!("`{pattern}` in `exclude` is not a pattern of file names: {reason}")
             }
             Self::NotKept(error) => format!("The layer was built and could not be kept: {error}."),
-            Self::Altered(_) => {
-                "Somebody alters the files that Layersmith keeps for later builds. Nothing was built from them.".to_owned()
-            }
             Self::Io { .. } => {
                 "Layersmith could not read or write its own files; whoever runs it finds more in its log.".to_owned()
             }

@@ -1,5 +1,6 @@
-//! Writing with a digest taken beside it: that takes about as long as the writing, so it is done on a thread of its own.
+//! Writing with a digest taken beside it: that takes longer than the writing, so it is done on a thread of its own.
 
+use super::checksum::{Checksum, Checksummer};
 use crate::model::{Digest, Hasher};
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -15,10 +16,20 @@ const PIECE: usize = 256 * 1024;
 pub(crate) struct HashingWriter<W> {
     out: W,
     size: u64,
+    checksum: Checksummer,
     pieces: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
     current: Vec<u8>,
     thread: Option<JoinHandle<Digest>>,
+}
+
+/// What the bytes came to that were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hashed {
+    pub(crate) digest: Digest,
+    pub(crate) checksum: Checksum,
+    /// How many they were.
+    pub(crate) size: u64,
 }
 
 impl<W: Write> HashingWriter<W> {
@@ -44,6 +55,7 @@ impl<W: Write> HashingWriter<W> {
         Ok(Self {
             out,
             size: 0,
+            checksum: Checksummer::default(),
             pieces: Some(pieces),
             empty,
             current: Vec::with_capacity(PIECE),
@@ -55,6 +67,7 @@ impl<W: Write> HashingWriter<W> {
     fn hand_over(&mut self) -> io::Result<()> {
         self.out.write_all(&self.current)?;
         self.size += self.current.len() as u64;
+        self.checksum.update(&self.current);
         let next = self
             .empty
             .try_recv()
@@ -64,16 +77,21 @@ impl<W: Write> HashingWriter<W> {
         pieces.send(full).map_err(|_| died())
     }
 
-    /// Writes what is left; gives the writer back with the digest and the number of all bytes.
+    /// Writes what is left; gives the writer back with what all bytes came to.
     ///
     /// # Errors
     /// What the writer says.
-    pub(crate) fn finish(mut self) -> io::Result<(W, Digest, u64)> {
+    pub(crate) fn finish(mut self) -> io::Result<(W, Hashed)> {
         self.hand_over()?;
         self.pieces = None;
         let thread = self.thread.take().ok_or_else(died)?;
         let digest = thread.join().map_err(|_| died())?;
-        Ok((self.out, digest, self.size))
+        let hashed = Hashed {
+            digest,
+            checksum: self.checksum.finish(),
+            size: self.size,
+        };
+        Ok((self.out, hashed))
     }
 }
 
@@ -102,6 +120,16 @@ fn died() -> io::Error {
 mod tests {
     use super::*;
 
+    fn expected(bytes: &[u8]) -> Hashed {
+        let mut checksum = Checksummer::default();
+        checksum.update(bytes);
+        Hashed {
+            digest: Digest::of(bytes),
+            checksum: checksum.finish(),
+            size: bytes.len() as u64,
+        }
+    }
+
     #[test]
     fn what_is_written_is_hashed() {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
@@ -110,13 +138,12 @@ mod tests {
             for piece in bytes.chunks(step) {
                 writer.write_all(piece).unwrap();
             }
-            let (written, digest, size) = writer.finish().unwrap();
+            let (written, hashed) = writer.finish().unwrap();
             assert!(written == bytes, "{step}");
-            assert_eq!(digest, Digest::of(&bytes), "{step}");
-            assert_eq!(size, bytes.len() as u64);
+            assert_eq!(hashed, expected(&bytes), "{step}");
         }
         let nothing = HashingWriter::new(Vec::new()).unwrap();
-        let (_, nothing, size) = nothing.finish().unwrap();
-        assert_eq!((nothing, size), (Digest::of(b""), 0));
+        let (_, nothing) = nothing.finish().unwrap();
+        assert_eq!(nothing, expected(b""));
     }
 }

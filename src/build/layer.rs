@@ -2,7 +2,7 @@
 
 use super::artifacts::ArtifactDirectory;
 use super::assemble::{self, Assembled, FileOrigin};
-use super::cache::Hashing;
+use super::checksum::Checksum;
 use super::contents::{self, Contents};
 use super::elf::WheelFacts;
 use super::error::BuildError;
@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub(crate) struct Written {
     pub(crate) assembled: Assembled,
     pub(crate) digest: Digest,
+    /// By what its zip is known again.
+    pub(crate) checksum: Checksum,
     pub(crate) size: u64,
     /// Whether there was no such zip before.
     is_new: bool,
@@ -57,15 +59,20 @@ enum Size {
     Loadable,
     /// Such that it can be published in a direct upload as well.
     Publishable,
+    /// As it has to be to be published; where it would be too large for that without bytecode as well, and leaving it out
+    /// would spare nothing, such that a function can load it.
+    AtBest,
 }
 
 impl Size {
-    /// Whether a layer of these sizes in bytes is not too large.
+    /// Whether a layer of these sizes in bytes is surely not too large.
     fn allows(self, unzipped: u64, zipped: u64) -> bool {
         match self {
             Self::Any => true,
             Self::Loadable => unzipped <= UNZIPPED_LIMIT,
-            Self::Publishable => unzipped <= UNZIPPED_LIMIT && zipped <= ZIPPED_LIMIT,
+            Self::Publishable | Self::AtBest => {
+                unzipped <= UNZIPPED_LIMIT && zipped <= ZIPPED_LIMIT
+            }
         }
     }
 }
@@ -77,15 +84,6 @@ struct Wheels {
     /// The wheels' digests by package.
     digests: BTreeMap<String, Digest>,
     are_stripped: bool,
-    /// Wheels of which it is not known yet whether they are the right ones.
-    hashings: Vec<Hashing>,
-}
-
-impl Wheels {
-    /// Waits until all wheels are known to be the right ones.
-    fn verified(&mut self) -> Result<(), BuildError> {
-        self.hashings.drain(..).try_for_each(Hashing::wait)
-    }
 }
 
 /// Makes one layer of wheels.
@@ -134,17 +132,8 @@ impl Making {
                     .map(|package| (package.name.clone(), package.wheel.sha256))
                     .collect(),
                 are_stripped: false,
-                hashings: Vec::new(),
             }),
         })
-    }
-
-    /// Nothing that is written counts before these wheels turn out to be right: they are hashed while it is written.
-    pub(crate) fn once_they_are_right(mut self, hashings: Vec<Hashing>) -> Self {
-        if let Some(wheels) = &mut self.wheels {
-            wheels.hashings = hashings;
-        }
-        self
     }
 
     /// Writes the layer with the bytecode asked for, or with less when it would not fit: with that of the modules that
@@ -166,7 +155,7 @@ impl Making {
             wanted
         };
         if wanted == Bytecode::All {
-            if let Some(written) = self.write(Choice::All, publishable).await? {
+            if let Some(written) = self.write(Choice::All, Size::AtBest).await? {
                 return Ok(made(written, Bytecode::All, None, None));
             }
             reason = Some("with all of it, the layer would pass the limits of AWS".to_owned());
@@ -174,16 +163,11 @@ impl Making {
         let Some(bare) = self.write(Choice::None, Size::Any).await? else {
             return Err(gone());
         };
-        if wanted == Bytecode::None || bare.assembled.unzipped_size > UNZIPPED_LIMIT {
-            return Ok(made(bare, Bytecode::None, reason, None));
-        }
         let is_too_large = !publishable.allows(0, bare.size);
-        if wanted == Bytecode::All && is_too_large {
-            // Without bytecode it is too large for a direct upload as well: leaving it out would spare nothing.
-            if let Some(written) = self.write(Choice::All, Size::Loadable).await? {
-                self.discard(&bare, &written);
-                return Ok(made(written, Bytecode::All, None, None));
-            }
+        if wanted == Bytecode::None
+            || bare.assembled.unzipped_size > UNZIPPED_LIMIT
+            || (wanted == Bytecode::All && is_too_large)
+        {
             return Ok(made(bare, Bytecode::None, reason, None));
         }
         let size = if is_too_large {
@@ -231,10 +215,9 @@ impl Making {
         let Some(mut wheels) = self.wheels.take() else {
             return Err(gone());
         };
-        let work = move || match write(&rules, &preparer, &mut wheels, &choice, size) {
-            Ok(written) => Ok((wheels, written)),
-            // Of what was altered anything may be said.
-            Err(error) => Err(wheels.verified().err().unwrap_or(error)),
+        let work = move || {
+            let written = write(&rules, &preparer, &mut wheels, &choice, size)?;
+            Ok((wheels, written))
         };
         let (wheels, written) = super::builder::blocking(work).await?;
         self.wheels = Some(wheels);
@@ -265,25 +248,43 @@ fn write(
     };
     if !is_small(&contents) && rules.slim.contains(&SlimKind::Debug) && !wheels.are_stripped {
         // Compressing shared objects again takes seconds, and most have next to nothing to remove: only where it decides.
-        // It is kept, so it is made of what is right.
-        wheels.verified()?;
         strip(preparer, wheels)?;
         contents = contents::merge(&mut wheels.wheels, &selection)?;
     }
-    if !size.allows(contents.unzipped_size, contents.zipped_size()) {
-        wheels.verified()?;
+    let is_allowed = match size {
+        Size::AtBest => {
+            let is_loadable = Size::Loadable.allows(contents.unzipped_size, 0);
+            is_small(&contents) || (is_loadable && is_too_large_anyway(rules, wheels, &selection)?)
+        }
+        size => size.allows(contents.unzipped_size, contents.zipped_size()),
+    };
+    if !is_allowed {
         return Ok(None);
     }
     let mut artifact = rules.artifacts.create()?;
     let assembled = assemble::write(&mut wheels.wheels, contents, &mut artifact)?;
-    wheels.verified()?;
     let stored = artifact.store()?;
     Ok(Some(Written {
         assembled,
         digest: stored.digest,
+        checksum: stored.checksum,
         size: stored.size,
         is_new: stored.is_new,
     }))
+}
+
+/// Whether a layer cannot be published even without its bytecode.
+fn is_too_large_anyway(
+    rules: &Rules,
+    wheels: &mut Wheels,
+    selection: &Selection<'_>,
+) -> Result<bool, BuildError> {
+    let bare = Selection {
+        bytecode: BytecodeChoice::None,
+        ..*selection
+    };
+    let bare = contents::merge(&mut wheels.wheels, &bare)?;
+    Ok(!rules.publishable.allows(0, bare.zipped_size()))
 }
 
 fn strip(preparer: &Preparer, wheels: &mut Wheels) -> Result<(), BuildError> {

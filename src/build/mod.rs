@@ -17,6 +17,7 @@ mod bucket;
 mod builder;
 mod bytecode;
 mod cache;
+mod checksum;
 mod contents;
 mod derived;
 mod documents;

@@ -3,7 +3,8 @@
 //! All of it depends on the wheel's bytes (and the interpreter that compiles) alone, is made once and kept by digest.
 
 use super::bytecode::{BytecodeMaker, BytecodeSummary, InterpreterSettings, WheelBytecode};
-use super::cache::{Hashing, WheelCache};
+use super::cache::WheelCache;
+use super::checksum::Checksum;
 use super::derived::DerivedCache;
 use super::elf::{WheelFacts, strip_wheel};
 use super::error::BuildError;
@@ -29,7 +30,7 @@ pub(crate) const WHEELS: &str = "verified-wheels";
 /// The folder of what is derived from them.
 const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
-const FACTS_REVISION: &str = "2";
+const FACTS_REVISION: &str = "3";
 /// To be raised whenever the same wheel is stripped to other bytes.
 const STRIPPED_REVISION: &str = "2";
 
@@ -39,8 +40,6 @@ pub(crate) struct Prepared {
     pub(crate) facts: WheelFacts,
     /// What its bytecode came to; absent when none was asked for.
     pub(crate) bytecode: Option<Compiled>,
-    /// Whether the wheel is the right one, where that is not known yet.
-    pub(crate) hashing: Option<Hashing>,
 }
 
 impl Prepared {
@@ -49,7 +48,6 @@ impl Prepared {
             wheel,
             facts,
             bytecode: None,
-            hashing: None,
         }
     }
 
@@ -81,7 +79,9 @@ pub(crate) enum Compiled {
 
 /// What is kept of a wheel.
 #[derive(Serialize, Deserialize)]
-struct Known {
+pub(crate) struct Known {
+    /// By what its file is known again.
+    checksum: Checksum,
     facts: WheelFacts,
     used: UsedKinds,
     index: Option<WheelIndex>,
@@ -95,6 +95,11 @@ fn facts_key(package: &LockedPackage) -> Digest {
         &package.wheel.sha256.to_string(),
         &package.name,
     ])
+}
+
+/// By what a wheel's file is known again.
+fn checksum_of(file: &File) -> Result<Checksum, BuildError> {
+    Checksum::of_file(file).map_err(BuildError::io("reading a wheel"))
 }
 
 /// Prepares wheels; keeps what it finds out in the cache.
@@ -137,43 +142,56 @@ impl Preparer {
         self.bounded.wrote(bytes, SystemTime::now());
     }
 
-    /// Opens a wheel of the cache, with what is known of it. Takes its time when that was lost: to be called where nobody
-    /// waits. Only what is known is believed before the wheel is hashed.
+    /// The file of a wheel that is in the cache, its bytes right, with what is known of it unless that was lost; `None` when
+    /// there is none. Takes its time.
     ///
     /// # Errors
-    /// [`BuildError::BadWheel`], [`BuildError::Altered`] and [`BuildError::Io`].
+    /// [`BuildError::Io`].
+    pub(crate) fn cached(
+        &self,
+        cache: &WheelCache,
+        package: &LockedPackage,
+    ) -> Result<Option<(File, Option<Box<Known>>)>, BuildError> {
+        let digest = &package.wheel.sha256;
+        let noted = self.derived.get(&facts_key(package));
+        let noted = noted.map_err(BuildError::io("reading what is known of a wheel"))?;
+        let known = noted.and_then(|noted| serde_json::from_str::<Box<Known>>(&noted.note).ok());
+        let file = match &known {
+            Some(known) => cache.open_known(digest, &known.checksum),
+            None => cache.open(digest),
+        };
+        let file = file.map_err(BuildError::io("reading the wheel cache"))?;
+        Ok(file.map(|file| (file, known)))
+    }
+
+    /// Opens a wheel of [`Self::cached`]. Takes its time when what is known of it was lost: to be called where nobody waits.
+    ///
+    /// # Errors
+    /// [`BuildError::BadWheel`] and [`BuildError::Io`].
     pub(crate) fn open(
         &self,
         file: File,
-        hashing: Hashing,
+        known: Option<Box<Known>>,
         package: &LockedPackage,
     ) -> Result<Prepared, BuildError> {
-        let reading = BuildError::io("reading what is known of a wheel");
-        if let Some(derived) = self.derived.get(&facts_key(package)).map_err(reading)?
-            && let Ok(known) = serde_json::from_str::<Known>(&derived.note)
-        {
-            let file = WindowedFile::new(file);
-            let filename = package.wheel.filename.clone();
-            let (name, version) = (package.name.as_str(), package.version.as_str());
-            let mut hashing = Some(hashing);
-            let wheel = match known.index {
-                Some(index) => index.open(file, filename, name, version, known.used),
-                None => {
-                    hashing.take().map_or(Ok(()), Hashing::wait)?;
-                    let mut wheel = Wheel::open(file, filename, name, version)?;
-                    wheel.used = known.used;
-                    wheel
-                }
-            };
-            return Ok(Prepared {
-                hashing,
-                ..Prepared::new(wheel, known.facts)
-            });
-        }
-        hashing.wait()?;
-        let scratch = self.scratch()?;
-        let (wheel, examined) = examine::open(file, package, &scratch)?;
-        self.keep(wheel, examined, package)
+        let Some(known) = known else {
+            let checksum = checksum_of(&file)?;
+            let scratch = self.scratch()?;
+            let (wheel, examined) = examine::open(file, package, &scratch)?;
+            return self.keep(checksum, wheel, examined, package);
+        };
+        let file = WindowedFile::new(file);
+        let filename = package.wheel.filename.clone();
+        let (name, version) = (package.name.as_str(), package.version.as_str());
+        let wheel = match known.index {
+            Some(index) => index.open(file, filename, name, version, known.used),
+            None => {
+                let mut wheel = Wheel::open(file, filename, name, version)?;
+                wheel.used = known.used;
+                wheel
+            }
+        };
+        Ok(Prepared::new(wheel, known.facts))
     }
 
     /// Takes in a wheel that was fetched: unpacks it once to verify every byte and to find out what is to be known of it,
@@ -187,12 +205,13 @@ impl Preparer {
         package: &LockedPackage,
         cache: &WheelCache,
     ) -> Result<Prepared, BuildError> {
+        let checksum = checksum_of(file.as_file())?;
         let scratch = self.scratch()?;
         let (verified, wheel, examined) = VerifiedWheel::examined(file, package, &scratch)?;
         cache
             .store(verified, &package.wheel.sha256)
             .map_err(BuildError::io("storing a wheel"))?;
-        self.keep(wheel, examined, package)
+        self.keep(checksum, wheel, examined, package)
     }
 
     fn scratch(&self) -> Result<PathBuf, BuildError> {
@@ -203,11 +222,13 @@ impl Preparer {
     /// Notes what is known of a wheel.
     fn keep(
         &self,
+        checksum: Checksum,
         wheel: Wheel<WindowedFile>,
         examined: Examined,
         package: &LockedPackage,
     ) -> Result<Prepared, BuildError> {
         let known = Known {
+            checksum,
             index: WheelIndex::of(&wheel),
             facts: examined.facts,
             used: examined.used,

@@ -2,7 +2,7 @@
 //! published is known to nobody else.
 
 use super::builder::{Builder, Built, blocking};
-use super::cache::hash;
+use super::checksum::Checksum;
 use super::derived::DerivedCache;
 use super::documents::DocumentSet;
 use super::error::BuildError;
@@ -18,6 +18,8 @@ use std::path::Path;
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     artifact: Artifact,
+    /// By what its zip is known again.
+    checksum: Checksum,
     documents: DocumentSet,
 }
 
@@ -46,6 +48,7 @@ impl Builder {
         if let Some(Remembered {
             artifact,
             documents,
+            checksum: _,
         }) = known.await?
         {
             Box::pin(self.artifacts().keep(&documents)).await?;
@@ -53,6 +56,7 @@ impl Builder {
         }
         let Built {
             artifact,
+            checksum,
             documents,
             lasts,
         } = self.build_anew(lock, options, on_progress).await?;
@@ -60,6 +64,7 @@ impl Builder {
             let builder = self.clone();
             let built = Remembered {
                 artifact: artifact.clone(),
+                checksum,
                 documents,
             };
             let kept = blocking(move || {
@@ -125,14 +130,14 @@ impl Builder {
             return Ok(None);
         }
         let zip = artifacts.path_of(&known.artifact.digest);
-        Ok(is_whole(&zip, &known.artifact.digest)?.then_some(known))
+        Ok(is_whole(&zip, &known.checksum)?.then_some(known))
     }
 }
 
-/// Whether a file is there and has this digest.
-fn is_whole(path: &Path, digest: &Digest) -> io::Result<bool> {
+/// Whether a file is there, and still what it was.
+fn is_whole(path: &Path, checksum: &Checksum) -> io::Result<bool> {
     match File::open(path) {
-        Ok(mut file) => Ok(hash(&mut file)? == *digest),
+        Ok(file) => Ok(Checksum::of_file(&file)? == *checksum),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

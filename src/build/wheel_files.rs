@@ -1,9 +1,9 @@
 //! The files of wheels: from the cache, or else from the network.
 
 use super::builder::{Builder, blocking};
-use super::cache::Hashing;
 use super::error::BuildError;
 use super::fetch::fetch_file;
+use super::prepare::Known;
 use super::settings::BuildProgress;
 use super::verify::VerifiedWheel;
 use crate::model::{LockedPackage, WheelFile};
@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 
 /// A wheel's file.
 pub(super) enum Found {
-    /// It is in the cache, and was verified when it came there; whether it is still the same shows.
-    Cached(File, Hashing),
+    /// It is in the cache, with what is known of it as long as that was not lost.
+    Cached(File, Option<Box<Known>>),
     /// It has the right digest; nobody looked inside.
     Fetched(NamedTempFile),
 }
@@ -23,13 +23,8 @@ impl Builder {
     /// A package's wheel, from the cache or the network, verified and open.
     pub(super) async fn wheel(&self, package: &LockedPackage) -> Result<File, BuildError> {
         let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
-        if let Some(file) = self.cached(&package.wheel).await? {
-            return Ok(file);
-        }
         let fetched = match self.find(package, &|_| {}).await? {
-            Found::Cached(file, hashing) => {
-                return blocking(move || hashing.wait().map(|()| file)).await;
-            }
+            Found::Cached(file, _) => return Ok(file),
             Found::Fetched(fetched) => fetched,
         };
         let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
@@ -48,13 +43,10 @@ impl Builder {
         on_progress: &(dyn Fn(BuildProgress) + Send + Sync),
     ) -> Result<Found, BuildError> {
         let wheel = &package.wheel;
-        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
-        let cached = blocking(move || {
-            let cached = inner.cache.open_at_once(&digest);
-            cached.map_err(BuildError::io("reading the wheel cache"))
-        });
+        let (inner, own) = (Arc::clone(&self.inner), package.clone());
+        let cached = blocking(move || inner.preparer.cached(&inner.cache, &own));
         let found = match cached.await? {
-            Some((file, hashing)) => Found::Cached(file, hashing),
+            Some((file, known)) => Found::Cached(file, known),
             None if wheel.built_from().is_some() => {
                 return Err(BuildError::Lost {
                     wheel: wheel.filename.clone(),

@@ -201,8 +201,8 @@ fn write_one(
         Document::Licenses => licenses::write(input, &mut out)?,
         Document::Sbom => cyclonedx::write(input, &mut out)?,
     }
-    let (file, digest, _) = out.finish()?;
-    Ok((file, digest))
+    let (file, hashed) = out.finish()?;
+    Ok((file, hashed.digest))
 }
 
 /// An address as strangers may see it, without credentials, query and fragment; `None` for what is no address on the web.
