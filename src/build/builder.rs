@@ -284,7 +284,7 @@ impl Builder {
             };
             let (inner, own) = (Arc::clone(&self.inner), package.clone());
             blocking(move || match found {
-                Found::Cached(file, known) => inner.preparer.open(file, known, &own),
+                Found::Cached(cached) => inner.preparer.open(cached, &own),
                 Found::Fetched(file) => inner.preparer.take_in(file, &own, &inner.cache),
             })
             .await?

@@ -77,9 +77,16 @@ pub(crate) enum Compiled {
     GaveUp,
 }
 
+/// The file of a wheel in the cache, its bytes right.
+pub(crate) struct Cached {
+    pub(crate) file: File,
+    /// Absent when it was lost.
+    known: Option<Box<Known>>,
+}
+
 /// What is kept of a wheel.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Known {
+struct Known {
     /// By what its file is known again.
     checksum: Checksum,
     facts: WheelFacts,
@@ -142,8 +149,7 @@ impl Preparer {
         self.bounded.wrote(bytes, SystemTime::now());
     }
 
-    /// The file of a wheel that is in the cache, its bytes right, with what is known of it unless that was lost; `None` when
-    /// there is none. Takes its time.
+    /// A wheel that is in the cache with what is known of it; `None` when there is none. Takes its time.
     ///
     /// # Errors
     /// [`BuildError::Io`].
@@ -151,7 +157,7 @@ impl Preparer {
         &self,
         cache: &WheelCache,
         package: &LockedPackage,
-    ) -> Result<Option<(File, Option<Box<Known>>)>, BuildError> {
+    ) -> Result<Option<Cached>, BuildError> {
         let digest = &package.wheel.sha256;
         let noted = self.derived.get(&facts_key(package));
         let noted = noted.map_err(BuildError::io("reading what is known of a wheel"))?;
@@ -161,7 +167,7 @@ impl Preparer {
             None => cache.open(digest),
         };
         let file = file.map_err(BuildError::io("reading the wheel cache"))?;
-        Ok(file.map(|file| (file, known)))
+        Ok(file.map(|file| Cached { file, known }))
     }
 
     /// Opens a wheel of [`Self::cached`]. Takes its time when what is known of it was lost: to be called where nobody waits.
@@ -170,10 +176,10 @@ impl Preparer {
     /// [`BuildError::BadWheel`] and [`BuildError::Io`].
     pub(crate) fn open(
         &self,
-        file: File,
-        known: Option<Box<Known>>,
+        cached: Cached,
         package: &LockedPackage,
     ) -> Result<Prepared, BuildError> {
+        let Cached { file, known } = cached;
         let Some(known) = known else {
             let checksum = checksum_of(&file)?;
             let scratch = self.scratch()?;

@@ -3,7 +3,7 @@
 use super::builder::{Builder, blocking};
 use super::error::BuildError;
 use super::fetch::fetch_file;
-use super::prepare::Known;
+use super::prepare::Cached;
 use super::settings::BuildProgress;
 use super::verify::VerifiedWheel;
 use crate::model::{LockedPackage, WheelFile};
@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 
 /// A wheel's file.
 pub(super) enum Found {
-    /// It is in the cache, with what is known of it as long as that was not lost.
-    Cached(File, Option<Box<Known>>),
+    /// It is in the cache.
+    Cached(Cached),
     /// It has the right digest; nobody looked inside.
     Fetched(NamedTempFile),
 }
@@ -24,7 +24,7 @@ impl Builder {
     pub(super) async fn wheel(&self, package: &LockedPackage) -> Result<File, BuildError> {
         let _one_at_a_time = self.inner.cache.lock(&package.wheel.sha256).await;
         let fetched = match self.find(package, &|_| {}).await? {
-            Found::Cached(file, _) => return Ok(file),
+            Found::Cached(cached) => return Ok(cached.file),
             Found::Fetched(fetched) => fetched,
         };
         let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
@@ -46,7 +46,7 @@ impl Builder {
         let (inner, own) = (Arc::clone(&self.inner), package.clone());
         let cached = blocking(move || inner.preparer.cached(&inner.cache, &own));
         let found = match cached.await? {
-            Some((file, known)) => Found::Cached(file, known),
+            Some(cached) => Found::Cached(cached),
             None if wheel.built_from().is_some() => {
                 return Err(BuildError::Lost {
                     wheel: wheel.filename.clone(),
