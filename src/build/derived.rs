@@ -194,6 +194,8 @@ fn persist_in(file: NamedTempFile, path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    // See `artifacts`: renaming over a file takes longer.
+    std::fs::remove_file(path).ok();
     persist(file, path)
 }
 

@@ -1,10 +1,12 @@
 //! Layers that were built before and are not built again.
 
 use super::building::{Bench, plain};
-use super::wheel_maker::{TestWheel, lock};
+use super::wheel_maker::{TestEntry, TestWheel, lock};
 use crate::build::bytecode::here;
 use crate::build::{Artifacts, BuildOptions, Builder, BuilderSettings};
-use crate::model::{Architecture, ImportTest, LeftOut, PythonVersion, Target, Timestamp};
+use crate::model::{
+    Architecture, Bytecode, ImportTest, LeftOut, PythonVersion, Target, Timestamp, ZIPPED_LIMIT,
+};
 
 #[tokio::test]
 async fn a_layer_that_was_built_is_recalled_as_long_as_all_of_it_is_right() {
@@ -99,6 +101,23 @@ async fn builds_of_one_zip_leave_each_other_alone() {
     assert_eq!(texts(), said);
 }
 
+/// One that an interpreter of this machine compiles for.
+async fn target_of_this_machine(builder: &Builder) -> Target {
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => Architecture::Arm64,
+        _ => Architecture::X86_64,
+    };
+    for python in PythonVersion::ALL {
+        if builder.has_interpreter(python).await {
+            return Target {
+                python,
+                architecture,
+            };
+        }
+    }
+    panic!("a CPython that Lambda has is needed");
+}
+
 /// Isolation that does not work may work the next time, one that is not there at all is a fact of the machine.
 #[tokio::test]
 async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_next_time() {
@@ -116,22 +135,7 @@ async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_nex
             ..BuilderSettings::new(bench.folder.path().join("cache"), bench.artifacts())
         })
     };
-    let architecture = match std::env::consts::ARCH {
-        "aarch64" => Architecture::Arm64,
-        _ => Architecture::X86_64,
-    };
-    let mut target = None;
-    for python in PythonVersion::ALL {
-        let builder = builder(&broken);
-        let known = builder.inner.preparer.bytecode().interpreter(python);
-        if known.await.is_some() {
-            target = Some(Target {
-                python,
-                architecture,
-            });
-        }
-    }
-    let target = target.expect("a CPython that Lambda has");
+    let target = target_of_this_machine(&builder(&broken)).await;
     let ask = async |bwrap: &std::path::Path| {
         let options = BuildOptions::plain(target, Timestamp::from_unix(0));
         let builder = builder(bwrap);
@@ -147,6 +151,39 @@ async fn a_layer_that_could_not_be_tested_for_a_passing_reason_is_tested_the_nex
     let off = std::path::Path::new("off");
     let without = ask(off).await;
     assert_eq!(ask(off).await, without, "the very file");
+}
+
+/// A layer that is too large for a direct upload without its bytecode as well keeps it: leaving it out would spare nothing.
+#[tokio::test]
+async fn what_is_too_large_anyway_keeps_its_bytecode() {
+    let zeros = vec![0; usize::try_from(ZIPPED_LIMIT).unwrap()];
+    let wheel = TestWheel::new("demo", "1.0", &[("demo/__init__.py", "x = 1\n")])
+        .with(TestEntry::new("demo/data.bin", &zeros))
+        .stored();
+    let bench = Bench::start(std::slice::from_ref(&wheel)).await;
+    let lock = lock(std::slice::from_ref(&wheel), &bench.base);
+    let builder = Builder::new(BuilderSettings {
+        interpreters: here(),
+        bwrap: Some("off".into()),
+        ..BuilderSettings::new(bench.folder.path().join("cache"), bench.artifacts())
+    });
+    let target = target_of_this_machine(&builder).await;
+    for is_staged in [false, true] {
+        let options = BuildOptions {
+            is_staged,
+            bytecode: Bytecode::All,
+            ..BuildOptions::plain(target, Timestamp::from_unix(0))
+        };
+        let built = builder.build(&lock, &options, &|_| {}).await.unwrap();
+        assert!(built.size > ZIPPED_LIMIT, "{}", built.size);
+        let bytecode = built.report.bytecode;
+        assert_eq!(bytecode.included, Bytecode::All);
+        assert_eq!((bytecode.files, bytecode.reason), (1, None));
+        let files = std::fs::read_dir(bench.folder.path().join("artifacts")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let zips: Vec<String> = names.filter(|name| name.ends_with(".zip")).collect();
+        assert_eq!(zips, [format!("{}.zip", built.digest)]);
+    }
 }
 
 #[tokio::test]
