@@ -17,6 +17,8 @@ use zip::ZipArchive;
 pub(super) struct Entry {
     pub(super) digest: String,
     pub(super) size: usize,
+    /// Bytes in the zip, where it is in one.
+    pub(super) compressed_size: Option<u64>,
     pub(super) is_executable: bool,
     /// Of what follows the first line, when that names an interpreter.
     pub(super) after_first_line: Option<String>,
@@ -32,6 +34,7 @@ impl Entry {
         Self {
             digest: encoded(bytes),
             size: bytes.len(),
+            compressed_size: None,
             is_executable: mode & 0o111 != 0,
             after_first_line: is_script.then(|| encoded(rest.map_or(&[][..], |end| &bytes[end..]))),
         }
@@ -45,13 +48,17 @@ fn encoded(bytes: &[u8]) -> String {
 /// The files of a layer's zip.
 pub(super) fn in_zip(zip: &Path) -> anyhow::Result<Files> {
     let mut files = Files::new();
-    each_in_zip(zip, |path, mode, bytes| {
-        files.insert(path.to_owned(), Entry::of(bytes, mode));
+    each_in_zip(zip, |path, mode, compressed_size, bytes| {
+        let entry = Entry {
+            compressed_size: Some(compressed_size),
+            ..Entry::of(bytes, mode)
+        };
+        files.insert(path.to_owned(), entry);
     })?;
     Ok(files)
 }
 
-fn each_in_zip(zip: &Path, mut take: impl FnMut(&str, u32, &[u8])) -> anyhow::Result<()> {
+fn each_in_zip(zip: &Path, mut take: impl FnMut(&str, u32, u64, &[u8])) -> anyhow::Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(zip)?))?;
     let mut bytes = Vec::new();
     for index in 0..archive.len() {
@@ -63,7 +70,8 @@ fn each_in_zip(zip: &Path, mut take: impl FnMut(&str, u32, &[u8])) -> anyhow::Re
             .to_owned();
         bytes.clear();
         entry.read_to_end(&mut bytes)?;
-        take(&path, entry.unix_mode().unwrap_or_default(), &bytes);
+        let mode = entry.unix_mode().unwrap_or_default();
+        take(&path, mode, entry.compressed_size(), &bytes);
     }
     Ok(())
 }
@@ -118,7 +126,7 @@ fn script_names(text: &str) -> Vec<String> {
 pub(super) fn check_records(zip: &Path, files: &Files) -> anyhow::Result<Vec<Difference>> {
     let mut wrong = Vec::new();
     let mut listed = BTreeSet::new();
-    each_in_zip(zip, |path, _, bytes| {
+    each_in_zip(zip, |path, _, _, bytes| {
         if !path.ends_with(".dist-info/RECORD") {
             return;
         }

@@ -105,29 +105,38 @@ impl Installed<'_> {
     }
 }
 
-/// How a path of a layer with the default options differs from that of the complete one, if it does.
+/// How a path of a layer with the default options differs from that of the complete one, if it does; `origin` is what the
+/// layer's manifest says of the file.
 pub(super) fn difference_by_default(
     path: &str,
     complete: &Files,
     slim: &Files,
+    origin: Option<&str>,
 ) -> Option<Difference> {
     let name = path.rsplit('/').next().unwrap_or_default();
+    let is_bytecode = path.contains("__pycache__/") && name.ends_with(".pyc");
+    let bytecode = "bytecode is compiled beforehand";
     let (kind, rule) = match (complete.get(path), slim.get(path)) {
         (None, None) => return None,
         (Some(_), None) => (Kind::OnlyInstalled, left_out(path)),
-        (None, Some(_)) => {
-            let is_bytecode = path.contains("__pycache__/") && name.ends_with(".pyc");
-            let rule = is_bytecode.then_some("bytecode is compiled beforehand");
-            (Kind::OnlyOurs, rule)
-        }
+        (None, Some(_)) => (Kind::OnlyOurs, is_bytecode.then_some(bytecode)),
         (Some(one), Some(other)) if one.digest == other.digest => return None,
         (Some(_), Some(_)) if path.ends_with(".dist-info/RECORD") => {
             let rule = "`RECORD` lists the files of the layer; it is checked by itself";
             (Kind::Content, Some(rule))
         }
         (Some(one), Some(other)) => {
-            let is_stripped = name.contains(".so") && other.size < one.size;
-            let rule = is_stripped.then_some("debug sections have no use in a layer");
+            let rule = match origin {
+                // What lies in the middle becomes zeros: it is the zip that is smaller.
+                Some("stripped")
+                    if name.contains(".so") && other.compressed_size < one.compressed_size =>
+                {
+                    Some("debug sections have no use in a layer")
+                }
+                // Of a wheel that brings bytecode of its own.
+                Some("bytecode") if is_bytecode => Some(bytecode),
+                _ => None,
+            };
             (Kind::Content, rule)
         }
     };
@@ -178,6 +187,7 @@ mod tests {
         let entry = |digest: &str| Entry {
             digest: digest.to_owned(),
             size: 1,
+            compressed_size: Some(10 - digest.parse::<u64>().unwrap()),
             is_executable: false,
             after_first_line: None,
         };
@@ -212,18 +222,23 @@ mod tests {
             ("a/docs/x.md", "1"),
             ("a/x.md", "1"),
             ("a/y.py", "1"),
+            ("a/z.so", "1"),
+            ("a/__pycache__/w.cpython-313.pyc", "1"),
             ("a-1.dist-info/RECORD", "1"),
         ]);
         let slim = files(&[
             ("a/y.py", "2"),
+            ("a/z.so", "2"),
+            ("a/__pycache__/w.cpython-313.pyc", "2"),
             ("a/__pycache__/y.cpython-313.pyc", "1"),
             ("a/z.py", "1"),
             ("a-1.dist-info/RECORD", "2"),
         ]);
-        let explained = |path: &str| {
-            let found = difference_by_default(path, &complete, &slim);
+        let explained_by = |path: &str, origin| {
+            let found = difference_by_default(path, &complete, &slim, origin);
             found.map(|found| found.rule.is_some())
         };
+        let explained = |path: &str| explained_by(path, None);
         for path in ["a/tests/x.py", "a/x.pyi", "a/x.h", "a/docs/x.md"] {
             assert_eq!(explained(path), Some(true), "{path}");
         }
@@ -232,7 +247,18 @@ mod tests {
         for path in ["a/x.py", "a/x.md", "a/y.py", "a/z.py"] {
             assert_eq!(explained(path), Some(false), "{path}");
         }
-        assert_eq!(difference_by_default("a/y.py", &slim, &slim), None);
+        assert_eq!(difference_by_default("a/y.py", &slim, &slim, None), None);
+        for (path, right, wrong) in [
+            ("a/z.so", "stripped", "bytecode"),
+            ("a/__pycache__/w.cpython-313.pyc", "bytecode", "stripped"),
+        ] {
+            assert_eq!(explained_by(path, Some(right)), Some(true), "{path}");
+            assert_eq!(explained_by(path, Some(wrong)), Some(false), "{path}");
+            assert_eq!(explained(path), Some(false), "{path}");
+        }
+        for origin in ["stripped", "bytecode", "copied"] {
+            assert_eq!(explained_by("a/y.py", Some(origin)), Some(false));
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::case::{Case, Imports, Setting, build, import};
 use super::files::{self, Files};
 use super::rules::{self, Difference};
 use crate::ours::Catalog;
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What came of building with the default options.
@@ -36,7 +37,8 @@ pub(super) async fn compare(
         Err(why) => return Ok(Slimmed::NotBuilt(why)),
     };
     let slim = files::in_zip(&zip)?;
-    let mut differences = differences(complete, &slim);
+    let origins = origins(&work.join("artifacts"))?;
+    let mut differences = differences(complete, &slim, &origins);
     differences.extend(files::check_records(&zip, &slim)?);
     let findings = build.artifact.report.findings.into_iter();
     let told = findings.map(|finding| finding.message).collect();
@@ -47,10 +49,42 @@ pub(super) async fn compare(
     })
 }
 
-fn differences(complete: &Files, slim: &Files) -> Vec<Difference> {
+fn differences(
+    complete: &Files,
+    slim: &Files,
+    origins: &BTreeMap<String, String>,
+) -> Vec<Difference> {
     let paths: BTreeSet<&String> = complete.keys().chain(slim.keys()).collect();
     let differences = paths.into_iter();
     differences
-        .filter_map(|path| rules::difference_by_default(path, complete, slim))
+        .filter_map(|path| {
+            let origin = origins.get(path).map(String::as_str);
+            rules::difference_by_default(path, complete, slim, origin)
+        })
         .collect()
+}
+
+/// What the manifest of the one layer in a folder says became of each file.
+fn origins(artifacts: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    for entry in std::fs::read_dir(artifacts).context("the folder of the layer")? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".manifest.json") {
+            let manifest: Manifest = serde_json::from_slice(&std::fs::read(&path)?)?;
+            let files = manifest.files.into_iter();
+            return Ok(files.map(|file| (file.path, file.origin)).collect());
+        }
+    }
+    bail!("there is no manifest beside the layer")
+}
+
+/// The manifest's lines of files; what is not needed here is left out.
+#[derive(Deserialize)]
+struct Manifest {
+    files: Vec<File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    path: String,
+    origin: String,
 }
