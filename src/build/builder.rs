@@ -285,7 +285,7 @@ impl Builder {
             let (inner, own) = (Arc::clone(&self.inner), package.clone());
             blocking(move || match found {
                 Found::Cached(cached) => inner.preparer.open(cached, &own),
-                Found::Fetched(file) => inner.preparer.take_in(file, &own, &inner.cache),
+                Found::Fetched(fetched) => inner.preparer.take_in(fetched, &own, &inner.cache),
             })
             .await?
         };

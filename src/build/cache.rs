@@ -1,14 +1,14 @@
 //! Wheels on disk, found by digest and believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
-use super::checksum::Checksum;
+use super::checksum::{Checksum, Checksummer};
 use super::derived::touch;
 use super::verify::VerifiedWheel;
 use crate::model::{Digest, Hasher};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
@@ -35,41 +35,40 @@ impl WheelCache {
         self.root.join(&name[..2]).join(format!("{name}.whl"))
     }
 
-    /// A cached wheel, open at its start, once its bytes are known to be right; `None` when there is none.
-    pub(crate) fn open(&self, digest: &Digest) -> io::Result<Option<File>> {
-        self.open_if(digest, |file| Ok(hash(file)? == *digest))
-    }
-
-    /// The same for a wheel of which it is noted by what it is known again, which takes a fraction of the time.
-    pub(crate) fn open_known(
-        &self,
-        digest: &Digest,
-        checksum: &Checksum,
-    ) -> io::Result<Option<File>> {
-        self.open_if(digest, |file| Ok(Checksum::of_file(file)? == *checksum))
-    }
-
-    fn open_if(
-        &self,
-        digest: &Digest,
-        is_right: impl FnOnce(&mut File) -> io::Result<bool>,
-    ) -> io::Result<Option<File>> {
+    /// A cached wheel, open at its start, its bytes held to the digest, with the checksum of the very same bytes; `None` when
+    /// there is none. One that was altered is thrown away.
+    pub(crate) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Checksum)>> {
         let path = self.path_of(digest);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(mut file) = there(&path)? else {
+            return Ok(None);
         };
-        if is_right(&mut file)? {
+        let (found, checksum) = hash_both(&mut file)?;
+        if found == *digest {
             file.seek(SeekFrom::Start(0))?;
             touch(&file);
-            return Ok(Some(file));
+            return Ok(Some((file, checksum)));
         }
         tracing::warn!(wheel = %digest, "the cached wheel {digest} was altered: fetching it again");
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(None),
         }
+    }
+
+    /// A cached wheel, open at its start, if it has the checksum that was noted when its bytes were held to the digest: that
+    /// takes a fraction of the time. What to do with one that has not is for [`Self::open`] to say.
+    pub(crate) fn open_known(
+        &self,
+        digest: &Digest,
+        checksum: &Checksum,
+    ) -> io::Result<Option<File>> {
+        let file = there(&self.path_of(digest))?;
+        let Some(file) = file else { return Ok(None) };
+        if Checksum::of_file(&file)? != *checksum {
+            return Ok(None);
+        }
+        touch(&file);
+        Ok(Some(file))
     }
 
     /// A temporary file next to where wheels are kept.
@@ -115,14 +114,38 @@ impl WheelCache {
     }
 }
 
+/// A file, open, if it is there.
+fn there(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The digest of a file from where it stands to its end.
 pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Hasher::default();
+    each_piece(file, |piece| hasher.update(piece))?;
+    Ok(hasher.finish())
+}
+
+/// The same, and the checksum of the very same bytes.
+fn hash_both(file: &mut File) -> io::Result<(Digest, Checksum)> {
+    let (mut hasher, mut checksum) = (Hasher::default(), Checksummer::default());
+    each_piece(file, |piece| {
+        hasher.update(piece);
+        checksum.update(piece);
+    })?;
+    Ok((hasher.finish(), checksum.finish()))
+}
+
+fn each_piece(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&buffer[..read]),
+            0 => return Ok(()),
+            read => take(&buffer[..read]),
         }
     }
 }

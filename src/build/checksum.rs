@@ -15,7 +15,8 @@ const PIECE: usize = 256 * 1024;
 /// What comes from elsewhere has a SHA-256 digest and is held to that once, when it comes; a layer gets one when it is
 /// written. On a processor without instructions for SHA-256, hashing the same bytes again at every read would take longer
 /// than all else. BLAKE3 is as hard to deceive ("BLAKE3: one function, fast everywhere", the chapter on security) and more than ten
-/// times as fast there, so every read is held to this digest, which is noted with what else is known of the file.
+/// times as fast there, so what is read again is held to this digest, which is noted with what else is known of the file when the other
+/// one was checked. It says so much as the notes do: whoever can write to the cache can write both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checksum(blake3::Hash);
 

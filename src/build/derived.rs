@@ -162,17 +162,17 @@ pub(crate) fn touch(file: &File) {
 
 /// Digest of the rest, name of the blob, note.
 fn reference(key: &Digest, blob: &str, note: &str) -> String {
-    format!("{}\n{blob}\n{note}", checksum(key, blob, note))
+    format!("{}\n{blob}\n{note}", sum_of(key, blob, note))
 }
 
-fn checksum(key: &Digest, blob: &str, note: &str) -> Digest {
+fn sum_of(key: &Digest, blob: &str, note: &str) -> Digest {
     DerivedCache::key(&[&key.to_string(), blob, note])
 }
 
 fn understood(key: &Digest, text: &str) -> Option<(Option<Checksum>, String)> {
     let (sum, rest) = text.split_once('\n')?;
     let (blob, note) = rest.split_once('\n')?;
-    if sum.parse::<Digest>().ok()? != checksum(key, blob, note) {
+    if sum.parse::<Digest>().ok()? != sum_of(key, blob, note) {
         return None;
     }
     let blob = match blob {
@@ -194,8 +194,6 @@ fn persist_in(file: NamedTempFile, path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // See `artifacts`: renaming over a file takes longer.
-    std::fs::remove_file(path).ok();
     persist(file, path)
 }
 

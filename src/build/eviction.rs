@@ -1,6 +1,5 @@
 //! Keeping folders of files that can be made again below a size: what was used least recently goes first.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,8 +13,6 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 const FULL_PERCENT: u64 = 90;
 /// A look at the folder is due when this part of the limit was written since the last one.
 const DUE_PART: u64 = 32;
-/// A file whose modification time says when the folders were looked through last, by whichever process.
-const LOOKED: &str = ".looked";
 
 /// Some folders and the most they may hold together. The time a file was last used is its modification time: whoever reads it sets it.
 #[derive(Debug)]
@@ -43,21 +40,14 @@ impl Bounded {
         }
     }
 
-    /// Notes that bytes were written, and makes room when it is time to: whenever a good part of the limit was written, and
-    /// the first time, unless another process looked a moment ago: what came since then is too young to go. Files that
-    /// vanish meanwhile were removed by another process, which is just as well.
+    /// Notes that bytes were written, and makes room when it is time to: the first time, and whenever a good part of
+    /// the limit was written. Files that vanish meanwhile were removed by another process, which is just as well.
     pub(crate) fn wrote(&self, bytes: u64, now: SystemTime) {
-        if bytes == 0 {
-            return;
-        }
         let written = self.written.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let is_first = !self.looked.swap(true, Ordering::Relaxed);
-        let is_due = written >= self.limit / DUE_PART || (is_first && !self.was_looked_at(now));
-        if !is_due {
+        if self.looked.swap(true, Ordering::Relaxed) && written < self.limit / DUE_PART {
             return;
         }
         self.written.store(0, Ordering::Relaxed);
-        self.mark(now);
         match self.make_room(now) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(
@@ -66,27 +56,6 @@ impl Bounded {
             ),
             Err(error) => tracing::warn!("the cache could not be looked through: {error}"),
         }
-    }
-
-    /// Whether any process looked at the folders so lately that nothing new may go.
-    fn was_looked_at(&self, now: SystemTime) -> bool {
-        let marker = self.marker().map(|marker| marker.metadata());
-        let looked = marker.and_then(|found| found.ok()?.modified().ok());
-        looked
-            .and_then(|looked| now.duration_since(looked).ok())
-            .is_some_and(|ago| ago < YOUNG)
-    }
-
-    /// Notes that the folders are looked at; that it cannot be noted is no reason not to look.
-    fn mark(&self, now: SystemTime) {
-        let marker = self.marker().and_then(|marker| File::create(marker).ok());
-        if let Some(marker) = marker {
-            marker.set_modified(now).ok();
-        }
-    }
-
-    fn marker(&self) -> Option<PathBuf> {
-        self.roots.first().map(|root| root.join(LOOKED))
     }
 
     /// Removes files until the folder is below its limit; gives the bytes removed.
@@ -168,6 +137,7 @@ fn collect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     fn file(root: &Path, name: &str, size: u64, used: SystemTime) {
         let path = root.join(name);
@@ -189,7 +159,6 @@ mod tests {
                 }),
             );
         }
-        names.retain(|name| !name.ends_with(LOOKED));
         names.sort();
         names
     }
@@ -211,15 +180,6 @@ mod tests {
         bounded.wrote(1, now);
         assert_eq!(names(root).len(), 4);
         bounded.wrote(1000, now);
-        assert_eq!(names(root), ["wheels/a", "wheels/c", "wheels/d"]);
-        // Nor does another process look at once, but later.
-        file(root, "wheels/e", 900, hours(9));
-        let another = || Bounded::new(vec![root.join("wheels"), root.join("tmp")], 1000);
-        another().wrote(1, now + YOUNG / 2);
-        assert_eq!(names(root).len(), 4);
-        another().wrote(0, now + YOUNG);
-        assert_eq!(names(root).len(), 4, "nothing was written");
-        another().wrote(1, now + YOUNG);
         assert_eq!(names(root), ["wheels/a", "wheels/c", "wheels/d"]);
     }
 

@@ -1,6 +1,7 @@
 //! Fetching one file over HTTP, its digest checked while it arrives.
 
 use super::cache::WheelCache;
+use super::checksum::{Checksum, Checksummer};
 use super::error::BuildError;
 use crate::model::{Digest, Hasher, WheelFile};
 use backon::{ExponentialBuilder, Retryable};
@@ -11,6 +12,14 @@ use tempfile::NamedTempFile;
 
 /// The largest wheel fetched: one that is larger packed than a layer may be unpacked cannot go into any.
 const WHEEL_LIMIT: u64 = crate::model::UNZIPPED_LIMIT;
+
+/// A file that was fetched.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) file: NamedTempFile,
+    /// Of the very bytes that were held to the digest.
+    pub(crate) checksum: Checksum,
+}
 
 /// How wheels are fetched.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +58,7 @@ pub(crate) async fn fetch_file(
     wheel: &WheelFile,
     limits: FetchLimits,
     on_bytes: &(dyn Fn(u64) + Send + Sync),
-) -> Result<NamedTempFile, BuildError> {
+) -> Result<Fetched, BuildError> {
     let policy = ExponentialBuilder::default()
         .with_min_delay(limits.retry_delay)
         .with_max_times(limits.retries);
@@ -67,7 +76,7 @@ async fn download(
     cache: &WheelCache,
     wheel: &WheelFile,
     on_bytes: &(dyn Fn(u64) + Send + Sync),
-) -> Result<NamedTempFile, BuildError> {
+) -> Result<Fetched, BuildError> {
     let failed = |error: reqwest::Error| failed(wheel, error);
     let response = client.get(&wheel.url).send().await.map_err(failed)?;
     let status = response.status();
@@ -89,7 +98,7 @@ async fn download(
     let mut file = cache
         .create()
         .map_err(BuildError::io("making a file for a wheel"))?;
-    let mut hasher = Hasher::default();
+    let (mut hasher, mut checksum) = (Hasher::default(), Checksummer::default());
     let mut size: u64 = 0;
     let mut response = response;
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -98,12 +107,16 @@ async fn download(
             return Err(too_large(wheel));
         }
         hasher.update(&chunk);
+        checksum.update(&chunk);
         // A piece of some kilobytes into the page cache: shorter than handing it to another thread.
         write(&mut file, &chunk).map_err(BuildError::io("writing a wheel"))?;
         on_bytes(chunk.len() as u64);
     }
     check(wheel, hasher.finish(), size)?;
-    Ok(file)
+    Ok(Fetched {
+        file,
+        checksum: checksum.finish(),
+    })
 }
 
 fn write(file: &mut NamedTempFile, chunk: &[u8]) -> io::Result<()> {

@@ -108,7 +108,13 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Io`].
     pub async fn keeps(&self, wheel: &WheelFile) -> Result<bool, BuildError> {
-        self.cached(wheel).await.map(|file| file.is_some())
+        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
+        blocking(move || {
+            let found = inner.cache.open(&digest);
+            let found = found.map_err(BuildError::io("reading the wheel cache"))?;
+            Ok(found.is_some())
+        })
+        .await
     }
 
     /// Where a wheel is that is kept.
@@ -152,7 +158,7 @@ impl Builder {
     ) -> Result<PathBuf, BuildError> {
         check_announced_size(source)?;
         let path = folder.join(&source.filename);
-        let key = DerivedCache::key(&["source", &source.sha256.to_string()]);
+        let key = DerivedCache::key(&["source-file", &source.sha256.to_string()]);
         let keeping = || BuildError::io("keeping a source distribution");
         let inner = Arc::clone(&self.inner);
         let kept = blocking(move || {
@@ -165,11 +171,13 @@ impl Builder {
             None => {
                 let inner = &self.inner;
                 let (client, cache, limits) = (&inner.http.client()?, &inner.cache, inner.limits);
-                let file = fetch_file(client, cache, source, limits, &|_| {}).await?;
+                let fetched = fetch_file(client, cache, source, limits, &|_| {}).await?;
                 let inner = Arc::clone(&self.inner);
                 blocking(move || {
                     let derived = inner.preparer.derived();
-                    let (blob, size) = derived.put(&key, "", Some(file)).map_err(keeping())?;
+                    let (blob, size) = derived
+                        .put(&key, "", Some(fetched.file))
+                        .map_err(keeping())?;
                     inner.preparer.wrote(size);
                     blob.ok_or_else(|| io::ErrorKind::NotFound.into())
                         .map_err(keeping())

@@ -10,6 +10,7 @@ use super::elf::{WheelFacts, strip_wheel};
 use super::error::BuildError;
 use super::eviction::Bounded;
 use super::examine::{self, Examined};
+use super::fetch::Fetched;
 use super::overlay::{Overlay, OverlayKind};
 use super::slim::UsedKinds;
 use super::verify::VerifiedWheel;
@@ -23,7 +24,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use tempfile::NamedTempFile;
 
 /// The folder of fetched wheels in that of the cache.
 pub(crate) const WHEELS: &str = "verified-wheels";
@@ -32,7 +32,7 @@ const DERIVED: &str = "derived";
 /// To be raised whenever the same wheel comes to have other facts.
 const FACTS_REVISION: &str = "3";
 /// To be raised whenever the same wheel is stripped to other bytes.
-const STRIPPED_REVISION: &str = "2";
+const STRIPPED_REVISION: &str = "3";
 
 /// A wheel, open, with everything that is known of it and derived from it.
 pub(crate) struct Prepared {
@@ -80,8 +80,8 @@ pub(crate) enum Compiled {
 /// The file of a wheel in the cache, its bytes right.
 pub(crate) struct Cached {
     pub(crate) file: File,
-    /// Absent when it was lost.
-    known: Option<Box<Known>>,
+    /// Its checksum alone when the rest was lost.
+    known: Result<Box<Known>, Checksum>,
 }
 
 /// What is kept of a wheel.
@@ -102,11 +102,6 @@ fn facts_key(package: &LockedPackage) -> Digest {
         &package.wheel.sha256.to_string(),
         &package.name,
     ])
-}
-
-/// By what a wheel's file is known again.
-fn checksum_of(file: &File) -> Result<Checksum, BuildError> {
-    Checksum::of_file(file).map_err(BuildError::io("reading a wheel"))
 }
 
 /// Prepares wheels; keeps what it finds out in the cache.
@@ -162,12 +157,22 @@ impl Preparer {
         let noted = self.derived.get(&facts_key(package));
         let noted = noted.map_err(BuildError::io("reading what is known of a wheel"))?;
         let known = noted.and_then(|noted| serde_json::from_str::<Box<Known>>(&noted.note).ok());
-        let file = match &known {
-            Some(known) => cache.open_known(digest, &known.checksum),
-            None => cache.open(digest),
-        };
-        let file = file.map_err(BuildError::io("reading the wheel cache"))?;
-        Ok(file.map(|file| Cached { file, known }))
+        let reading = || BuildError::io("reading the wheel cache");
+        if let Some(known) = known
+            && let Some(file) = cache
+                .open_known(digest, &known.checksum)
+                .map_err(reading())?
+        {
+            return Ok(Some(Cached {
+                file,
+                known: Ok(known),
+            }));
+        }
+        let file = cache.open(digest).map_err(reading())?;
+        Ok(file.map(|(file, checksum)| Cached {
+            file,
+            known: Err(checksum),
+        }))
     }
 
     /// Opens a wheel of [`Self::cached`]. Takes its time when what is known of it was lost: to be called where nobody waits.
@@ -180,11 +185,13 @@ impl Preparer {
         package: &LockedPackage,
     ) -> Result<Prepared, BuildError> {
         let Cached { file, known } = cached;
-        let Some(known) = known else {
-            let checksum = checksum_of(&file)?;
-            let scratch = self.scratch()?;
-            let (wheel, examined) = examine::open(file, package, &scratch)?;
-            return self.keep(checksum, wheel, examined, package);
+        let known = match known {
+            Ok(known) => known,
+            Err(checksum) => {
+                let scratch = self.scratch()?;
+                let (wheel, examined) = examine::open(file, package, &scratch)?;
+                return self.keep(checksum, wheel, examined, package);
+            }
         };
         let file = WindowedFile::new(file);
         let filename = package.wheel.filename.clone();
@@ -207,11 +214,11 @@ impl Preparer {
     /// [`BuildError::BadWheel`] and [`BuildError::Io`]; nothing is kept then.
     pub(crate) fn take_in(
         &self,
-        file: NamedTempFile,
+        fetched: Fetched,
         package: &LockedPackage,
         cache: &WheelCache,
     ) -> Result<Prepared, BuildError> {
-        let checksum = checksum_of(file.as_file())?;
+        let Fetched { file, checksum } = fetched;
         let scratch = self.scratch()?;
         let (verified, wheel, examined) = VerifiedWheel::examined(file, package, &scratch)?;
         cache
@@ -297,8 +304,9 @@ impl Preparer {
             let lost = || BuildError::io("reading the wheel cache");
             let file = wheels
                 .open(&own.wheel.sha256)
-                .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()))
+                .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
                 .map_err(lost())?;
+            let (file, _) = file;
             let file = WindowedFile::new(file);
             Wheel::open(file, own.wheel.filename, &own.name, &own.version)
         };
@@ -310,7 +318,10 @@ impl Preparer {
                 summary,
                 kept,
             } => {
-                self.wrote(kept);
+                // Nothing is looked through on behalf of what was there.
+                if kept > 0 {
+                    self.wrote(kept);
+                }
                 let filename = &prepared.wheel.filename;
                 let overlay = WindowedFile::new(overlay);
                 let overlay = Overlay::open(OverlayKind::Bytecode, overlay, filename)?;

@@ -2,21 +2,20 @@
 
 use super::builder::{Builder, blocking};
 use super::error::BuildError;
-use super::fetch::fetch_file;
+use super::fetch::{Fetched, fetch_file};
 use super::prepare::Cached;
 use super::settings::BuildProgress;
 use super::verify::VerifiedWheel;
-use crate::model::{LockedPackage, WheelFile};
+use crate::model::LockedPackage;
 use std::fs::File;
 use std::sync::Arc;
-use tempfile::NamedTempFile;
 
 /// A wheel's file.
 pub(super) enum Found {
     /// It is in the cache.
     Cached(Cached),
     /// It has the right digest; nobody looked inside.
-    Fetched(NamedTempFile),
+    Fetched(Fetched),
 }
 
 impl Builder {
@@ -29,7 +28,7 @@ impl Builder {
         };
         let (inner, wheel) = (Arc::clone(&self.inner), package.wheel.clone());
         blocking(move || {
-            let verified = VerifiedWheel::new(fetched, &wheel.filename)?;
+            let verified = VerifiedWheel::new(fetched.file, &wheel.filename)?;
             let stored = inner.cache.store(verified, &wheel.sha256);
             stored.map_err(BuildError::io("storing a wheel"))
         })
@@ -67,16 +66,5 @@ impl Builder {
             cached: matches!(found, Found::Cached(..)),
         });
         Ok(found)
-    }
-
-    pub(super) async fn cached(&self, wheel: &WheelFile) -> Result<Option<File>, BuildError> {
-        let (inner, digest) = (Arc::clone(&self.inner), wheel.sha256);
-        blocking(move || {
-            inner
-                .cache
-                .open(&digest)
-                .map_err(BuildError::io("reading the wheel cache"))
-        })
-        .await
     }
 }

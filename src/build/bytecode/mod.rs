@@ -31,8 +31,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 
-/// To be raised whenever the same wheel and interpreter come to give other bytes.
-const REVISION: &str = "1";
+/// To be raised whenever the same wheel and interpreter come to give other bytes, or these are kept otherwise.
+const REVISION: &str = "2";
 
 /// Compiles wheels, each once per interpreter version as long as the cache keeps it.
 #[derive(Debug)]
