@@ -3,8 +3,8 @@
 use super::artifacts::{ArtifactDirectory, NEW, persist, readable_by_all};
 use super::artifacts_room::{Lease, Room};
 use super::bucket::{Bucket, BucketError};
-use super::cache::hash;
 use super::documents::{Document, DocumentSet};
+use super::files;
 use super::object_key::ObjectKey;
 use crate::model::{Digest, Hasher};
 use futures::future::try_join_all;
@@ -251,8 +251,8 @@ impl Home {
 /// SHA-256 and size of a file.
 async fn described(path: PathBuf) -> io::Result<(Digest, u64)> {
     let work = move || {
-        let mut file = File::open(path)?;
-        Ok((hash(&mut file)?, file.metadata()?.len()))
+        let file = File::open(path)?;
+        Ok((files::digest(&file)?, file.metadata()?.len()))
     };
     tokio::task::spawn_blocking(work)
         .await

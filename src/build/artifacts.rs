@@ -2,10 +2,11 @@
 
 use super::checksum::Checksum;
 use super::error::BuildError;
+use super::files;
 use super::hashing::{Hashed, HashingWriter};
-use crate::model::{Digest, Hasher};
+use crate::model::Digest;
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -54,8 +55,9 @@ impl ArtifactDirectory {
     pub async fn verified(&self, digest: &Digest) -> io::Result<(PathBuf, u64)> {
         let (path, digest) = (self.path_of(digest), *digest);
         let read = tokio::task::spawn_blocking(move || {
-            let (found, size) = digest_of(&path)?;
-            if found == digest {
+            let file = File::open(&path)?;
+            if files::digest(&file)? == digest {
+                let size = file.metadata()?.len();
                 return Ok((path, size));
             }
             std::fs::remove_file(&path)?;
@@ -86,21 +88,6 @@ impl ArtifactDirectory {
             directory: self,
             out,
         })
-    }
-}
-
-/// SHA-256 and size of a file, read piece by piece.
-fn digest_of(path: &Path) -> io::Result<(Digest, u64)> {
-    let (mut file, mut hasher, mut size) = (File::open(path)?, Hasher::default(), 0);
-    let mut piece = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok((hasher.finish(), size)),
-            read => {
-                hasher.update(&piece[..read]);
-                size += read as u64;
-            }
-        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Wheels on disk, found by digest and believed only after hashing.
 
 use super::artifacts::{persist, readable_by_all};
-use super::checksum::{Checksum, Checksummer};
+use super::checksum::Checksum;
 use super::derived::touch;
+use super::files;
 use super::verify::VerifiedWheel;
-use crate::model::{Digest, Hasher};
+use crate::model::Digest;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
@@ -39,12 +40,11 @@ impl WheelCache {
     /// there is none. One that was altered is thrown away.
     pub(crate) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Checksum)>> {
         let path = self.path_of(digest);
-        let Some(mut file) = there(&path)? else {
+        let Some(file) = files::open_if_there(&path)? else {
             return Ok(None);
         };
-        let (found, checksum) = hash_both(&mut file)?;
+        let (found, checksum) = files::digest_and_checksum(&file)?;
         if found == *digest {
-            file.seek(SeekFrom::Start(0))?;
             touch(&file);
             return Ok(Some((file, checksum)));
         }
@@ -62,13 +62,13 @@ impl WheelCache {
         digest: &Digest,
         checksum: &Checksum,
     ) -> io::Result<Option<File>> {
-        let file = there(&self.path_of(digest))?;
-        let Some(file) = file else { return Ok(None) };
-        if Checksum::of_file(&file)? != *checksum {
-            return Ok(None);
+        match files::open_if_there(&self.path_of(digest))? {
+            Some(file) if files::checksum(&file)? == *checksum => {
+                touch(&file);
+                Ok(Some(file))
+            }
+            _ => Ok(None),
         }
-        touch(&file);
-        Ok(Some(file))
     }
 
     /// A temporary file next to where wheels are kept.
@@ -114,45 +114,10 @@ impl WheelCache {
     }
 }
 
-/// A file, open, if it is there.
-fn there(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The digest of a file from where it stands to its end.
-pub(crate) fn hash(file: &mut File) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    each_piece(file, |piece| hasher.update(piece))?;
-    Ok(hasher.finish())
-}
-
-/// The same, and the checksum of the very same bytes.
-fn hash_both(file: &mut File) -> io::Result<(Digest, Checksum)> {
-    let (mut hasher, mut checksum) = (Hasher::default(), Checksummer::default());
-    each_piece(file, |piece| {
-        hasher.update(piece);
-        checksum.update(piece);
-    })?;
-    Ok((hasher.finish(), checksum.finish()))
-}
-
-fn each_piece(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(()),
-            read => take(&buffer[..read]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::checksum::Checksummer;
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -175,5 +140,26 @@ mod tests {
             used > before + day / 2,
             "what is used least recently goes first"
         );
+    }
+
+    /// Its note may be wrong where the wheel is right.
+    #[test]
+    fn a_wheel_is_thrown_away_for_its_digest_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = WheelCache::new(folder.path().to_owned());
+        let digest = Digest::of(b"wheel");
+        let path = cache.path_of(&digest);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"wheel").unwrap();
+        let (_, right) = cache.open(&digest).unwrap().unwrap();
+        let wrong = Checksummer::default().finish();
+        assert!(cache.open_known(&digest, &right).unwrap().is_some());
+        assert!(cache.open_known(&digest, &wrong).unwrap().is_none());
+        assert!(path.is_file());
+        std::fs::write(&path, b"wheeL").unwrap();
+        assert!(cache.open_known(&digest, &right).unwrap().is_none());
+        assert!(cache.open(&digest).unwrap().is_none());
+        assert!(!path.exists());
+        assert!(cache.open_known(&digest, &right).unwrap().is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::artifacts::{persist, readable_by_all};
 use super::checksum::Checksum;
+use super::files::{self, open_if_there};
 use crate::model::{Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -55,7 +56,7 @@ impl DerivedCache {
     /// When the machine cannot read its files.
     pub(crate) fn get(&self, key: &Digest) -> io::Result<Option<Derived>> {
         let path = self.reference_path(key);
-        let Some(mut file) = open(&path)? else {
+        let Some(mut file) = open_if_there(&path)? else {
             return Ok(None);
         };
         let mut text = String::new();
@@ -69,10 +70,10 @@ impl DerivedCache {
             return Ok(Some(Derived { note, blob }));
         };
         let blob_path = self.blob_path(&checksum);
-        let Some(blob) = open(&blob_path)? else {
+        let Some(blob) = open_if_there(&blob_path)? else {
             return self.throw_away(&path);
         };
-        if Checksum::of_file(&blob)? != checksum {
+        if files::checksum(&blob)? != checksum {
             self.throw_away(&blob_path)?;
             return self.throw_away(&path);
         }
@@ -121,7 +122,7 @@ impl DerivedCache {
             let mut file = blob.as_file().try_clone()?;
             size = file.seek(SeekFrom::End(0))?;
             file.seek(SeekFrom::Start(0))?;
-            let checksum = Checksum::of_file(&file)?;
+            let checksum = files::checksum(&file)?;
             persist_in(blob, &self.blob_path(&checksum))?;
             name = checksum.to_string();
             kept = Some(file);
@@ -180,14 +181,6 @@ fn understood(key: &Digest, text: &str) -> Option<(Option<Checksum>, String)> {
         checksum => Some(checksum.parse().ok()?),
     };
     Some((blob, note.to_owned()))
-}
-
-fn open(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn persist_in(file: NamedTempFile, path: &Path) -> io::Result<()> {

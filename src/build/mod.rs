@@ -27,6 +27,7 @@ mod eviction;
 mod examine;
 mod exclude;
 mod fetch;
+mod files;
 mod from_source;
 mod hashing;
 mod host;

@@ -6,13 +6,12 @@ use super::checksum::Checksum;
 use super::derived::DerivedCache;
 use super::documents::DocumentSet;
 use super::error::BuildError;
+use super::files;
 use super::options::BuildOptions;
 use super::settings::BuildProgress;
 use crate::model::{Artifact, BUILDER_REVISION, Digest, Lock};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io;
-use std::path::Path;
 
 /// A build as it is remembered.
 #[derive(Serialize, Deserialize)]
@@ -130,15 +129,10 @@ impl Builder {
             return Ok(None);
         }
         let zip = artifacts.path_of(&known.artifact.digest);
-        Ok(is_whole(&zip, &known.checksum)?.then_some(known))
-    }
-}
-
-/// Whether a file is there, and still what it was.
-fn is_whole(path: &Path, checksum: &Checksum) -> io::Result<bool> {
-    match File::open(path) {
-        Ok(file) => Ok(Checksum::of_file(&file)? == *checksum),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        let is_whole = match files::open_if_there(&zip)? {
+            Some(zip) => files::checksum(&zip)? == known.checksum,
+            None => false,
+        };
+        Ok(is_whole.then_some(known))
     }
 }

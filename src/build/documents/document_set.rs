@@ -2,11 +2,10 @@
 
 use super::Document;
 use crate::build::artifacts::ArtifactDirectory;
-use crate::build::cache::hash;
 use crate::build::derived::DerivedCache;
+use crate::build::files;
 use crate::model::{Digest, Target};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -65,10 +64,9 @@ impl DocumentSet {
     pub(crate) fn is_whole(&self, artifacts: &ArtifactDirectory) -> io::Result<bool> {
         let mut digests = Vec::new();
         for document in Document::ALL {
-            match File::open(artifacts.document_path(self, document)) {
-                Ok(mut file) => digests.push(hash(&mut file)?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(error),
+            match files::open_if_there(&artifacts.document_path(self, document))? {
+                Some(file) => digests.push(files::digest(&file)?),
+                None => return Ok(false),
             }
         }
         Ok(Self::new(self.artifact, self.target, &digests) == *self)
