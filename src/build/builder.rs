@@ -160,7 +160,7 @@ impl Builder {
         };
         let wheels: Vec<_> = (taken.iter().map(|package| (*package, options)))
             .chain(left.iter().map(|package| (*package, &of_runtime)))
-            .map(|(package, options)| self.prepared(package, options, on_progress))
+            .map(|(package, options)| Box::pin(self.prepared(package, options, on_progress)))
             .collect();
         let mut prepared: Vec<Prepared> = stream::iter(wheels)
             .buffered(self.inner.concurrency)

@@ -58,7 +58,7 @@ impl Builder {
             checksum,
             documents,
             lasts,
-        } = self.build_anew(lock, options, on_progress).await?;
+        } = Box::pin(self.build_anew(lock, options, on_progress)).await?;
         if lasts {
             let builder = self.clone();
             let built = Remembered {

@@ -58,7 +58,7 @@ impl Builder {
                 let inner = &self.inner;
                 let client = inner.http.client()?;
                 let fetched = fetch_file(&client, &inner.cache, wheel, inner.limits, &on_bytes);
-                Found::Fetched(fetched.await?)
+                Found::Fetched(Box::pin(fetched).await?)
             }
         };
         on_progress(BuildProgress::WheelReady {

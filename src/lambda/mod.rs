@@ -99,7 +99,7 @@ pub async fn run(
             let worker = Arc::new((backends.steps)(settings).await?);
             serve(move |event, left| {
                 let worker = Arc::clone(&worker);
-                async move { worker.handle(event, left).await }
+                async move { Box::pin(worker.handle(event, left)).await }
             })
             .await
         }
@@ -108,7 +108,7 @@ pub async fn run(
         FunctionSetting::Tables => {
             serve(move |event, left| {
                 let connected = (backends.steps)(settings.clone());
-                async move { connected.await?.handle(event, left).await }
+                async move { Box::pin(connected.await?.handle(event, left)).await }
             })
             .await
         }

@@ -163,5 +163,5 @@ pub async fn perform(bench: &Workbench, task: &BuildTask) -> BuildState {
             }
         }
     };
-    counted(task, build).await
+    counted(task, Box::pin(build)).await
 }

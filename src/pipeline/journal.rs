@@ -86,7 +86,7 @@ impl<'a> Journal<'a> {
     {
         match self.output(name).await? {
             Some(output) => Ok(output),
-            None => self.step_again(name, work).await,
+            None => self.step_again(name, Box::pin(work)).await,
         }
     }
 

@@ -74,6 +74,8 @@ impl BotOptions {
         options.set("LAYERSMITH_INTERPRETERS", "");
         options.set("LAYERSMITH_BWRAP", "off");
         options.set("LAYERSMITH_LOG", "warn,layersmith=debug");
+        // Half of what threads have elsewhere: whatever the network adds on the day has room.
+        options.set("RUST_MIN_STACK", "1048576");
         options
     }
 
@@ -128,7 +130,7 @@ impl Bot {
             .stdout(Stdio::piped())
             .stderr(log);
         // Ended on drop from now on, also when whoever waits for it to listen goes away.
-        let mut process = Server::spawn(&mut command);
+        let process = Server::spawn(&mut command);
         process_is(process.id());
         let stdout = process.take_stdout();
         let line = tokio::task::spawn_blocking(move || {
@@ -156,7 +158,7 @@ impl Bot {
     }
 
     /// Whether the process is gone.
-    pub fn has_ended(&mut self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.process.ended()
     }
 
@@ -199,7 +201,7 @@ impl Bot {
     /// Waits until no event waits and no run is open.
     ///
     /// # Panics
-    /// When that takes too long; the text has its log.
+    /// When that takes too long, or it dies; the text has its log.
     pub async fn settled(&self) {
         self.settled_within(PATIENCE).await;
     }
@@ -207,10 +209,11 @@ impl Bot {
     /// The same with a patience of its own, for work that depends on the network.
     ///
     /// # Panics
-    /// When that takes longer; the text has its log.
+    /// When that takes longer, or it dies; the text has its log.
     pub async fn settled_within(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
+            assert!(!self.has_ended(), "the bot died. Its log:\n{}", self.log());
             let waiting = self.metric("layersmith_events_waiting").await;
             let open = self.metric("layersmith_runs{state=\"open\"}").await;
             if (waiting, open) == (Some(0), Some(0)) {

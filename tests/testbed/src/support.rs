@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, ChildStdout, Command, Output};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -65,40 +65,48 @@ pub(crate) fn run(command: &mut Command) -> Output {
 }
 
 /// A child process that is killed, by its id, when dropped.
-pub(crate) struct Server(Child);
+pub(crate) struct Server(Mutex<Child>);
 
 impl Server {
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        Self(
-            command
-                .spawn()
-                .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")),
-        )
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Self(Mutex::new(child))
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+        self.child().id()
     }
 
     /// Says whether it has ended by itself.
-    pub(crate) fn ended(&mut self) -> bool {
-        self.0.try_wait().is_ok_and(|status| status.is_some())
+    pub(crate) fn ended(&self) -> bool {
+        let status = self.child().try_wait();
+        status.is_ok_and(|status| status.is_some())
     }
 
     /// Its standard output, which has to be piped; once.
-    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
-        self.0.stdout.take().expect("standard output is piped")
+    pub(crate) fn take_stdout(&self) -> ChildStdout {
+        self.child()
+            .stdout
+            .take()
+            .expect("standard output is piped")
     }
 
     /// Ends it at once.
-    pub(crate) fn kill(&mut self) {
+    pub(crate) fn kill(&self) {
         // Both fail only when the process is already gone.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        let mut child = self.child();
+        drop(child.kill());
+        drop(child.wait());
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks it to end, and ends it when it has not after this long.
-    pub(crate) fn terminate(&mut self, patience: Duration) {
+    pub(crate) fn terminate(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         if !self.ended() {
             // The standard library can only kill. A failure shows below: the process goes on.
