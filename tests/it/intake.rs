@@ -51,7 +51,7 @@ impl Post {
 
     /// The answer's code and its `outcome` or `message`.
     async fn send(&self, world: &World) -> (u16, String) {
-        let mut request = reqwest::Client::new()
+        let mut request = layersmith_testbed::local_client()
             .post(format!("{}/webhooks/github", world.url()))
             .body(self.body.clone());
         for (name, value) in &self.headers {

@@ -8,6 +8,7 @@ use layersmith_testbed::aws_proxy::AwsProxy;
 use layersmith_testbed::bot::{Bot, BotOptions};
 use layersmith_testbed::github::{CheckRun, GithubDouble, GithubOptions, Permission};
 use layersmith_testbed::index::PackageIndex;
+use layersmith_testbed::local_client;
 use layersmith_testbed::moto::Moto;
 use layersmith_testbed::ssh::GitServer;
 use std::collections::BTreeSet;
@@ -213,7 +214,8 @@ impl World {
 
     /// A GET on the bot's server.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("{}{path}", self.url())).await.unwrap();
+        let url = format!("{}{path}", self.url());
+        let response = local_client().get(url).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 

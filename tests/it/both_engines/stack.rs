@@ -3,6 +3,7 @@
 use crate::aws::use_aws;
 use crate::world::{REPOSITORY, World};
 use layersmith_testbed::cloud::{Cloud, REGION, STACK};
+use layersmith_testbed::local_client;
 use layersmith_testbed::tools;
 use serde_json::json;
 use std::ffi::OsString;
@@ -132,7 +133,8 @@ impl Stack {
 
     async fn metric(&self, name: &str) -> Option<u64> {
         let url = format!("{}/metrics", self.cloud.url("api"));
-        let text = reqwest::get(url).await.ok()?.text().await.ok()?;
+        let answer = local_client().get(url).send().await.ok()?;
+        let text = answer.text().await.ok()?;
         let value = text.lines().find_map(|line| line.strip_prefix(name))?;
         value.trim().parse().ok()
     }

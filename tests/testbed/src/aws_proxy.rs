@@ -60,7 +60,7 @@ impl AwsProxy {
     pub async fn start(upstream: &str) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
-            client: reqwest::Client::new(),
+            client: crate::local_client(),
             rules: Mutex::default(),
             disabled: Mutex::default(),
             calls: Mutex::default(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
+use crate::support::{Server, local_client};
 use crate::tools;
 
 /// How long the executable may take to listen.
@@ -22,6 +22,7 @@ pub struct Bot {
     process: Server,
     url: String,
     log: PathBuf,
+    client: reqwest::Client,
 }
 
 /// How the executable is started: nothing of the environment reaches it but what is named here.
@@ -154,6 +155,7 @@ impl Bot {
             url: url.to_owned(),
             process,
             log: options.log.clone(),
+            client: local_client(),
         })
     }
 
@@ -186,14 +188,18 @@ impl Bot {
         self.process.id()
     }
 
+    /// A GET on its server, of a path that begins with a slash.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.client.get(format!("{}{path}", self.url)).send().await
+    }
+
     /// The numbers it gives of itself at `/metrics`, by their full names.
     pub async fn metric(&self, name: &str) -> Option<u64> {
-        let text = reqwest::get(format!("{}/metrics", self.url))
-            .await
-            .ok()?
-            .text()
-            .await
-            .ok()?;
+        let answer = self.get("/metrics").await.ok()?;
+        let text = answer.text().await.ok()?;
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }

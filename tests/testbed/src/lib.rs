@@ -39,3 +39,5 @@ pub mod runtime_api;
 pub mod ssh;
 mod support;
 pub mod tools;
+
+pub use support::local_client;

@@ -270,7 +270,7 @@ impl GitServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let mut server = Server::spawn(&mut command);
+        let server = Server::spawn(&mut command);
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(

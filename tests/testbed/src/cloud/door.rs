@@ -81,7 +81,7 @@ impl Door {
             functions: Mutex::default(),
             names: Mutex::default(),
             timeouts: Mutex::default(),
-            client: reqwest::Client::new(),
+            client: crate::local_client(),
             instances: Instances::default(),
             deaths: Deaths::default(),
             configurations: Mutex::default(),

@@ -159,7 +159,7 @@ impl Cloud {
             "{}/2015-03-31/functions/{name}/invocations",
             self.endpoint()
         );
-        let request = reqwest::Client::new()
+        let request = crate::local_client()
             .post(url)
             .header("x-amz-invocation-type", "Event")
             .body(input.to_string());

@@ -135,8 +135,15 @@ impl Stage {
 
     /// An answer of the bot's read API.
     pub(super) async fn api(&self, path: &str) -> Result<Value, String> {
-        let url = format!("{}/api/v2/{path}", self.bot.url());
-        let answer = async { reqwest::get(&url).await?.error_for_status()?.bytes().await };
+        let whole = format!("/api/v2/{path}");
+        let answer = async {
+            self.bot
+                .get(&whole)
+                .await?
+                .error_for_status()?
+                .bytes()
+                .await
+        };
         let bytes = answer.await.map_err(|error| error.to_string())?;
         serde_json::from_slice(&bytes).map_err(|error| format!("{path} answers no JSON: {error}"))
     }

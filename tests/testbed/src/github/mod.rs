@@ -194,7 +194,7 @@ impl GithubDouble {
         }
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
-            client: reqwest::Client::new(),
+            client: crate::local_client(),
             courier: tokio::sync::Mutex::default(),
         });
         let app = Router::new()

@@ -80,7 +80,7 @@ impl Moto {
         let server = Server::spawn(&mut command);
         let mut moto = Self {
             endpoint: format!("http://127.0.0.1:{port}"),
-            client: reqwest::Client::new(),
+            client: crate::local_client(),
             server,
             folder,
             front: None,

@@ -32,7 +32,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             line,
             upstream: upstream.to_owned(),
-            client: reqwest::Client::new(),
+            client: crate::local_client(),
             cut: Mutex::new(cut.clone()),
         });
         let app = Router::new()
