@@ -33,9 +33,10 @@ test-cloud: ## Runs the stack of deploy/template.yaml on this machine: the scena
 	@.ci/tools $(TOOLS) system test template cloud
 	cargo test --test it both_engines -- --ignored --test-threads 2
 
-crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends; three hours on two cores
+crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends; over an hour on two cores
 	@.ci/tools $(TOOLS) system test
-	LAYERSMITH_TEST_CRASH_POINTS=$${LAYERSMITH_TEST_CRASH_POINTS:-all} cargo test --workspace --test it wherever_an_apply -- --nocapture
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 LAYERSMITH_TEST_CRASH_POINTS=$${LAYERSMITH_TEST_CRASH_POINTS:-all} \
+	    cargo test --workspace --test it wherever_an_apply -- --nocapture
 
 simulate: ## Publishes 12,240 and 120,000 versions in simulated time: how long, which limit binds, what it costs
 	cargo test --lib -- --ignored --nocapture --exact registry::aws::tests::scale::simulate

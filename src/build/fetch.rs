@@ -17,6 +17,8 @@ const WHEEL_LIMIT: u64 = crate::model::UNZIPPED_LIMIT;
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) file: NamedTempFile,
+    /// Bytes.
+    pub(crate) size: u64,
     /// Of the very bytes that were held to the digest.
     pub(crate) checksum: Checksum,
 }
@@ -115,6 +117,7 @@ async fn download(
     check(wheel, hasher.finish(), size)?;
     Ok(Fetched {
         file,
+        size,
         checksum: checksum.finish(),
     })
 }

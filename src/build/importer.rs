@@ -116,7 +116,7 @@ impl Importer {
                 .map_err(std::io::Error::other)
                 .map_err(io())?;
             let (_, size) = self.derived.put(&key, &note, None).map_err(io())?;
-            preparer.wrote(size);
+            preparer.wrote_aside(size).await?;
         }
         Ok(tested)
     }

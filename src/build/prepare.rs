@@ -2,6 +2,7 @@
 //!
 //! All of it depends on the wheel's bytes (and the interpreter that compiles) alone, is made once and kept by digest.
 
+use super::builder::blocking;
 use super::bytecode::{BytecodeMaker, BytecodeSummary, InterpreterSettings, WheelBytecode};
 use super::cache::WheelCache;
 use super::checksum::Checksum;
@@ -109,7 +110,7 @@ fn facts_key(package: &LockedPackage) -> Digest {
 pub(crate) struct Preparer {
     derived: DerivedCache,
     bytecode: BytecodeMaker,
-    bounded: Bounded,
+    bounded: Arc<Bounded>,
 }
 
 impl Preparer {
@@ -125,7 +126,10 @@ impl Preparer {
             bytecode: BytecodeMaker::new(interpreters, derived.clone(), processes),
             derived,
             // Not the whole folder: others, uv among them, keep theirs in it.
-            bounded: Bounded::new(vec![cache_dir.join(WHEELS), cache_dir.join(DERIVED)], limit),
+            bounded: Arc::new(Bounded::new(
+                vec![cache_dir.join(WHEELS), cache_dir.join(DERIVED)],
+                limit,
+            )),
         }
     }
 
@@ -139,9 +143,19 @@ impl Preparer {
         &self.bytecode
     }
 
-    /// Notes that bytes were added to the cache.
+    /// Notes that bytes were added to the cache. Takes its time when room has to be made.
     pub(crate) fn wrote(&self, bytes: u64) {
         self.bounded.wrote(bytes, SystemTime::now());
+    }
+
+    /// The same on a thread of its own.
+    pub(crate) async fn wrote_aside(&self, bytes: u64) -> Result<(), BuildError> {
+        let bounded = Arc::clone(&self.bounded);
+        blocking(move || {
+            bounded.wrote(bytes, SystemTime::now());
+            Ok(())
+        })
+        .await
     }
 
     /// A wheel that is in the cache with what is known of it; `None` when there is none. Takes its time.
@@ -218,12 +232,17 @@ impl Preparer {
         package: &LockedPackage,
         cache: &WheelCache,
     ) -> Result<Prepared, BuildError> {
-        let Fetched { file, checksum } = fetched;
+        let Fetched {
+            file,
+            size,
+            checksum,
+        } = fetched;
         let scratch = self.scratch()?;
         let (verified, wheel, examined) = VerifiedWheel::examined(file, package, &scratch)?;
         cache
             .store(verified, &package.wheel.sha256)
             .map_err(BuildError::io("storing a wheel"))?;
+        self.wrote(size);
         self.keep(checksum, wheel, examined, package)
     }
 
@@ -320,7 +339,7 @@ impl Preparer {
             } => {
                 // Nothing is looked through on behalf of what was there.
                 if kept > 0 {
-                    self.wrote(kept);
+                    self.wrote_aside(kept).await?;
                 }
                 let filename = &prepared.wheel.filename;
                 let overlay = WindowedFile::new(overlay);

@@ -30,7 +30,9 @@ impl Builder {
         blocking(move || {
             let verified = VerifiedWheel::new(fetched.file, &wheel.filename)?;
             let stored = inner.cache.store(verified, &wheel.sha256);
-            stored.map_err(BuildError::io("storing a wheel"))
+            let stored = stored.map_err(BuildError::io("storing a wheel"))?;
+            inner.preparer.wrote(fetched.size);
+            Ok(stored)
         })
         .await
     }

@@ -361,3 +361,33 @@ async fn a_wheel_larger_than_any_layer_is_not_even_asked_for() {
     insta::assert_snapshot!(error.for_people(), @"`beta-2.0-py3-none-any.whl` cannot be used: it is larger than 250 MiB, which is all that a layer may have unpacked.");
     assert_eq!(bench.served(), 0);
 }
+
+/// What is noted of a wheel is small; the wheels themselves are what fills the cache.
+#[tokio::test]
+async fn what_is_fetched_takes_the_place_of_what_was_not_used_for_long() {
+    let text = "x = 1\n".repeat(10_000);
+    let wheels = ["one", "two", "three"].map(|name| {
+        let module = format!("{name}.py");
+        TestWheel::new(name, "1.0", &[(module.as_str(), text.as_str())]).stored()
+    });
+    let bench = Bench::start(&wheels).await;
+    let cache = bench.folder.path().join("cache");
+    let builder = Builder::new(BuilderSettings {
+        cache_limit: 150_000,
+        ..BuilderSettings::new(cache, bench.artifacts())
+    });
+    let locks = wheels.map(|wheel| lock(&[wheel], &bench.base));
+    let paths = locks
+        .each_ref()
+        .map(|lock| bench.cached(&lock.packages[0].wheel.sha256));
+    for (lock, path) in locks.iter().zip(&paths) {
+        builder.build(lock, &plain(), &|_| {}).await.unwrap();
+        // The first one was used an hour ago.
+        if path == &paths[0] {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            let used = std::time::SystemTime::now() - Duration::from_secs(60 * 60);
+            file.set_modified(used).unwrap();
+        }
+    }
+    assert_eq!(paths.map(|path| path.is_file()), [false, true, true]);
+}
