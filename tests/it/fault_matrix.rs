@@ -211,6 +211,44 @@ async fn a_dead_region_and_a_slow_one_keep_no_other_from_being_published() {
     matrix.is_live_but_in(&[]).await;
 }
 
+/// Each layer by itself would ask ten times, ever more slowly, while the others wait for its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_only_asks_to_slow_down_is_left_alone_for_the_layers_to_come() {
+    let matrix = Matrix::with_timeout("1").await;
+    let layers = 24;
+    for number in 0..layers {
+        let path = format!("layers/demo-{number}.yaml");
+        matrix.desk.write(
+            &path,
+            "packages: [demo-app]\nregions: [eu-west-1, me-south-1]\n",
+        );
+    }
+    let policy = ".github/layersmith.yaml";
+    let text = std::fs::read_to_string(matrix.desk.path(policy)).unwrap();
+    let two = "regions: [eu-west-1, me-south-1]";
+    matrix
+        .desk
+        .write(policy, &text.replace("regions: all", two));
+    let fault = AwsFault::Refuse(429, "TooManyRequestsException");
+    matrix.proxy.fail_region("me-south-1", fault);
+    let said = matrix.apply();
+    assert_eq!(said.code, 1, "{said:#?}");
+    let failures = said.stdout.matches("FAILED    me-south-1: ").count();
+    assert_eq!(failures, layers + 1, "{said:#?}");
+    assert!(
+        said.stdout.contains("is left alone for a while"),
+        "{said:#?}"
+    );
+    assert_eq!(matrix.proxy.publications("eu-west-1"), layers + 1);
+    let asked = matrix.proxy.calls("me-south-1", AwsCall::List);
+    assert!(asked < 2 * (layers + 1), "{asked}");
+
+    matrix.proxy.repair();
+    let again = matrix.apply();
+    assert_eq!(again.code, 0, "{again:#?}");
+    assert_eq!(matrix.proxy.publications("me-south-1"), layers + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_wrong_is_made_up_for() {
     for ahead in [3_600, -3_600] {

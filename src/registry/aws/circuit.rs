@@ -1,5 +1,5 @@
-//! Whether a region is asked at all: one that does not answer is left alone for a while, so that it costs the others
-//! and the layers to come nothing.
+//! Whether a region is asked at all: one that does not answer, or only asks to slow down, is left alone for a while, so
+//! that it costs the others and the layers to come nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +8,8 @@ use std::time::Duration;
 const FAILURES: u32 = 5;
 /// Failures in a row that are enough when they have taken as long as the deadline.
 const SLOW_FAILURES: u32 = 2;
+/// Deadlines for which a region may do nothing but ask to slow down: longer than one publication tries by itself.
+const SLOWED_DEADLINES: u32 = 3;
 
 /// Regions of which at least so many are asked tell a line that is too slow from a region that is gone.
 const LINE_REGIONS: usize = 3;
@@ -60,6 +62,8 @@ enum State {
         failures: u32,
         /// When the first of them began, and when the last was known.
         since: Option<(Duration, Duration)>,
+        /// Since when it has asked to slow down and said nothing else.
+        slowed: Option<Duration>,
     },
     /// It is left alone.
     Open { until: Duration },
@@ -71,6 +75,7 @@ impl State {
     const FINE: Self = Self::Closed {
         failures: 0,
         since: None,
+        slowed: None,
     };
 
     /// Whether the last call failed.
@@ -112,6 +117,38 @@ impl Circuit {
         true
     }
 
+    /// The region answered that it is asked too often.
+    pub(super) fn slowed_down(&self, now: Duration) {
+        let mut state = self.state();
+        let before = *state;
+        let open = State::Open {
+            until: now + self.cool_down,
+        };
+        *state = match before {
+            State::Open { .. } => before,
+            State::Trial { .. } => open,
+            State::Closed { slowed, .. } => {
+                let since = slowed.unwrap_or(now);
+                if now.saturating_sub(since) >= self.deadline * SLOWED_DEADLINES {
+                    open
+                } else {
+                    State::Closed {
+                        failures: 0,
+                        since: None,
+                        slowed: Some(since),
+                    }
+                }
+            }
+        };
+        let mut line = self.line.state();
+        match (before.is_failing(), state.is_failing()) {
+            (true, false) => line.failing = line.failing.saturating_sub(1),
+            (false, true) => line.failing += 1,
+            _ => {}
+        }
+        line.answered_at = line.answered_at.max(Some(now));
+    }
+
     /// The region answered something.
     pub(super) fn answered(&self, now: Duration) {
         let before = std::mem::replace(&mut *self.state(), State::FINE);
@@ -134,7 +171,11 @@ impl Circuit {
         *state = match *state {
             State::Trial { .. } => open,
             State::Open { until } => State::Open { until },
-            State::Closed { failures, since } => {
+            State::Closed {
+                failures,
+                since,
+                slowed,
+            } => {
                 // Calls that were under way together say one thing together.
                 let is_another = since.is_none_or(|(_, known)| began >= known);
                 let failures = failures.saturating_add(u32::from(is_another));
@@ -150,6 +191,7 @@ impl Circuit {
                     State::Closed {
                         failures,
                         since: Some((first, known)),
+                        slowed,
                     }
                 }
             }
@@ -163,6 +205,7 @@ impl Circuit {
             *state = State::Closed {
                 failures: FAILURES - 1,
                 since: None,
+                slowed: None,
             };
         }
     }
@@ -182,6 +225,31 @@ mod tests {
 
     fn circuit() -> Circuit {
         Circuit::new(at(20), at(30), Arc::default())
+    }
+
+    #[test]
+    fn a_region_that_only_asks_to_slow_down_is_left_alone_after_a_while() {
+        let circuit = circuit();
+        for second in [0, 20, 40, 59] {
+            circuit.slowed_down(at(second));
+            assert!(circuit.admits(at(second)));
+        }
+        // Any other answer begins that anew.
+        circuit.answered(at(59));
+        for second in [60, 90, 119] {
+            circuit.slowed_down(at(second));
+            assert!(circuit.admits(at(second)));
+        }
+        circuit.slowed_down(at(120));
+        assert!(!circuit.admits(at(121)));
+        assert!(circuit.admits(at(150)), "one call finds out");
+        circuit.slowed_down(at(151));
+        assert!(!circuit.admits(at(152)));
+        assert!(circuit.admits(at(181)));
+        circuit.answered(at(182));
+        assert!(circuit.admits(at(183)));
+        let line = circuit.line.state();
+        assert_eq!((line.regions, line.failing), (1, 0));
     }
 
     #[test]

@@ -43,9 +43,12 @@ pub(super) struct Gate {
     slowest: u64,
 }
 
-/// The region did not answer the calls before this one, which was not sent.
+/// The region did not answer the calls before this one, or said nothing but that it is asked too often. This one was not
+/// sent.
 #[derive(Debug, thiserror::Error)]
-#[error("the region did not answer the calls before, and is left alone for a while")]
+#[error(
+    "the region did not answer the calls before, or only asked to slow down, and is left alone for a while"
+)]
 pub(super) struct LeftAlone;
 
 impl Gate {
@@ -122,17 +125,20 @@ impl Gate {
             .await
             .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())));
         match &answer {
-            Ok(answer) if answer.status().as_u16() < 500 => {
-                self.circuit.answered((self.clock)());
-                match &self.pace {
-                    Some(pace) if asks_to_slow_down(answer) => {
-                        add(&metric::THROTTLES, &[self.region.as_str()], 1);
-                        pace.slow_down((self.clock)());
-                    }
-                    Some(pace) => pace.recover(),
-                    None => {}
+            Ok(answer) if answer.status().as_u16() < 500 => match &self.pace {
+                Some(pace) if asks_to_slow_down(answer) => {
+                    add(&metric::THROTTLES, &[self.region.as_str()], 1);
+                    let now = (self.clock)();
+                    pace.slow_down(now);
+                    self.circuit.slowed_down(now);
                 }
-            }
+                pace => {
+                    self.circuit.answered((self.clock)());
+                    if let Some(pace) = pace {
+                        pace.recover();
+                    }
+                }
+            },
             Ok(_) | Err(_) => self.circuit.failed(began, (self.clock)()),
         }
         answer

@@ -109,7 +109,7 @@ async fn a_region_that_keeps_failing_is_left_alone_and_found_out_by_one_call() {
     }
     let turned_away = publish().await.unwrap_err();
     assert!(turned_away.is_transient());
-    insta::assert_snapshot!(turned_away, @"us-east-1: no answer: the region did not answer the calls before, and is left alone for a while");
+    insta::assert_snapshot!(turned_away, @"us-east-1: no answer: the region did not answer the calls before, or only asked to slow down, and is left alone for a while");
     assert_eq!(server.seen().len(), 5);
     seconds.store(31, Ordering::SeqCst);
     publish().await.unwrap();
