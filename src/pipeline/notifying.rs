@@ -17,6 +17,8 @@ const FIRST_PAUSE: i64 = 60;
 const LONGEST_PAUSE: i64 = 6 * 3_600;
 /// Seconds after which a message that nobody took is given up: three days, longer than a weekend.
 const PATIENCE: i64 = 3 * 86_400;
+/// Tries that it has even then: it may have been nobody's fault but the bot's, which was away.
+const LEAST_ATTEMPTS: u32 = 10;
 /// Messages looked at in one round.
 const ROUND: usize = 100;
 /// Messages under way at once.
@@ -123,10 +125,10 @@ async fn deliver(workshop: &Workshop, notification: &Notification) -> Result<boo
             tracing::info!(id = %notification.id, "told {to}: {}", notification.subject);
             Ok(true)
         }
-        Err(reason) if now.unix() - notification.created_at.unix() >= PATIENCE => {
+        Err(reason) if is_given_up(notification, now) => {
             store.end_notification(notification).await?;
             add(&metric::NOTIFICATIONS_GIVEN_UP, &[], 1);
-            tracing::error!(id = %notification.id, "{to} was not told and is given up on after three days ({}): {reason}", notification.subject);
+            tracing::error!(id = %notification.id, "{to} was not told and is given up on after three days and ten tries ({}): {reason}", notification.subject);
             Ok(false)
         }
         Err(reason) => {
@@ -134,6 +136,12 @@ async fn deliver(workshop: &Workshop, notification: &Notification) -> Result<boo
             Ok(false)
         }
     }
+}
+
+/// Whether a message is not tried again if the try now comes to nothing.
+fn is_given_up(notification: &Notification, now: Timestamp) -> bool {
+    let age = now.unix() - notification.created_at.unix();
+    age >= PATIENCE && notification.attempts + 1 >= LEAST_ATTEMPTS
 }
 
 /// When a message is tried again if the try now comes to nothing.
@@ -145,6 +153,25 @@ fn next_attempt(attempts: u32, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_was_hardly_tried_is_not_given_up_however_old_it_is() {
+        let message = |attempts| Notification {
+            id: "1".to_owned(),
+            destination: "https://example.org/hook".parse().unwrap(),
+            subject: "demo 1.0".to_owned(),
+            body: "{}".to_owned(),
+            created_at: Timestamp::from_unix(0),
+            attempts,
+            next_attempt_at: Timestamp::from_unix(0),
+        };
+        let is_given_up = |attempts, days: i64| {
+            is_given_up(&message(attempts), Timestamp::from_unix(days * 86_400))
+        };
+        assert!(!is_given_up(0, 30) && !is_given_up(8, 30));
+        assert!(is_given_up(9, 3));
+        assert!(!is_given_up(20, 2));
+    }
 
     #[test]
     fn pauses_double_up_to_six_hours() {
