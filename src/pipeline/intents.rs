@@ -9,6 +9,7 @@ use super::{StepFailure, Workshop};
 use crate::model::{Digest, LayerArn, LayerVersion, Policy, SlotKey, ZIPPED_LIMIT};
 use crate::plan::Plan;
 use crate::registry::RegistryError;
+use crate::store::Earlier;
 use std::collections::BTreeSet;
 
 /// Settles every intent that the plan does not stand behind. Those in regions that do not answer, or that the account has
@@ -40,6 +41,7 @@ pub async fn settle_intents(
         })
         .collect();
     stale.retain(|intent| !stands.contains(&intent.key));
+    wait_for_what_is_at_work(workshop, &stale).await?;
     let staged = staged(workshop, policy).await?;
     let work = stale
         .iter()
@@ -49,8 +51,12 @@ pub async fn settle_intents(
     for (intent, found) in stale.iter().zip(found) {
         let key = &intent.key;
         match found {
-            Err(RegistryError::NotEnabled { .. }) => continue,
             Err(error) => {
+                // What was at work is waited for already.
+                workshop.store.note_idle(key).await?;
+                if matches!(error, RegistryError::NotEnabled { .. }) {
+                    continue;
+                }
                 tracing::warn!(layer = %key.layer, region = %key.region, "what became of an unfinished publication is not known: {error}");
                 continue;
             }
@@ -66,6 +72,27 @@ pub async fn settle_intents(
             Ok(None) => {}
         }
         workshop.store.drop_intent(key).await?;
+    }
+    Ok(())
+}
+
+/// Waits until nothing can be at work any more that would make a version of an intent: whoever sent it may have died a moment
+/// ago, and what came to be after a look would be recorded by nobody.
+async fn wait_for_what_is_at_work(
+    workshop: &Workshop,
+    intents: &[LayerVersion],
+) -> Result<(), StepFailure> {
+    let mut is_at_work = false;
+    for intent in intents {
+        let (key, version) = (&intent.key, &intent.version);
+        let begun = workshop
+            .store
+            .begin_publish(key, version, workshop.now())
+            .await?;
+        is_at_work |= begun.earlier == Earlier::Open;
+    }
+    if is_at_work {
+        tokio::time::sleep(workshop.registry.at_work_for()).await;
     }
     Ok(())
 }

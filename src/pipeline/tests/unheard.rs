@@ -3,6 +3,10 @@
 use super::world::World;
 use crate::model::{Policy, Visibility};
 use crate::store::Earlier;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// One layer for one target and region, whose next publications nobody hears of.
@@ -36,4 +40,39 @@ async fn after_the_wait_for_a_try_that_came_to_nothing_the_next_one_need_not_wai
     let now = world.workshop.now();
     let begun = store.begin_publish(&intent.key, "1.0", now).await.unwrap();
     assert_eq!(begun.earlier, Earlier::Over);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_asked_for_and_nobody_wants_any_more_is_recorded_all_the_same() {
+    let policy = Policy {
+        python: vec!["3.13".parse().unwrap()],
+        architectures: vec!["x86_64".parse().unwrap()],
+        ..Policy::default()
+    };
+    let mut world = World::new(policy, vec!["eu-west-1".parse().unwrap()]);
+    world.request("demo", "packages: [demo]\n");
+    let registry = Arc::clone(&world.registry);
+    registry.say_nothing([Some(Duration::from_millis(900))]);
+    {
+        let mut applying = pin!(world.apply());
+        poll_fn(|context| {
+            let polled = applying.as_mut().poll(context);
+            assert!(polled.is_pending(), "it waits for an answer");
+            match registry.changes() {
+                0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+    world.release("demo");
+    world.upgrade().await;
+    let store = &world.workshop.store;
+    assert_eq!(store.intents().await.unwrap(), []);
+    let recorded = store.layer_versions().await.unwrap().into_iter();
+    let mut recorded: Vec<_> = recorded.filter_map(|row| row.arn).collect();
+    recorded.sort();
+    let there = registry.all(&Visibility::Public);
+    assert_eq!(recorded.len(), 2);
+    assert_eq!(recorded, there.into_keys().collect::<Vec<_>>());
 }

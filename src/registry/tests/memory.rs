@@ -254,6 +254,10 @@ impl Registry for MemoryRegistry {
         })
     }
 
+    fn at_work_for(&self) -> Duration {
+        AT_WORK
+    }
+
     async fn find(
         &self,
         region: &Region,
