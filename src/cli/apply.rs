@@ -73,6 +73,8 @@ pub(super) async fn run(
         problems: &catalog.problems,
         retired: &done.retired,
         tables: &TablesResult::Unchanged,
+        // Each is told below, by its ARN.
+        permissions: &[],
         parameters: &parameters,
         run: "command-line",
         usable_until: Some(workshop.now().plus_days(desired.policy.expire_after_days)),

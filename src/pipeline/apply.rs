@@ -9,16 +9,18 @@ use super::flow::{Item, Outlook, Stage, Steps, is_carried_out};
 use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
 use super::outcomes_of_kept;
+use super::publishing::nowhere;
 use super::pull_request::{PullRequestRead, check_report, files_at, say};
 use super::tables::{self, Extent, run_trailer};
 use super::{
-    Bot, Carried, Desired, StepFailure, building, commit_message, put_parameters, read_tree,
-    recorded, scheduled, settle_expiries, settle_intents, settle_visibility, write_notifications,
+    Bot, Carried, Desired, Shared, StepFailure, building, commit_message, put_parameters,
+    read_tree, recorded, scheduled, settle_expiries, settle_intents, settle_visibility,
+    write_notifications,
 };
 use crate::github::render::{self, OutcomeView, TablesResult};
 use crate::gitrepo::Committed;
 use crate::model::{LayerName, Policy, Problem, Run, RunKind, Target};
-use crate::plan::{Entry, Outcome, ParametersOutcome, Plan, plan};
+use crate::plan::{Action, Entry, Outcome, ParametersOutcome, Plan, plan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -45,7 +47,8 @@ struct Done {
     retired: Vec<(LayerName, Target, usize)>,
 }
 
-/// What the journal says of every entry of the plan that was to be carried out.
+/// What the journal says of every entry of the plan that was to be carried out. One that was tried in vain was published
+/// nowhere, for all that is known here; what did get published of it is recorded, and another run finds it.
 async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
     let mut done = Done::default();
     let plan = steps.plan().await?;
@@ -58,21 +61,23 @@ async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
                     .push((entry.layer.clone(), entry.target, versions));
             }
             Some(Carried::Nothing) => {}
-            // What did get published is recorded; another try, or another run, does the rest.
             None => {
-                let failure = steps.journal.failure(&name).await?;
-                let message = failure.map_or_else(
-                    || format!("{name} ended without an answer"),
-                    |failure| failure.message,
-                );
-                return Err(StepFailure::lasting(message));
+                if let Action::Publish(publication) = &entry.action {
+                    let failure = steps.journal.failure(&name).await?;
+                    let failure = failure.unwrap_or_else(|| {
+                        StepFailure::transient("publishing it ended without an answer")
+                    });
+                    done.outcomes
+                        .push(nowhere(publication, &failure.message, failure.transient));
+                }
             }
         }
     }
     Ok(done)
 }
 
-fn step_of(entry: &Entry) -> String {
+/// The step that carries out an entry of a plan.
+pub(super) fn step_of(entry: &Entry) -> String {
     Item::new(entry.layer.clone(), entry.target).step(Stage::Publish)
 }
 
@@ -250,6 +255,8 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
         retired,
     } = done(steps).await?;
     let tables = tables_result(steps).await?;
+    let shared: Option<Shared> = journal.output("permissions").await?;
+    let permissions = shared.unwrap_or_default().failures_by_region();
     let parameters: Option<ParametersOutcome> = journal.output("parameters").await?;
     let parameters = parameters.unwrap_or_default();
     let planned = last_read_of_pull_request(bot, run).await?;
@@ -272,6 +279,7 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
         problems: &read.problems,
         retired: &retired,
         tables: &tables,
+        permissions: &permissions,
         parameters: &parameters,
         run: &run.id,
         repository_url: bot.workshop.repository_page.as_deref(),

@@ -154,7 +154,7 @@ fn not_begun(publication: &Publication) -> Outcome {
 }
 
 /// The outcome of a publication that failed for the same reason in every region.
-fn nowhere(publication: &Publication, reason: &str, transient: bool) -> Outcome {
+pub(super) fn nowhere(publication: &Publication, reason: &str, transient: bool) -> Outcome {
     let failed = publication.regions.iter().map(|region| RegionFailure {
         region: region.clone(),
         message: reason.to_owned(),

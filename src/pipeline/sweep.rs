@@ -4,7 +4,7 @@ use super::StepFailure;
 use super::expiry::{is_news, versions_with_leaving};
 use super::intake::{Intake, last_plan, made_by};
 use super::tables::run_trailer;
-use super::undone::{left_lost, left_out, may_work_by_now};
+use super::undone::{is_unanswered, left_lost, left_out, may_work_by_now};
 use super::watching::gauges;
 use crate::model::{Run, RunKind, RunState, StepRecord};
 
@@ -218,6 +218,7 @@ impl Intake {
         }
         let steps = self.bot.workshop.store.steps(&run.id).await?;
         Ok(run.state == RunState::Failed
+            || (run.state == RunState::Done && is_unanswered(&steps))
             || steps.iter().any(may_work_by_now)
             || self.is_enabled_since(&steps).await)
     }

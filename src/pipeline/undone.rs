@@ -1,10 +1,13 @@
 //! What the journal of a run that ended says it left undone.
 
+use super::apply::step_of;
+use super::flow::is_carried_out;
 use super::scheduled::UpgradePlan;
 use super::verify::{Mended, Verified};
 use super::{Carried, Shared};
 use crate::model::{LayerArn, Region, StepRecord, StepState, Timestamp};
 use crate::plan::{ParametersOutcome, Plan};
+use std::collections::BTreeSet;
 
 /// When a verification ended its repairs without having published every live version anew that it had found lost: it may
 /// have been killed after it forgot some. `None` when nothing was left, or not even forgotten.
@@ -12,6 +15,9 @@ pub(super) fn left_lost(steps: &[StepRecord]) -> Option<Timestamp> {
     let of_name = |name: &str| steps.iter().find(|step| step.name == name);
     let repair = of_name("repair")?;
     let seen: Verified = serde_json::from_value(of_name("observe")?.output.clone()).ok()?;
+    if seen.is_hardly_to_be_believed() {
+        return None;
+    }
     // A repair that failed wrote down why, and not what it did.
     let mended: Verified = serde_json::from_value(repair.output.clone()).unwrap_or_default();
     let is_republished = |arn: &LayerArn| {
@@ -48,6 +54,15 @@ pub(super) fn left_out(steps: &[StepRecord]) -> Vec<Region> {
         }
     };
     steps.iter().filter_map(of_step).flatten().collect()
+}
+
+/// Whether something of a plan that was carried out has no outcome: it failed as a whole, or whoever did it died.
+pub(super) fn is_unanswered(steps: &[StepRecord]) -> bool {
+    let done = steps.iter().filter(|step| step.state == StepState::Done);
+    let done: BTreeSet<&str> = done.map(|step| step.name.as_str()).collect();
+    let plans = steps.iter().filter_map(plan_of);
+    let mut entries = plans.flat_map(|plan| plan.entries);
+    entries.any(|entry| is_carried_out(&entry) && !done.contains(step_of(&entry).as_str()))
 }
 
 /// Whether a step left something undone for a reason that may have passed.

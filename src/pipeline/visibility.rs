@@ -3,9 +3,10 @@
 use super::by_region::{ArnFailure, in_all_regions};
 use super::{StepFailure, Workshop};
 use crate::model::{LayerArn, Policy, Region, Visibility};
+use crate::plan::PermissionsFailure;
 use crate::registry::RegistryError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Versions whose permissions are brought to what they should be before that is written down.
 const BATCH: usize = 500;
@@ -20,6 +21,25 @@ pub struct Shared {
     /// Regions with something to change that the account has not enabled: it waits there, which is no failure.
     #[serde(default)]
     pub not_enabled: BTreeSet<Region>,
+}
+
+impl Shared {
+    /// What could not be changed, for people who read of regions rather than of ARNs.
+    pub(super) fn failures_by_region(&self) -> Vec<PermissionsFailure> {
+        let mut regions: BTreeMap<&Region, PermissionsFailure> = BTreeMap::new();
+        for failure in &self.failed {
+            let region = &failure.arn.region;
+            let of_region = regions.entry(region).or_insert_with(|| PermissionsFailure {
+                region: region.clone(),
+                versions: 0,
+                message: failure.message.clone(),
+                transient: false,
+            });
+            of_region.versions += 1;
+            of_region.transient |= failure.transient;
+        }
+        regions.into_values().collect()
+    }
 }
 
 /// Gives and takes back permissions of every live and still usable version that is not known to be for exactly those

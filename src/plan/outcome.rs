@@ -14,6 +14,19 @@ pub struct RegionFailure {
     pub transient: bool,
 }
 
+/// A region where it could not be changed who may use versions that are published there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionsFailure {
+    /// Where.
+    pub region: Region,
+    /// How many versions.
+    pub versions: usize,
+    /// What the registry said of the first of them.
+    pub message: String,
+    /// Whether trying again later may help, for one of them at least.
+    pub transient: bool,
+}
+
 /// What became of one layer and target: every wanted region is in exactly one of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use layersmith::model::Region;
-use layersmith_testbed::aws_proxy::{AwsFault, AwsProxy};
+use layersmith_testbed::aws_proxy::{AwsCall, AwsFault, AwsProxy};
 use layersmith_testbed::bot::BotOptions;
 use layersmith_testbed::moto::{LayerVersion, Moto};
 use serde_json::{Value, json};
@@ -273,5 +273,61 @@ async fn a_region_that_fails_is_told_and_a_retry_publishes_only_there() {
             .file_at("main", "layers/arns/p3.13/sa-east-1.md")
             .is_some_and(|table| table.contains("Layersmith-p313-demo"))
     );
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn permissions_that_cannot_be_changed_are_told_and_a_retry_changes_them() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let mut world = world_on_aws(&moto, &proxy.endpoint(), "[eu-west-1, us-east-1]").await;
+    world.start_bot().await;
+    let request = (
+        "layers/demo.yaml",
+        "packages: [demo-app]\narchitectures: [x86_64]\n",
+    );
+    let number = world.pull_request(&[request]).await;
+    world.settled().await;
+    world.github.merge_pull_request(number).await;
+    world.settled().await;
+    world.conversation(number);
+
+    let path = ".github/layersmith.yaml";
+    let mut policy = world.github.file_at("main", path).unwrap();
+    policy.push_str("visibility: private\n");
+    let number = world.branch("private", &[(path, &policy)]).await;
+    world.settled().await;
+    let refused = AwsFault::Refuse(403, "AccessDeniedException");
+    proxy.fail_call("us-east-1", AwsCall::ReadPolicy, refused, usize::MAX);
+    world.github.merge_pull_request(number).await;
+    world.settled().await;
+    let said = world.conversation(number);
+    for told in [
+        "### ⚠️ Nothing was published: who may use 2 versions in 1 region could not be changed",
+        "The tables do not list them until it is. It takes somebody to mend that, then `/layersmith retry`.",
+        "- `us-east-1`, 2 versions: `",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    let listed = |region: &str| {
+        let table = world
+            .github
+            .file_at("main", &format!("layers/arns/p3.13/{region}.csv"));
+        table.is_some_and(|table| table.contains("Layersmith-p313-demo"))
+    };
+    assert_eq!((listed("eu-west-1"), listed("us-east-1")), (true, false));
+
+    proxy.repair();
+    world
+        .github
+        .comment(number, "platform", "/layersmith retry")
+        .await;
+    world.settled().await;
+    let said = world.conversation(number);
+    assert!(
+        said.contains("### ✅ Nothing had to be published"),
+        "{said}"
+    );
+    assert_eq!((listed("eu-west-1"), listed("us-east-1")), (true, true));
     world.finish().await;
 }

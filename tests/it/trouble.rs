@@ -2,6 +2,7 @@
 
 use crate::world::{AUTHOR, World};
 use layersmith_testbed::github::{Fault, Matcher};
+use rusqlite::Connection;
 
 const CORE: &str = "packages:\n  - demo-core\npython: [\"3.13\"]\narchitectures: [x86_64]\n";
 
@@ -270,5 +271,50 @@ async fn an_app_that_is_not_installed_yet_answers_once_it_is() {
         .await;
     world.settled().await;
     assert_planned(&world, number);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_cannot_be_published_at_all_keeps_no_other_out_of_the_tables() {
+    let world = impatient().await;
+    let text = |package: &str| {
+        format!("packages: [{package}]\npython: [\"3.13\"]\narchitectures: [x86_64]\n")
+    };
+    let (app, core) = (text("demo-app"), text("demo-core"));
+    let files = [("layers/app.yaml", &*app), ("layers/core.yaml", &*core)];
+    let number = world.pull_request(&files).await;
+    world.settled().await;
+    let store = Connection::open(world.folder.path().join("data/store.sqlite")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON layer_versions WHEN NEW.layer = 'core'
+                BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    store.execute_batch(full).unwrap();
+    world.github.merge_pull_request(number).await;
+    world.settled().await;
+    let comment = world.comment(number);
+    for told in [
+        "### ⚠️ Published in part: 2 of 4 versions are live, 2 failed",
+        "The tables are committed",
+        "the disk is full",
+        "`/layersmith retry`",
+    ] {
+        assert!(comment.contains(told), "{told}: {comment}");
+    }
+    let table = world.table("p3.13/us-east-1.csv");
+    assert!(table.contains("Layersmith-p313-app:1"), "{table}");
+    assert!(!table.contains("core"), "{table}");
+
+    store.execute_batch("DROP TRIGGER full").unwrap();
+    world
+        .github
+        .comment(number, "platform", "/layersmith retry")
+        .await;
+    world.settled().await;
+    let comment = world.comment(number);
+    assert!(
+        comment.contains("### ✅ Published: 2 layers × 1 target, live in 2 regions"),
+        "{comment}"
+    );
+    let table = world.table("p3.13/us-east-1.csv");
+    assert!(table.contains("Layersmith-p313-core:1"), "{table}");
     world.finish().await;
 }

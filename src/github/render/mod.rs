@@ -17,6 +17,7 @@ mod links;
 mod not_enabled;
 mod outcome;
 mod parameters;
+mod permissions;
 mod plan;
 mod problems;
 mod rebuild_issue;

@@ -8,9 +8,9 @@ use super::links::Links;
 use super::not_enabled;
 use super::words::{count, extent, region_span, usable_for};
 use super::{CheckText, Conclusion, Rendered};
-use super::{parameters, problems};
+use super::{parameters, permissions, problems};
 use crate::model::{LayerName, Policy, Problem, Target, Timestamp};
-use crate::plan::{Action, Outcome, ParametersOutcome, Plan};
+use crate::plan::{Action, Outcome, ParametersOutcome, PermissionsFailure, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of layer tables that are shown without unfolding.
@@ -64,6 +64,8 @@ pub struct OutcomeView<'a> {
     pub usable_until: Option<Timestamp>,
     /// What became of the tables.
     pub tables: &'a TablesResult,
+    /// Where it could not be changed who may use what is published; sorted by region.
+    pub permissions: &'a [PermissionsFailure],
     /// What became of the public names in Parameter Store.
     pub parameters: &'a ParametersOutcome,
     /// The run's id.
@@ -96,6 +98,7 @@ impl Balance {
             missing: rows().filter(|row| row.is_missing()).count(),
             lingering: rows().filter(|row| row.is_unfinished_retirement()).count(),
             rest_is_fine: problems::errors(view.problems) == 0
+                && view.permissions.is_empty()
                 && !matches!(view.tables, TablesResult::Failed { .. })
                 && !are_tables_due(view),
         }
@@ -123,6 +126,7 @@ pub fn render_outcome(view: &OutcomeView<'_>) -> Rendered {
         name: "the tables' commit".to_owned(),
         forms: tables_forms(view, links),
     });
+    blocks.extend(permissions::block(view.permissions));
     blocks.extend(parameters::block(view.parameters));
     blocks.extend(
         not_enabled::remark(view.plan, view.outcomes).map(|remark| Block {
@@ -204,6 +208,9 @@ pub(super) fn headline(view: &OutcomeView<'_>, balance: &Balance) -> String {
     let errors = problems::errors(view.problems);
     if errors > 0 {
         parts.push(format!("{} to mend", count(errors, "mistake")));
+    }
+    if let Some(versions) = permissions::versions(view.permissions) {
+        parts.push(format!("who may use {versions} could not be changed"));
     }
     match view.tables {
         TablesResult::Failed { .. } => parts.push("the tables could not be committed".to_owned()),

@@ -62,7 +62,7 @@ pub enum Stage {
     Settle,
     /// Reads back what is recorded as published.
     Observe,
-    /// Reads what is asked for once more, because a look may have taken long.
+    /// Reads what is asked for at every try, because a look, or the time until the run was taken up again, may have been long.
     Reread,
     /// Mends what is wrong.
     Repair,
@@ -92,7 +92,8 @@ pub fn stages(kind: RunKind) -> &'static [Stage] {
         RunKind::Upgrade => &[
             Turn, Read, Prepare, Build, Plan, Publish, Settle, Tables, Parameters, Notify, Owners,
         ],
-        RunKind::Expire => &[Turn, Read, Expire, Tables, Parameters, Notify],
+        // Deleting cannot be taken back: a run that was killed goes on by what is asked for then.
+        RunKind::Expire => &[Turn, Reread, Expire, Tables, Parameters, Notify],
         // Looking takes long and holds up nobody; the turn is for what it mends.
         RunKind::Verify => &[
             Read, Observe, Turn, Reread, Repair, Tables, Parameters, Notify,
@@ -162,10 +163,10 @@ impl Stage {
         }
     }
 
-    /// Whether the run goes on when this cannot be done in all its tries: what is live is told all the same.
+    /// Whether the run goes on when this cannot be done in all its tries: what is live is listed and told all the same.
     #[must_use]
     pub fn may_fail(self) -> bool {
-        self == Self::Tables
+        matches!(self, Self::Publish | Self::Tables)
     }
 
     /// Seconds that one try may take on AWS, where 900 is the most (AWS Lambda quotas, "Function timeout").

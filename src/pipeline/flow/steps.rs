@@ -131,25 +131,20 @@ impl<'a> Steps<'a> {
 
     /// What reading the pull request found.
     pub(in crate::pipeline) async fn pull_request(&self) -> Result<&PullRequestRead, StepFailure> {
-        let read = || {
-            self.journal
-                .step("read", Box::pin(pull_request::read(self)))
-        };
+        let read = || self.journal.step("read", pull_request::read(self).boxed());
         self.pull_request.get_or_try_init(read).await
     }
 
     /// What reading the default branch found.
     pub(in crate::pipeline) async fn branch(&self) -> Result<&BranchRead, StepFailure> {
-        let read = || self.journal.step("read", Box::pin(apply::read(self)));
+        let read = || self.journal.step("read", apply::read(self).boxed());
         self.branch.get_or_try_init(read).await
     }
 
-    /// Reads the default branch whether it was read before or not: what a run mends, it mends by what is asked for now.
+    /// Reads the default branch whether it was read before or not: what a run mends or deletes, it does by what is asked for
+    /// now.
     async fn read_again(&self) -> Result<(), StepFailure> {
-        let read = || {
-            self.journal
-                .step_again("reread", Box::pin(apply::read(self)))
-        };
+        let read = || self.journal.step_again("reread", apply::read(self).boxed());
         self.reread.get_or_try_init(read).await.map(|_| ())
     }
 
@@ -157,11 +152,9 @@ impl<'a> Steps<'a> {
     pub(in crate::pipeline) async fn desired(&self) -> Result<Option<&Desired>, StepFailure> {
         Ok(match self.run.kind {
             RunKind::Plan => self.pull_request().await?.desired.as_ref(),
-            RunKind::Apply | RunKind::Upgrade | RunKind::Expire => {
-                self.branch().await?.desired.as_ref()
-            }
-            RunKind::Verify => {
-                let read = || self.journal.step("reread", Box::pin(apply::read(self)));
+            RunKind::Apply | RunKind::Upgrade => self.branch().await?.desired.as_ref(),
+            RunKind::Expire | RunKind::Verify => {
+                let read = || self.journal.step("reread", apply::read(self).boxed());
                 let now = self.reread.get_or_try_init(read).await?;
                 now.desired.as_ref()
             }
@@ -308,19 +301,19 @@ impl<'a> Steps<'a> {
         let outlook = Outlook::of(self).await?;
         match self.run.kind {
             RunKind::Plan => {
-                let plan = Box::pin(pull_request::plan(self, outlook));
+                let plan = pull_request::plan(self, outlook).boxed();
                 let _: Planned = self.journal.step("plan", plan).await?;
                 return Ok(Answer::default());
             }
             RunKind::Upgrade => {
-                let plan = Box::pin(scheduled::plan_upgrade(self, outlook));
+                let plan = scheduled::plan_upgrade(self, outlook).boxed();
                 let _: UpgradePlan = self.journal.step("upgrade", plan).await?;
             }
             _ if outlook.is_none() => {}
             _ => {
                 let _: Plan = self
                     .journal
-                    .step("plan", Box::pin(apply::plan_all(self, outlook)))
+                    .step("plan", apply::plan_all(self, outlook).boxed())
                     .await?;
             }
         }
@@ -335,7 +328,7 @@ impl<'a> Steps<'a> {
 
     async fn publish(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
-        let work = Box::pin(carry_out_kept(&self.bot.workshop, entry, desired));
+        let work = carry_out_kept(&self.bot.workshop, entry, desired).boxed();
         let name = item.step(Stage::Publish);
         let carried: Result<Carried, StepFailure> = self.journal.step(&name, work).await;
         let lost = match carried {
@@ -354,12 +347,7 @@ impl<'a> Steps<'a> {
     async fn publish_rebuilt(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
         let rebuilt = self.built_one(Stage::Rebuild, item).await?;
-        let work = Box::pin(carry_out_rebuilt(
-            &self.bot.workshop,
-            entry,
-            desired,
-            &rebuilt,
-        ));
+        let work = carry_out_rebuilt(&self.bot.workshop, entry, desired, &rebuilt).boxed();
         let name = item.step(Stage::Publish);
         let _: Carried = self.journal.step(&name, work).await?;
         Ok(())

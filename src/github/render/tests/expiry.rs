@@ -1,6 +1,7 @@
 //! The issue about what goes away, and parameters in an outcome.
 
 use super::*;
+use crate::plan::PermissionsFailure;
 use crate::tables::Leaving;
 
 fn leaving(layer: &str, version: &str, date: &str, instead: Option<&str>) -> Leaving {
@@ -98,6 +99,7 @@ fn parameters_that_could_not_be_written_are_a_warning() {
         retired: &[],
         usable_until: None,
         tables: &TablesResult::Unchanged,
+        permissions: &[],
         parameters,
         run: "apply-0123456789ab-1",
     };
@@ -131,4 +133,61 @@ fn parameters_that_could_not_be_written_are_a_warning() {
     Parameters: 4 written, 1 removed.
     Parameters in us-east-1: WARNING: refused: AccessDeniedException: no `ssm:PutParameter`
     ");
+}
+
+#[test]
+fn permissions_that_could_not_be_changed_are_a_failure() {
+    let policy = Policy::default();
+    let failure = |name: &str, versions, transient| PermissionsFailure {
+        region: region(name),
+        versions,
+        message: "refused: AccessDeniedException: no `lambda:RemoveLayerVersionPermission`".into(),
+        transient,
+    };
+    let regions = Region::commercial();
+    let many: Vec<_> = (1..=12)
+        .zip(&regions)
+        .map(|(number, region)| failure(region.as_str(), number, number == 3))
+        .collect();
+    let told = |permissions| {
+        render_outcome(&OutcomeView {
+            marker: "<!-- layersmith:plan:7 -->",
+            commit_sha: HEAD,
+            repository_url: Some(URL),
+            policy: &policy,
+            plan: &Plan::default(),
+            outcomes: &[],
+            problems: &[],
+            retired: &[],
+            usable_until: None,
+            tables: &TablesResult::Unchanged,
+            permissions,
+            parameters: &ParametersOutcome::default(),
+            run: "apply-0123456789ab-1",
+        })
+    };
+    let one = [failure("us-east-1", 3, false)];
+    let rendered = told(&one);
+    assert_eq!(rendered.check.conclusion, Conclusion::Failure);
+    insta::assert_snapshot!(rendered.comment, @"
+    <!-- layersmith:plan:7 -->
+    ### ⚠️ Nothing was published: who may use 3 versions in 1 region could not be changed
+
+    - The tables say so already.
+
+    ⚠️ **Who may use 3 versions in 1 region could not be changed.** The tables do not list them until it is. It takes somebody to mend that, then `/layersmith retry`.
+
+    - `us-east-1`, 3 versions: `` refused: AccessDeniedException: no `lambda:RemoveLayerVersionPermission` ``
+
+    ---
+    <sub>Carried out: [`0123456789ab`](https://github.com/octo/catalog/commit/0123456789abcdef0123456789abcdef01234567), run `apply-0123456789ab-1`.</sub>
+    ");
+    let rendered = told(&many);
+    let comment = &rendered.comment;
+    assert!(
+        comment.contains("Who may use 78 versions in 12 regions"),
+        "{comment}"
+    );
+    assert!(comment.contains("It will be retried"), "{comment}");
+    assert!(comment.contains("\n- and 2 more\n"), "{comment}");
 }

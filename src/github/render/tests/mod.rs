@@ -180,6 +180,7 @@ fn done(
         retired,
         usable_until: Some("2027-11-22T10:00:00Z".parse().unwrap()),
         tables,
+        permissions: &[],
         parameters: &ParametersOutcome::default(),
         run: "apply-0123456789ab-1",
     })

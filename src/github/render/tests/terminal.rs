@@ -104,6 +104,7 @@ fn an_outcome() {
         retired: &[("old".parse().unwrap(), target("p3.12"), 2)],
         usable_until: None,
         tables: &TablesResult::Unchanged,
+        permissions: &[],
         parameters: &ParametersOutcome::default(),
         run: "apply-0123456789ab-1",
     });
