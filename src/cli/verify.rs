@@ -4,7 +4,7 @@ use super::catalog::{CatalogOptions, problems_as_text};
 use super::tables::TablesWritten;
 use super::{Backends, Ended, Failure, Output, deliver, not_enabled, tables, told_as_text};
 use crate::github::render::count;
-use crate::pipeline::verify::{Finding, Mended, Verified, Wrong, observe, repair, still_wrong};
+use crate::pipeline::verify::{Mended, Verified, observe, repair, still_wrong};
 use crate::pipeline::{Extent, commit_message, tell_others};
 use crate::settings::Settings;
 use clap::Args;
@@ -23,9 +23,6 @@ pub(super) struct Options {
     #[arg(long, requires = "repair")]
     all_missing: bool,
 }
-
-/// Recorded versions of which it is not believed that all of them were lost.
-const LOST_AT_ONCE: usize = 10;
 
 pub(super) async fn run(
     output: &Output,
@@ -53,11 +50,10 @@ pub(super) async fn run(
     let looking = still_wrong(&workshop, &mut verified, policy, policy);
     turn.during(looking).await??;
     let (mut written, mut told) = (None, None);
-    if options.repair && !options.all_missing && all_are_missing(&verified) {
+    if options.repair && !options.all_missing && verified.is_hardly_to_be_believed() {
         return Err(anyhow::anyhow!(
-            "none of the {} recorded versions is there: is this where they were published (LAYERSMITH_REGISTRY, the credentials' account)? \
-             Nothing was mended; if they are lost indeed, --all-missing has all of them published anew",
-            verified.checked
+            "{}; if they are lost indeed, --all-missing has all of them published anew",
+            verified.disbelief()
         )
         .into());
     }
@@ -108,12 +104,6 @@ pub(super) async fn run(
             Ended::Incomplete
         },
     )
-}
-
-fn all_are_missing(verified: &Verified) -> bool {
-    let is_missing = |finding: &&Finding| finding.wrong == Wrong::Missing;
-    let missing = verified.findings.iter().filter(is_missing).count();
-    verified.checked > LOST_AT_ONCE && missing == verified.checked
 }
 
 fn as_text(verified: &Verified) -> String {

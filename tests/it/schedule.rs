@@ -374,3 +374,81 @@ async fn what_goes_away_soon_is_one_issue_until_it_is_gone() {
     assert_eq!((issues.len(), issues[0].open), (1, false), "{issues:#?}");
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_to_be_kept_by_now_is_not_deleted_by_a_run_that_was_killed_before() {
+    let mut world = merged().await;
+    world.index.publish(core("2.0.0"));
+    days_pass(&mut world, 31, 3).await;
+    let both = "demo 1.1.0 latest, demo 1.1.0 deprecated";
+    assert_eq!(table(&world), both);
+    world.kill_bot();
+    age_store(&store(&world), 61);
+    let other = SqliteStore::open(&store(&world)).unwrap();
+    let turn = other.turn_to_publish().await.unwrap();
+    world.start_bot().await;
+    let is_open = |world: &World| runs(world).contains(&"expire open".to_owned());
+    world.until("the expiry waits for its turn", is_open).await;
+    world.kill_bot();
+    // As if it had been killed after it read the branch, and before it deleted what has expired.
+    let journal = Connection::open(store(&world)).unwrap();
+    let sql = "INSERT INTO steps (run, name, state, output, started_at, finished_at)
+               SELECT (SELECT id FROM runs WHERE kind = 'expire' AND state = 'open'), it.name, state, output, started_at, finished_at
+               FROM steps, (SELECT 'read' AS name UNION SELECT 'reread') AS it
+               WHERE run = (SELECT id FROM runs WHERE kind = 'upgrade' ORDER BY sequence LIMIT 1) AND steps.name = 'read'";
+    assert_eq!(journal.execute(sql, []).unwrap(), 2);
+    world.github.set_delivery_mode(DeliveryMode::Lost);
+    let (path, mut text) = (REQUEST.0, REQUEST.1.to_owned());
+    text.push_str("keep: [\"1.1.0\"]\n");
+    world.github.push("main", [(path, text)], "platform").await;
+    world.github.set_delivery_mode(DeliveryMode::Automatic);
+    drop(turn);
+    world.start_bot().await;
+    let is_done = |world: &World| !runs(world).iter().any(|run| run.ends_with(" open"));
+    world.until("the expiry is over", is_done).await;
+    world.settled().await;
+    assert_eq!(table(&world), both);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_of_what_is_recorded_is_there_nothing_is_mended_unasked() {
+    let mut world = World::start().await;
+    let requests = [
+        ("layers/demo.yaml", "packages: [demo-app]\n"),
+        ("layers/core.yaml", "packages: [demo-core]\n"),
+    ];
+    let number = world.pull_request(&requests).await;
+    world.settled().await;
+    world.github.merge_pull_request(number).await;
+    world.settled().await;
+    world.conversation(number);
+    world.kill_bot();
+    age_store(&store(&world), 1);
+    let elsewhere = world.folder.path().join("elsewhere");
+    let usual = world.folder.path().join("data/registry");
+    let registry = format!("dir:{}", elsewhere.display());
+    world.options.set("LAYERSMITH_REGISTRY", registry);
+    world.start_bot().await;
+    let has_failed = |world: &World| runs(world).contains(&"verify failed".to_owned());
+    world.until("the verification gives up", has_failed).await;
+    world.settled().await;
+    let log = world.log();
+    assert!(
+        log.contains("none of the 16 recorded versions is there"),
+        "{log}"
+    );
+    let table = world.table("p3.13/us-east-1.csv");
+    assert!(table.contains("Layersmith-p313-demo:1"), "{table}");
+    assert!(!elsewhere.join("us-east-1").exists());
+
+    let registry = format!("dir:{}", usual.display());
+    world.options.set("LAYERSMITH_REGISTRY", registry);
+    world.kill_bot();
+    age_store(&store(&world), 1);
+    world.start_bot().await;
+    let is_done = |world: &World| runs(world).contains(&"verify done".to_owned());
+    world.until("the next verification is done", is_done).await;
+    world.settled().await;
+    world.finish().await;
+}

@@ -152,6 +152,12 @@ pub(super) async fn repair(steps: &Steps<'_>) -> Result<(), StepFailure> {
         let mut verified = seen.unwrap_or_default();
         let (then, now) = (&then.policy, &desired.policy);
         verify::still_wrong(workshop, &mut verified, then, now).await?;
+        if verified.is_hardly_to_be_believed() {
+            return Err(StepFailure::lasting(format!(
+                "{}; if they are lost indeed, `layersmith verify --repair --all-missing` has all of them published anew",
+                verified.disbelief()
+            )));
+        }
         verify::repair(workshop, desired, &mut verified).await?;
         Ok(verified)
     };

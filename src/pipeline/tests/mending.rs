@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::model::{LayerState, LayerVersion, Policy, Region, Visibility};
 use crate::pipeline::verify::{
-    Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
+    Finding, Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
 };
 use crate::pipeline::{expire, settle_visibility};
 use std::future::{Future as _, poll_fn};
@@ -99,6 +99,51 @@ async fn a_loss_in_a_region_that_did_not_take_it_is_made_good_by_the_next_repair
     let verified = look_and_repair(&world).await;
     assert_eq!(backfilled(&verified), ["eu-west-1"]);
     assert_eq!(live_regions(&world).await, ["eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn what_is_lost_everywhere_and_was_taken_nowhere_is_made_good_by_the_next_repair() {
+    let world = two_regions().await;
+    for row in live(&world).await {
+        let arn = row.arn.unwrap();
+        world.workshop.registry.delete(&arn).await.unwrap();
+    }
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    let everywhere = ["eu-west-1", "us-east-1"];
+    world.registry.silence(&regions(&everywhere));
+    mend(&world, &mut verified).await;
+    let is_failed = |finding: &Finding| matches!(finding.mended, Mended::Failed(_));
+    assert!(verified.findings.iter().all(is_failed), "{verified:?}");
+    assert_eq!(live_regions(&world).await, [""; 0]);
+    world.registry.silence(&[]);
+    assert_eq!(backfilled(&look_and_repair(&world).await), everywhere);
+    assert_eq!(live_regions(&world).await, everywhere);
+}
+
+#[tokio::test]
+async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
+    let world = two_regions().await;
+    let (store, policy) = (&world.workshop.store, &world.desired.policy);
+    let arn = live(&world).await[0].arn.clone().unwrap();
+    let registry = &world.workshop.registry;
+    registry
+        .set_visibility(&arn, &Visibility::Private)
+        .await
+        .unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    world.registry.silence(&regions(&["eu-west-1"]));
+    mend(&world, &mut verified).await;
+    assert!(matches!(verified.findings[0].mended, Mended::Failed(_)));
+    let unlisted = store.shared_otherwise(&policy.visibility, None).await;
+    let unlisted: Vec<_> = unlisted.unwrap().into_iter().collect();
+    assert_eq!(unlisted.len(), 1);
+    let (row, known) = &unlisted[0];
+    assert_eq!((&row.arn, known), (&Some(arn), &Some(Visibility::Private)));
+    world.registry.silence(&[]);
+    let shared = settle_visibility(&world.workshop, policy).await.unwrap();
+    assert_eq!((shared.changed, shared.failed), (1, vec![]));
+    assert_eq!(look_and_repair(&world).await.findings, []);
 }
 
 #[tokio::test]

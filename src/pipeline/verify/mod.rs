@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// Recorded versions of which it is not believed that all of them were lost.
+const LOST_AT_ONCE: usize = 10;
+
 /// What is wrong with one layer version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +133,23 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// Whether none of the recorded versions is there, and they are many: whoever looks in the wrong place finds that.
+    #[must_use]
+    pub fn is_hardly_to_be_believed(&self) -> bool {
+        let is_missing = |finding: &&Finding| finding.wrong == Wrong::Missing;
+        let missing = self.findings.iter().filter(is_missing).count();
+        self.checked > LOST_AT_ONCE && missing == self.checked
+    }
+
+    /// What is said then.
+    #[must_use]
+    pub fn disbelief(&self) -> String {
+        format!(
+            "none of the {} recorded versions is there: is this where they were published (LAYERSMITH_REGISTRY, the credentials' account)? Nothing was mended",
+            self.checked
+        )
+    }
+
     /// Whether nothing is wrong, or everything that was is mended.
     #[must_use]
     pub fn is_clean(&self) -> bool {

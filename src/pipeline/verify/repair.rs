@@ -8,6 +8,7 @@
 use super::{Finding, Known, Mended, Verified, Wrong};
 use crate::model::{
     BuildRecord, Digest, LayerArn, LayerName, LayerState, LayerVersion, Region, SlotKey, Target,
+    Visibility,
 };
 use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::publishing::publish;
@@ -87,8 +88,9 @@ fn slots(publication: &Publication) -> impl Iterator<Item = (LayerName, Target, 
     publication.regions.iter().map(slot)
 }
 
-/// Publishes what is live in some regions and missing in others that it is wanted in, as an apply would. Regions that were
-/// not read, and what was tried just now, are left to the next one.
+/// Publishes what is live in some regions and missing in others that it is wanted in, as an apply would, and what an earlier
+/// repair began to publish, be it live nowhere else. Regions that were not read, and what was tried just now, are left to the
+/// next one.
 async fn backfill(
     workshop: &Workshop,
     desired: &Desired,
@@ -101,9 +103,17 @@ async fn backfill(
     let offered = workshop.registry.regions().await?;
     let wanted = wanted(&desired.layers, &desired.policy, &offered, &builds);
     let plan = plan(&wanted, &builds, &versions, &desired.held);
+    let intents = versions
+        .iter()
+        .filter(|row| row.state == LayerState::Intent);
+    let begun: BTreeSet<(&LayerName, Target, Digest)> = intents
+        .map(|row| (&row.key.layer, row.key.target, row.key.digest))
+        .collect();
+    let is_begun =
+        |build: &BuildRecord| begun.contains(&(&build.layer, build.target, build.artifact.digest));
     let mut outcomes = Vec::new();
     let missing = plan.publications().map(|(_, publication)| publication);
-    for publication in missing.filter(|it| it.reason == Reason::Backfill) {
+    for publication in missing.filter(|it| it.reason == Reason::Backfill || is_begun(&it.build)) {
         let regions: Vec<Region> = slots(publication)
             .filter(|slot| verified.is_read(&slot.2) && !tried.contains(slot))
             .map(|(_, _, region)| region)
@@ -196,7 +206,15 @@ async fn mend_permissions(
                 store.record_visibility(&finding.arn, visibility).await?;
                 Mended::Shared
             }
-            Err(error) => Mended::Failed(error.reason()),
+            Err(error) => {
+                // What nobody may use is not listed, and whoever brings permissions in order finds it.
+                if finding.wrong == Wrong::NotShared {
+                    let store = &workshop.store;
+                    let found = Visibility::Private;
+                    store.record_visibility(&finding.arn, &found).await?;
+                }
+                Mended::Failed(error.reason())
+            }
         };
     }
     Ok(())
