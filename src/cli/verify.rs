@@ -44,12 +44,6 @@ pub(super) async fn run(
     let repository = options.catalog.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let mut verified = observe(&workshop, desired).await?;
-    let turn = workshop.store.turn_to_publish().await?;
-    // The folder is as it was.
-    let policy = &desired.policy;
-    let looking = still_wrong(&workshop, &mut verified, policy, policy);
-    turn.during(looking).await??;
-    let (mut written, mut told) = (None, None);
     if options.repair && !options.all_missing && verified.is_hardly_to_be_believed() {
         return Err(anyhow::anyhow!(
             "{}; if they are lost indeed, --all-missing has all of them published anew",
@@ -57,6 +51,12 @@ pub(super) async fn run(
         )
         .into());
     }
+    let turn = workshop.store.turn_to_publish().await?;
+    // The folder is as it was.
+    let policy = &desired.policy;
+    let looking = still_wrong(&workshop, &mut verified, policy, policy);
+    turn.during(looking).await??;
+    let (mut written, mut told) = (None, None);
     if options.repair {
         let work = repair(&workshop, desired, &mut verified);
         turn.during(work).await??;

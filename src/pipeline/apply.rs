@@ -8,9 +8,8 @@ use super::expiry::tell_of_expiry;
 use super::flow::{Item, Outlook, Stage, Steps, is_carried_out};
 use super::intake::{GITHUB_LAGS, short};
 use super::journal::Journal;
-use super::outcomes_of_kept;
-use super::publishing::nowhere;
 use super::pull_request::{PullRequestRead, check_report, files_at, say};
+use super::report::{outcome_of_failed, outcomes_of_kept};
 use super::tables::{self, Extent, run_trailer};
 use super::{
     Bot, Carried, Desired, Shared, StepFailure, building, commit_message, put_parameters,
@@ -47,8 +46,7 @@ struct Done {
     retired: Vec<(LayerName, Target, usize)>,
 }
 
-/// What the journal says of every entry of the plan that was to be carried out. One that was tried in vain was published
-/// nowhere, for all that is known here; what did get published of it is recorded, and another run finds it.
+/// What the journal says of every entry of the plan that was to be carried out, and the store of what was tried in vain.
 async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
     let mut done = Done::default();
     let plan = steps.plan().await?;
@@ -67,8 +65,11 @@ async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
                     let failure = failure.unwrap_or_else(|| {
                         StepFailure::transient("publishing it ended without an answer")
                     });
+                    let layer = BTreeSet::from([entry.layer.clone()]);
+                    let store = &steps.bot.workshop.store;
+                    let recorded = store.layer_versions_of(&layer).await?;
                     done.outcomes
-                        .push(nowhere(publication, &failure.message, failure.transient));
+                        .push(outcome_of_failed(publication, &failure, &recorded));
                 }
             }
         }

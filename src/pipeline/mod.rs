@@ -57,7 +57,6 @@ use parameters::put_parameters;
 pub use publishing::{Carried, carry_out};
 pub use recorded::recorded;
 pub use redeliver::{Answered, FailedDelivery, Redeliver, redeliver};
-use report::outcomes_of_kept;
 pub use shortfall::shortfalls;
 pub use tables::{Extent, commit as commit_tables, commit_message, render as render_tables};
 pub use task_bodies::{BodyError, ListPlace, TaskBodies, TaskKey};

@@ -1,7 +1,9 @@
-//! What people are told of layers that needed nothing.
+//! What people are told of layers that needed nothing, and of those that failed as a whole.
 
-use crate::model::{LayerName, LayerState, LayerVersion, Target};
-use crate::plan::{Action, Outcome, Plan};
+use super::StepFailure;
+use super::publishing::nowhere;
+use crate::model::{LayerArn, LayerName, LayerState, LayerVersion, Region, Target};
+use crate::plan::{Action, Outcome, Plan, Publication, RegionFailure};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is live of the layers that somebody asked about and that needed nothing: the ARNs are what they came for.
@@ -40,4 +42,40 @@ pub(super) fn outcomes_of_kept(
         })
     })
     .collect()
+}
+
+/// The outcome of a publication whose step failed as a whole: what is recorded as live is, and it failed everywhere else that
+/// it was to get to, or to leave.
+pub(super) fn outcome_of_failed(
+    publication: &Publication,
+    failure: &StepFailure,
+    recorded: &[LayerVersion],
+) -> Outcome {
+    let build = &publication.build;
+    let is_it = |row: &&LayerVersion| {
+        let key = &row.key;
+        row.state == LayerState::Live
+            && (&key.layer, key.target) == (&build.layer, build.target)
+            && key.digest == build.artifact.digest
+            && key.published_name == publication.published_name
+            && publication.regions.contains(&key.region)
+    };
+    let mut published: Vec<LayerArn> = recorded
+        .iter()
+        .filter(is_it)
+        .filter_map(|row| row.arn.clone())
+        .collect();
+    published.sort();
+    let mut outcome = nowhere(publication, &failure.message, failure.transient);
+    let is_live = |region: &Region| published.iter().any(|arn| arn.region == *region);
+    outcome.failed.retain(|failed| !is_live(&failed.region));
+    let left = publication.leaves.iter().map(|region| RegionFailure {
+        region: region.clone(),
+        message: failure.message.clone(),
+        transient: failure.transient,
+    });
+    outcome.failed.extend(left);
+    outcome.failed.sort_by(|a, b| a.region.cmp(&b.region));
+    outcome.published = published;
+    outcome
 }

@@ -140,6 +140,48 @@ mod tests {
     }
 
     #[test]
+    fn what_was_to_be_carried_out_and_has_no_outcome_is_noticed() {
+        let entry = |layer: &str| Entry {
+            layer: layer.parse().unwrap(),
+            target: "p3.13".parse().unwrap(),
+            request: None,
+            packages: Default::default(),
+            from_source: Vec::new(),
+            action: Action::Retire {
+                version: "1.0".to_owned(),
+                regions: Vec::new(),
+            },
+        };
+        let plan = Plan {
+            entries: vec![entry("core"), entry("demo")],
+            ..Plan::default()
+        };
+        let upgrade = json!({ "plan": plan, "not_rebuilt": [] });
+        let done = |layer: &str, state| {
+            let name = format!("publish/{layer}/p3.13");
+            step(&name, state, &Carried::Retired(1))
+        };
+        for plan in [
+            step("plan", StepState::Done, &plan),
+            step("upgrade", StepState::Done, &upgrade),
+        ] {
+            let both = [
+                plan,
+                done("core", StepState::Done),
+                done("demo", StepState::Done),
+            ];
+            assert!(!is_unanswered(&both));
+            assert!(is_unanswered(&both[..2]), "nobody said what became of it");
+            let [plan, core, _] = both;
+            assert!(is_unanswered(&[
+                plan,
+                core,
+                done("demo", StepState::Failed)
+            ]));
+        }
+    }
+
+    #[test]
     fn what_an_upgrade_left_out_is_noticed_as_well() {
         let plan = Plan {
             entries: vec![Entry {

@@ -285,7 +285,7 @@ async fn a_layer_that_cannot_be_published_at_all_keeps_no_other_out_of_the_table
     let number = world.pull_request(&files).await;
     world.settled().await;
     let store = Connection::open(world.folder.path().join("data/store.sqlite")).unwrap();
-    let full = "CREATE TRIGGER full BEFORE INSERT ON layer_versions WHEN NEW.layer = 'core'
+    let full = "CREATE TRIGGER full BEFORE INSERT ON builds WHEN NEW.layer = 'core'
                 BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
     store.execute_batch(full).unwrap();
     world.github.merge_pull_request(number).await;

@@ -6,6 +6,7 @@ use crate::pipeline::StepFailure;
 use crate::pipeline::apply::BranchRead;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::journal::Journal;
+use crate::pipeline::undone::is_unanswered;
 
 const DAY: i64 = 86_400;
 /// After a run that failed, and did not get to its end in all its tries.
@@ -78,7 +79,8 @@ impl Intake {
         let unfinished = journal
             .output::<UpgradePlan>("upgrade")
             .await?
-            .is_some_and(|upgrade| upgrade.not_rebuilt.iter().any(|it| it.failure.transient));
+            .is_some_and(|upgrade| upgrade.not_rebuilt.iter().any(|it| it.failure.transient))
+            || is_unanswered(&self.bot.workshop.store.steps(&last.id).await?);
         Ok(period.map(|period| if unfinished { DAY.min(period) } else { period }))
     }
 
@@ -91,11 +93,12 @@ impl Intake {
         runs.sort_by_key(|run| std::cmp::Reverse(run.created_at));
         for run in &runs {
             let journal = Journal::open_for_a_step(&self.bot.workshop, run);
-            if let Some(desired) = journal
-                .output::<BranchRead>("read")
-                .await?
-                .and_then(|it| it.desired)
-            {
+            let name = match run.kind {
+                RunKind::Expire => "reread",
+                _ => "read",
+            };
+            let read: Option<BranchRead> = journal.output(name).await?;
+            if let Some(desired) = read.and_then(|it| it.desired) {
                 return Ok(Some(desired.policy));
             }
         }

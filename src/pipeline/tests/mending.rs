@@ -2,10 +2,11 @@
 
 use super::world::World;
 use crate::model::{LayerState, LayerVersion, Policy, Region, Visibility};
+use crate::pipeline::report::outcome_of_failed;
 use crate::pipeline::verify::{
     Finding, Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
 };
-use crate::pipeline::{expire, settle_visibility};
+use crate::pipeline::{StepFailure, expire, settle_visibility};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -139,11 +140,17 @@ async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
     let unlisted: Vec<_> = unlisted.unwrap().into_iter().collect();
     assert_eq!(unlisted.len(), 1);
     let (row, known) = &unlisted[0];
-    assert_eq!((&row.arn, known), (&Some(arn), &Some(Visibility::Private)));
+    let expected = (&Some(arn.clone()), &Some(Visibility::Private));
+    assert_eq!((&row.arn, known), expected);
+    // Somebody mends it by hand.
     world.registry.silence(&[]);
-    let shared = settle_visibility(&world.workshop, policy).await.unwrap();
-    assert_eq!((shared.changed, shared.failed), (1, vec![]));
+    registry
+        .set_visibility(&arn, &policy.visibility)
+        .await
+        .unwrap();
     assert_eq!(look_and_repair(&world).await.findings, []);
+    let unlisted = store.shared_otherwise(&policy.visibility, None).await;
+    assert_eq!(unlisted.unwrap(), []);
 }
 
 #[tokio::test]
@@ -310,4 +317,30 @@ async fn a_look_in_parts_is_a_look() {
     let next = look.part(Some(&first.until), 1).unwrap();
     let next = read_part(&world.workshop, &world.desired, next, &first.verified).await;
     assert_eq!(next.verified.checked, 1);
+}
+
+#[tokio::test]
+async fn of_a_publication_that_failed_as_a_whole_what_is_live_is_told_as_live() {
+    let policy = Policy {
+        python: vec!["3.13".parse().unwrap()],
+        architectures: vec!["x86_64".parse().unwrap()],
+        ..Policy::default()
+    };
+    let mut world = World::new(policy, regions(&["eu-west-1", "us-east-1"]));
+    world.request("demo", "packages: [demo]\n");
+    world.registry.silence(&regions(&["us-east-1"]));
+    let plan = world.apply().await;
+    let mut publication = plan.publications().next().unwrap().1.clone();
+    publication.leaves = regions(&["ap-south-1"]);
+    let recorded = world.workshop.store.layer_versions().await.unwrap();
+    let failure = StepFailure::transient("it was cut off");
+    let outcome = outcome_of_failed(&publication, &failure, &recorded);
+    let published = outcome.published.iter().map(|arn| arn.region.as_str());
+    assert_eq!(published.collect::<Vec<_>>(), ["eu-west-1"]);
+    let failed = outcome
+        .failed
+        .iter()
+        .map(|it| (it.region.as_str(), it.transient));
+    let expected = [("ap-south-1", true), ("us-east-1", true)];
+    assert_eq!(failed.collect::<Vec<_>>(), expected);
 }

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::publishing::publish;
-use crate::pipeline::visibility::share_exactly;
+use crate::pipeline::visibility::{settle_visibility, share_exactly};
 use crate::pipeline::{Desired, StepFailure, Workshop, recorded};
 use crate::plan::{Outcome, Publication, Reason, plan, wanted};
 use crate::registry::RegistryError;
@@ -31,6 +31,8 @@ pub async fn repair(
     desired: &Desired,
     verified: &mut Verified,
 ) -> Result<(), StepFailure> {
+    // What an earlier repair could not share is in no table, and may be shared by now.
+    settle_visibility(workshop, &desired.policy).await?;
     let findings = &mut verified.findings;
     mend_permissions(workshop, desired, findings).await?;
     adopt(workshop, desired, findings).await?;

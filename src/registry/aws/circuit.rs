@@ -62,8 +62,8 @@ enum State {
         failures: u32,
         /// When the first of them began, and when the last was known.
         since: Option<(Duration, Duration)>,
-        /// Since when it has asked to slow down and said nothing else.
-        slowed: Option<Duration>,
+        /// Since when it has asked to slow down and said nothing else, and when it did so last.
+        slowed: Option<(Duration, Duration)>,
     },
     /// It is left alone.
     Open { until: Duration },
@@ -128,14 +128,18 @@ impl Circuit {
             State::Open { .. } => before,
             State::Trial { .. } => open,
             State::Closed { slowed, .. } => {
-                let since = slowed.unwrap_or(now);
+                // What was said long ago says nothing of now: the longest pause between two tries is a deadline.
+                let lately = slowed.filter(|(_, last)| {
+                    now.saturating_sub(*last) <= self.deadline * SLOWED_DEADLINES
+                });
+                let since = lately.map_or(now, |(since, _)| since);
                 if now.saturating_sub(since) >= self.deadline * SLOWED_DEADLINES {
                     open
                 } else {
                     State::Closed {
                         failures: 0,
                         since: None,
-                        slowed: Some(since),
+                        slowed: Some((since, now)),
                     }
                 }
             }
@@ -242,6 +246,10 @@ mod tests {
         }
         circuit.slowed_down(at(120));
         assert!(!circuit.admits(at(121)));
+        let idle = self::circuit();
+        idle.slowed_down(at(0));
+        idle.slowed_down(at(3_600));
+        assert!(idle.admits(at(3_601)), "nobody asked it in between");
         assert!(circuit.admits(at(150)), "one call finds out");
         circuit.slowed_down(at(151));
         assert!(!circuit.admits(at(152)));
