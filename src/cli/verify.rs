@@ -44,12 +44,11 @@ pub(super) async fn run(
     let repository = options.catalog.repository(backends, &settings).await?;
     let workshop = (backends.workshop)(settings).await?;
     let mut verified = observe(&workshop, desired).await?;
-    if options.repair && !options.all_missing && verified.is_hardly_to_be_believed() {
-        return Err(anyhow::anyhow!(
-            "{}; if they are lost indeed, --all-missing has all of them published anew",
-            verified.disbelief()
-        )
-        .into());
+    if options.repair
+        && !options.all_missing
+        && let Some(disbelief) = verified.disbelief()
+    {
+        return Err(anyhow::anyhow!(disbelief).into());
     }
     let turn = workshop.store.turn_to_publish().await?;
     // The folder is as it was.

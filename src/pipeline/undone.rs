@@ -15,7 +15,7 @@ pub(super) fn left_lost(steps: &[StepRecord]) -> Option<Timestamp> {
     let of_name = |name: &str| steps.iter().find(|step| step.name == name);
     let repair = of_name("repair")?;
     let seen: Verified = serde_json::from_value(of_name("observe")?.output.clone()).ok()?;
-    if seen.is_hardly_to_be_believed() {
+    if seen.disbelief().is_some() {
         return None;
     }
     // A repair that failed wrote down why, and not what it did.

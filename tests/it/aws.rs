@@ -254,10 +254,7 @@ async fn a_region_that_fails_is_told_and_a_retry_publishes_only_there() {
     let before = versions_in(&moto, "us-east-1").await;
 
     proxy.repair();
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let said = world.conversation(number);
     assert!(
@@ -318,10 +315,7 @@ async fn permissions_that_cannot_be_changed_are_told_and_a_retry_changes_them() 
     assert_eq!((listed("eu-west-1"), listed("us-east-1")), (true, false));
 
     proxy.repair();
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let said = world.conversation(number);
     assert!(

@@ -245,10 +245,7 @@ async fn a_retry_after_the_merge_carries_on_for_people_who_may_write() {
     assert_eq!(world.published_once().len(), 1);
 
     std::fs::remove_file(registry.join("us-east-1")).unwrap();
-    let id = world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    let id = world.retry(number).await;
     world.settled().await;
     assert_eq!(reactions(&world, number, id), ["eyes"]);
     assert_eq!(world.published_once().len(), 2);

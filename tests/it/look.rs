@@ -126,6 +126,12 @@ impl World {
         number
     }
 
+    /// Asks for another try, as somebody who may; the comment's id.
+    pub(crate) async fn retry(&self, pull_request: u64) -> u64 {
+        let text = "/layersmith retry";
+        self.github.comment(pull_request, "platform", text).await
+    }
+
     /// Opens a pull request from a branch of that name.
     pub(crate) async fn branch(&self, branch: &str, files: &[(&str, &str)]) -> u64 {
         let files: Vec<(String, String)> = files

@@ -236,10 +236,7 @@ async fn a_push_that_is_refused_is_told_and_a_retry_commits_the_tables() {
     assert_eq!(world.conclusions(&merge), ["failure"]);
     assert_eq!(world.published_once().len(), 2);
     std::fs::remove_file(repository.join("hooks/pre-receive")).unwrap();
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let comment = world.comment(number);
     assert!(

@@ -304,10 +304,7 @@ async fn a_layer_that_cannot_be_published_at_all_keeps_no_other_out_of_the_table
     assert!(!table.contains("core"), "{table}");
 
     store.execute_batch("DROP TRIGGER full").unwrap();
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let comment = world.comment(number);
     assert!(

@@ -150,12 +150,8 @@ pub(super) async fn repair(steps: &Steps<'_>) -> Result<(), StepFailure> {
     let seen: Option<Verified> = journal.output("observe").await?;
     let mend = async {
         let mut verified = seen.unwrap_or_default();
-        // As it was seen: what was deleted meanwhile was deleted where it was looked for.
-        if verified.is_hardly_to_be_believed() {
-            return Err(StepFailure::lasting(format!(
-                "{}; if they are lost indeed, `layersmith verify --repair --all-missing` has all of them published anew",
-                verified.disbelief()
-            )));
+        if let Some(disbelief) = verified.disbelief() {
+            return Err(StepFailure::lasting(disbelief));
         }
         let (then, now) = (&then.policy, &desired.policy);
         verify::still_wrong(workshop, &mut verified, then, now).await?;

@@ -1,7 +1,7 @@
 //! Losses, permissions that changed meanwhile, and regions that the account has not enabled.
 
-use super::world::World;
-use crate::model::{LayerState, LayerVersion, Policy, Region, Visibility};
+use super::world::{World, one_target};
+use crate::model::{LayerArn, LayerState, LayerVersion, Policy, Region, Visibility};
 use crate::pipeline::report::outcome_of_failed;
 use crate::pipeline::verify::{
     Finding, Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
@@ -18,12 +18,7 @@ fn regions(names: &[&str]) -> Vec<Region> {
 
 /// One layer for one target, live in two regions.
 async fn two_regions() -> World {
-    let policy = Policy {
-        python: vec!["3.13".parse().unwrap()],
-        architectures: vec!["x86_64".parse().unwrap()],
-        ..Policy::default()
-    };
-    let mut world = World::new(policy, regions(&["eu-west-1", "us-east-1"]));
+    let mut world = World::new(one_target(), regions(&["eu-west-1", "us-east-1"]));
     world.request("demo", "packages: [demo]\n");
     world.apply().await;
     world
@@ -52,6 +47,19 @@ async fn mend(world: &World, verified: &mut Verified) {
         .await
         .unwrap();
     repair(workshop, &world.desired, verified).await.unwrap();
+}
+
+/// Somebody takes the first region's version from everybody, and that is seen.
+async fn unshared(world: &World) -> (LayerArn, Verified) {
+    let arn = live(world).await[0].arn.clone().unwrap();
+    let registry = &world.workshop.registry;
+    registry
+        .set_visibility(&arn, &Visibility::Private)
+        .await
+        .unwrap();
+    let verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    (arn, verified)
 }
 
 fn backfilled(verified: &Verified) -> Vec<String> {
@@ -125,14 +133,7 @@ async fn what_is_lost_everywhere_and_was_taken_nowhere_is_made_good_by_the_next_
 async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
     let world = two_regions().await;
     let (store, policy) = (&world.workshop.store, &world.desired.policy);
-    let arn = live(&world).await[0].arn.clone().unwrap();
-    let registry = &world.workshop.registry;
-    registry
-        .set_visibility(&arn, &Visibility::Private)
-        .await
-        .unwrap();
-    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
-    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    let (arn, mut verified) = unshared(&world).await;
     world.registry.silence(&regions(&["eu-west-1"]));
     mend(&world, &mut verified).await;
     assert!(matches!(verified.findings[0].mended, Mended::Failed(_)));
@@ -144,6 +145,7 @@ async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
     assert_eq!((&row.arn, known), expected);
     // Somebody mends it by hand.
     world.registry.silence(&[]);
+    let registry = &world.workshop.registry;
     registry
         .set_visibility(&arn, &policy.visibility)
         .await
@@ -156,14 +158,7 @@ async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
 #[tokio::test]
 async fn who_may_use_a_version_is_not_mended_by_a_policy_of_before() {
     let mut world = two_regions().await;
-    let arn = live(&world).await[0].arn.clone().unwrap();
-    let registry = &world.workshop.registry;
-    registry
-        .set_visibility(&arn, &Visibility::Private)
-        .await
-        .unwrap();
-    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
-    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    let (_, mut verified) = unshared(&world).await;
     let then = world.desired.policy.clone();
     world.desired.policy.visibility = Visibility::Private;
     world.apply().await;
@@ -321,12 +316,7 @@ async fn a_look_in_parts_is_a_look() {
 
 #[tokio::test]
 async fn of_a_publication_that_failed_as_a_whole_what_is_live_is_told_as_live() {
-    let policy = Policy {
-        python: vec!["3.13".parse().unwrap()],
-        architectures: vec!["x86_64".parse().unwrap()],
-        ..Policy::default()
-    };
-    let mut world = World::new(policy, regions(&["eu-west-1", "us-east-1"]));
+    let mut world = World::new(one_target(), regions(&["eu-west-1", "us-east-1"]));
     world.request("demo", "packages: [demo]\n");
     world.registry.silence(&regions(&["us-east-1"]));
     let plan = world.apply().await;

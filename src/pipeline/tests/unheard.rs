@@ -1,7 +1,7 @@
 //! Publications that nobody heard of: what they may make yet is waited for, and nothing is published twice.
 
-use super::world::World;
-use crate::model::{Policy, Visibility};
+use super::world::{World, one_target};
+use crate::model::Visibility;
 use crate::store::Earlier;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -11,12 +11,7 @@ use std::time::Duration;
 
 /// One layer for one target and region, whose next publications nobody hears of.
 async fn world(unheard: &[Option<Duration>]) -> World {
-    let policy = Policy {
-        python: vec!["3.13".parse().unwrap()],
-        architectures: vec!["x86_64".parse().unwrap()],
-        ..Policy::default()
-    };
-    let mut world = World::new(policy, vec!["eu-west-1".parse().unwrap()]);
+    let mut world = World::new(one_target(), vec!["eu-west-1".parse().unwrap()]);
     world.request("demo", "packages: [demo]\n");
     world.registry.say_nothing(unheard.iter().copied());
     world.apply().await;
@@ -44,12 +39,7 @@ async fn after_the_wait_for_a_try_that_came_to_nothing_the_next_one_need_not_wai
 
 #[tokio::test]
 async fn what_a_killed_process_asked_for_and_nobody_wants_any_more_is_recorded_all_the_same() {
-    let policy = Policy {
-        python: vec!["3.13".parse().unwrap()],
-        architectures: vec!["x86_64".parse().unwrap()],
-        ..Policy::default()
-    };
-    let mut world = World::new(policy, vec!["eu-west-1".parse().unwrap()]);
+    let mut world = World::new(one_target(), vec!["eu-west-1".parse().unwrap()]);
     world.request("demo", "packages: [demo]\n");
     let registry = Arc::clone(&world.registry);
     registry.say_nothing([Some(Duration::from_millis(900))]);

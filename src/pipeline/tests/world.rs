@@ -47,6 +47,15 @@ pub(super) struct World {
     folder: TempDir,
 }
 
+/// A policy for one target.
+pub(super) fn one_target() -> Policy {
+    Policy {
+        python: vec!["3.13".parse().unwrap()],
+        architectures: vec!["x86_64".parse().unwrap()],
+        ..Policy::default()
+    }
+}
+
 impl World {
     pub(super) fn new(policy: Policy, offered: Vec<Region>) -> Self {
         let folder = tempfile::tempdir().unwrap();

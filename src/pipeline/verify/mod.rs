@@ -133,21 +133,16 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Whether none of the recorded versions is there, and they are many: whoever looks in the wrong place finds that.
+    /// Why this is not mended unasked: none of the recorded versions is there, and they are many. Whoever looks in the wrong
+    /// place finds that. To be asked before what [is no longer wrong](still_wrong) is dropped.
     #[must_use]
-    pub fn is_hardly_to_be_believed(&self) -> bool {
+    pub fn disbelief(&self) -> Option<String> {
         let is_missing = |finding: &&Finding| finding.wrong == Wrong::Missing;
         let missing = self.findings.iter().filter(is_missing).count();
-        self.checked > LOST_AT_ONCE && missing == self.checked
-    }
-
-    /// What is said then.
-    #[must_use]
-    pub fn disbelief(&self) -> String {
-        format!(
-            "none of the {} recorded versions is there: is this where they were published (LAYERSMITH_REGISTRY, the credentials' account)? Nothing was mended",
-            self.checked
-        )
+        (self.checked > LOST_AT_ONCE && missing == self.checked).then(|| format!(
+            "none of the {missing} recorded versions is there: is this where they were published (LAYERSMITH_REGISTRY, the credentials' account)? \
+             Nothing was mended; if they are lost indeed, `layersmith verify --repair --all-missing` has all of them published anew",
+        ))
     }
 
     /// Whether nothing is wrong, or everything that was is mended.

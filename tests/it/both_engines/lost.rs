@@ -39,10 +39,7 @@ async fn a_zip_that_is_lost_is_built_again_before_it_is_published(engine: Engine
     assert_eq!(world.published().len(), 1);
 
     world.index.publish(usual_wheels().swap_remove(0));
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let said = world.conversation(number);
     assert!(

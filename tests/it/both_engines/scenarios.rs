@@ -130,10 +130,7 @@ async fn a_region_that_fails_is_told_and_retried(engine: Engine) {
     assert_eq!(world.published().len(), 1);
 
     world.way().repair();
-    world
-        .github
-        .comment(number, "platform", "/layersmith retry")
-        .await;
+    world.retry(number).await;
     world.settled().await;
     let said = world.conversation(number);
     assert!(
