@@ -1,11 +1,13 @@
 //! Whether a region is asked at all: one that does not answer, or only asks to slow down, is left alone for a while, so
 //! that it costs the others and the layers to come nothing.
 
+use super::CALL_ATTEMPTS;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Failures in a row after which a region is left alone.
-const FAILURES: u32 = 5;
+/// Failures in a row after which a region is left alone: more than one call makes by itself, so that a single kind of call
+/// which always fails, but has done what it should, keeps nobody from looking.
+const FAILURES: u32 = CALL_ATTEMPTS + 1;
 /// Failures in a row that are enough when they have taken as long as the deadline.
 const SLOW_FAILURES: u32 = 2;
 /// Deadlines for which a region may do nothing but ask to slow down: longer than one publication tries by itself.
@@ -60,8 +62,10 @@ enum State {
     Closed {
         /// In a row.
         failures: u32,
-        /// When the first of them began, and when the last was known.
-        since: Option<(Duration, Duration)>,
+        /// How long they were waited for, without the pauses in between and once where calls were under way together.
+        waited: Duration,
+        /// When the last of them was known.
+        known: Option<Duration>,
         /// Since when it has asked to slow down and said nothing else, and when it did so last.
         slowed: Option<(Duration, Duration)>,
     },
@@ -74,7 +78,8 @@ enum State {
 impl State {
     const FINE: Self = Self::Closed {
         failures: 0,
-        since: None,
+        waited: Duration::ZERO,
+        known: None,
         slowed: None,
     };
 
@@ -138,7 +143,8 @@ impl Circuit {
                 } else {
                     State::Closed {
                         failures: 0,
-                        since: None,
+                        waited: Duration::ZERO,
+                        known: None,
                         slowed: Some((since, now)),
                     }
                 }
@@ -177,24 +183,28 @@ impl Circuit {
             State::Open { until } => State::Open { until },
             State::Closed {
                 failures,
-                since,
+                waited,
+                known,
                 slowed,
             } => {
                 // Calls that were under way together say one thing together.
-                let is_another = since.is_none_or(|(_, known)| began >= known);
+                let is_another = known.is_none_or(|known| began >= known);
                 let failures = failures.saturating_add(u32::from(is_another));
-                let first = since.map_or(began, |(first, _)| first.min(began));
-                let known = since
-                    .filter(|_| !is_another)
-                    .map_or(now, |(_, known)| known);
-                let is_late = now.saturating_sub(first) >= self.deadline;
+                let took = now.saturating_sub(began);
+                let (waited, known) = if is_another {
+                    (waited + took, Some(now))
+                } else {
+                    (waited.max(took), known)
+                };
+                let is_late = waited >= self.deadline;
                 let is_enough = failures >= FAILURES || (failures >= SLOW_FAILURES && is_late);
                 if is_enough && !self.line.is_too_slow(now, self.deadline) {
                     open
                 } else {
                     State::Closed {
                         failures,
-                        since: Some((first, known)),
+                        waited,
+                        known,
                         slowed,
                     }
                 }
@@ -208,7 +218,8 @@ impl Circuit {
         if !matches!(*state, State::Closed { .. }) {
             *state = State::Closed {
                 failures: FAILURES - 1,
-                since: None,
+                waited: Duration::ZERO,
+                known: None,
                 slowed: None,
             };
         }
@@ -296,6 +307,17 @@ mod tests {
         assert!(circuit.admits(at(3)));
         circuit.failed(at(3), at(3));
         assert!(!circuit.admits(at(3)) && !circuit.admits(at(32)));
+    }
+
+    #[test]
+    fn the_tries_of_a_single_call_do_not_open_it_however_long_the_pauses_between_them() {
+        let circuit = circuit();
+        for second in (0..).step_by(10).take(CALL_ATTEMPTS as usize) {
+            circuit.failed(at(second), at(second + 1));
+        }
+        assert!(circuit.admits(at(42)), "a look at what it came to");
+        circuit.failed(at(42), at(43));
+        assert!(!circuit.admits(at(43)), "that failed as well");
     }
 
     #[test]

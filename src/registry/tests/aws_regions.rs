@@ -96,7 +96,7 @@ async fn where_nobody_tells_the_region_itself_does() {
 #[tokio::test]
 async fn a_region_that_keeps_failing_is_left_alone_and_found_out_by_one_call() {
     let failing = error(503, "ServiceUnavailableException");
-    let answers = [vec![failing; 5], vec![published()]].concat();
+    let answers = [vec![failing; 6], vec![published()]].concat();
     let server = Scripted::start(answers).await;
     let timing = Timing {
         cool_down: Duration::from_secs(30),
@@ -104,36 +104,39 @@ async fn a_region_that_keeps_failing_is_left_alone_and_found_out_by_one_call() {
     };
     let (seconds, registry) = with_clock(&server, timing).await;
     let publish = async || registry.publish(&home(), &request("layer", "a")).await;
-    for _ in 0..5 {
+    for _ in 0..6 {
         publish().await.unwrap_err();
     }
     let turned_away = publish().await.unwrap_err();
     assert!(turned_away.is_transient());
     insta::assert_snapshot!(turned_away, @"us-east-1: no answer: the region did not answer the calls before, or only asked to slow down, and is left alone for a while");
-    assert_eq!(server.seen().len(), 5);
+    assert_eq!(server.seen().len(), 6);
     seconds.store(31, Ordering::SeqCst);
     publish().await.unwrap();
-    assert_eq!(server.seen().len(), 6);
+    assert_eq!(server.seen().len(), 7);
 }
 
 #[tokio::test]
 async fn a_region_that_is_left_alone_is_asked_when_somebody_wants_it() {
     let failing = error(503, "ServiceUnavailableException");
-    let answers = [vec![failing; 5], vec![published()]].concat();
+    let answers = [vec![failing; 6], vec![published()]].concat();
     let server = Scripted::start(answers).await;
     let timing = Timing {
         cool_down: Duration::from_secs(30),
         ..timing()
     };
     let registry = AwsRegistry::new(vec![config(&server.url).await], timing, clock());
-    for _ in 0..5 {
+    for _ in 0..6 {
         let failed = registry.publish(&home(), &request("layer", "a")).await;
         failed.unwrap_err();
     }
+    let turned_away = registry.publish(&home(), &request("layer", "a")).await;
+    turned_away.unwrap_err();
+    assert_eq!(server.seen().len(), 6);
     registry.ask_again();
     let answer = registry.publish(&home(), &request("layer", "a")).await;
     answer.unwrap();
-    assert_eq!(server.seen().len(), 6);
+    assert_eq!(server.seen().len(), 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
