@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::stop::Stop;
 use super::transport::{PushAnswer, RemoteRef, Server};
 use super::tree::NextTree;
-use super::{Committed, Files, GitError, Identity, Snapshot, tree};
+use super::{Committed, Files, GitError, Identity, Snapshot, loose, tree};
 use crate::model::Timestamp;
 use anyhow::Context as _;
 use git2::{Oid, Repository, Signature, Time};
@@ -147,6 +147,7 @@ impl Attempt<'_> {
             let refspec = format!("{commit}:refs/heads/{}", head.branch);
             match self.server.push(self.repository, self.stop, &refspec)? {
                 PushAnswer::Accepted => {
+                    self.deflate_replaced(&snapshot, &paths);
                     return Ok(Some(Committed::Pushed {
                         commit: commit.to_string(),
                         paths,
@@ -173,6 +174,16 @@ impl Attempt<'_> {
                 |(_, message)| GitError::Rejected { message },
             )
             .into())
+    }
+
+    /// Has what other files took the place of take less room. It costs nothing but room when that cannot be done.
+    fn deflate_replaced(&self, before: &Snapshot<'_>, paths: &[String]) {
+        let replaced = paths.iter().filter_map(|path| before.blob_id(path));
+        for id in replaced {
+            if let Err(error) = loose::deflate(self.repository.path(), id) {
+                tracing::debug!(%id, %error, "an object of the local clone stays as large as it is");
+            }
+        }
     }
 
     pub(super) fn changes_of(

@@ -1,6 +1,7 @@
 //! Changing some files of a folder, one after the other, without looking at the others.
 
 use super::error::Fault;
+use super::loose::{LARGE, LargeFile};
 use super::tree::{NextTree, is_plain_path};
 use super::{GitError, Snapshot};
 use anyhow::Context as _;
@@ -15,6 +16,8 @@ pub struct FolderEdit<'a> {
     folder: &'a str,
     /// What differs, by its path in the folder; `None` is gone.
     changed: BTreeMap<String, Option<Oid>>,
+    /// What large files are put together in.
+    room: Vec<u8>,
 }
 
 /// The content of a file.
@@ -36,6 +39,7 @@ impl<'a> FolderEdit<'a> {
             snapshot,
             folder,
             changed: BTreeMap::new(),
+            room: Vec::new(),
         }
     }
 
@@ -61,15 +65,31 @@ impl<'a> FolderEdit<'a> {
         let inside = inside.filter(|rest| is_plain_path(rest));
         let inside =
             inside.with_context(|| format!("`{path}` is not a file under `{}/`", self.folder))?;
-        let written = content
-            .map(|content| self.snapshot.repository().blob(content))
-            .transpose()?;
-        if written == self.snapshot.blob_id(path) {
+        let before = self.snapshot.blob_id(path);
+        let now = match content {
+            Some(content) => Some(self.write(content, before)?),
+            None => None,
+        };
+        if now == before {
             self.changed.remove(inside);
         } else {
-            self.changed.insert(inside.to_owned(), written);
+            self.changed.insert(inside.to_owned(), now);
         }
         Ok(())
+    }
+
+    /// Writes a file in place of what was there.
+    fn write(&mut self, content: &[u8], before: Option<Oid>) -> anyhow::Result<Oid> {
+        let repository = self.snapshot.repository();
+        if content.len() < LARGE {
+            return Ok(repository.blob(content)?);
+        }
+        let file = LargeFile::of(content)?;
+        if before != Some(file.id) {
+            file.write(repository.path(), &mut self.room)
+                .context("writing to the local clone")?;
+        }
+        Ok(file.id)
     }
 
     /// Does so many pieces of work, told their numbers from 0, none of which looks at what another one puts: side by side,

@@ -17,6 +17,7 @@ mod edit;
 mod error;
 mod known_hosts;
 mod local_clone;
+mod loose;
 mod relay;
 mod stop;
 mod transport;

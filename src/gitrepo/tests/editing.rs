@@ -1,8 +1,10 @@
 //! Changing some files of a folder.
 
 use super::super::{Committed, FolderEdit};
-use super::sshd::Sshd;
+use super::sshd::{Sshd, git};
 use super::{files, now, open};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const R: &str = "o/r.git";
 
@@ -64,4 +66,73 @@ async fn some_files_of_a_folder_change_where_it_is_what_they_were_made_for() {
         same.await,
         Ok(Some(Committed::Unchanged { tree: Some(tree), .. })) if tree == after
     ));
+}
+
+#[tokio::test]
+async fn a_large_file_is_stored_as_it_is_until_another_takes_its_place() {
+    let server = Sshd::start();
+    let catalog = open(&server);
+    let text = |version: u32| -> String {
+        (0..4_000)
+            .map(|line| format!("package-{line},{version}.{line},latest\n"))
+            .collect()
+    };
+    let first = files(&[("arns/large", text(0).as_str()), ("arns/small", "small")]);
+    let committed = catalog.commit_folder("arns", "0", now(), move |_| Ok(first.clone()));
+    let Ok(Committed::Pushed {
+        tree: Some(mut tree),
+        ..
+    }) = committed.await
+    else {
+        panic!("nothing was pushed")
+    };
+    let object = || {
+        let id = server.git(R, &["rev-parse", "main:arns/large"]);
+        let (folder, name) = id.trim().split_at(2);
+        server.folder(&format!("clone/catalog.git/objects/{folder}/{name}"))
+    };
+    let size = |path: &Path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
+    let mut replaced = Vec::new();
+    for version in 1..=4 {
+        if version == 4 {
+            // A byte in the middle is another one.
+            let path = object();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[40_000] ^= 1;
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+        }
+        let edit = move |folder: &mut FolderEdit<'_>| {
+            let before = folder.get("arns/large")?.unwrap().as_ref().to_vec();
+            assert_eq!(String::from_utf8(before)?, text(version - 1));
+            folder.put("arns/large", Some(text(version).as_bytes()))?;
+            Ok(true)
+        };
+        let changed = catalog.change_folder("arns", &tree, "next", now(), edit);
+        let Ok(Some(Committed::Pushed {
+            paths,
+            tree: Some(after),
+            ..
+        })) = changed.await
+        else {
+            panic!("{version}: nothing was pushed")
+        };
+        assert_eq!(paths, ["arns/large"]);
+        assert_eq!(
+            server.git(R, &["show", "main:arns/large"]),
+            text(version),
+            "{version}"
+        );
+        server.git(R, &["fsck", "--strict", "--full"]);
+        assert!(size(&object()) > text(version).len(), "{version}");
+        for path in replaced.iter().filter(|path: &&PathBuf| path.exists()) {
+            assert!(size(path) < text(version).len() / 2, "{version}");
+        }
+        replaced.push(object());
+        tree = after;
+    }
+    // What is left of the first clone's objects went with it.
+    assert_eq!(replaced.iter().filter(|path| path.exists()).count(), 1);
+    let clone = server.folder("clone/catalog.git");
+    git(&clone, &["fsck", "--strict", "--full"]);
 }

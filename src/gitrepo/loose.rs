@@ -1,0 +1,99 @@
+//! Large files in the clone's object store, written at the speed of a disk.
+//!
+//! A loose object is `blob`, its length and its content, deflated, under the SHA-1 of what was deflated (Git's
+//! documentation, "Git Internals - Git Objects"). libgit2 looks for signs of a forged collision while it hashes, and
+//! deflates at once: for the tables of all regions, that takes several times longer than everything else. Here a file is
+//! hashed by the processor's own instructions and stored as it is, for as long as it is what the next change is made of;
+//! what another file has taken the place of is [deflated](deflate). Whatever is pushed is deflated and hashed by those who
+//! send and receive it.
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use git2::Oid;
+use sha1::{Digest as _, Sha1};
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Bytes from which a file is large.
+pub(super) const LARGE: usize = 64 * 1024;
+
+/// A file that is to be written.
+pub(super) struct LargeFile<'c> {
+    pub(super) id: Oid,
+    head: String,
+    content: &'c [u8],
+}
+
+impl<'c> LargeFile<'c> {
+    pub(super) fn of(content: &'c [u8]) -> Result<Self, git2::Error> {
+        let head = format!("blob {}\0", content.len());
+        let hash = Sha1::new_with_prefix(&head).chain_update(content);
+        Ok(Self {
+            id: Oid::from_bytes(&hash.finalize())?,
+            head,
+            content,
+        })
+    }
+
+    /// Writes it into a clone, unless it is there. `room` is what it is put together in.
+    pub(super) fn write(&self, clone: &Path, room: &mut Vec<u8>) -> io::Result<()> {
+        let path = path(clone, self.id);
+        if path.exists() {
+            return Ok(());
+        }
+        room.clear();
+        let mut stored = ZlibEncoder::new(&mut *room, Compression::none());
+        stored.write_all(self.head.as_bytes())?;
+        stored.write_all(self.content)?;
+        stored.finish()?;
+        put(&path, room)
+    }
+}
+
+/// Deflates an object that is stored as it is; any other is left alone.
+///
+/// # Errors
+/// When it cannot be read or written; it is as it was then.
+pub(super) fn deflate(clone: &Path, id: Oid) -> io::Result<()> {
+    let path = path(clone, id);
+    let stored = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read?,
+    };
+    if stored.len() < LARGE || !is_stored(&stored) {
+        return Ok(());
+    }
+    let mut object = Vec::with_capacity(stored.len());
+    ZlibDecoder::new(&*stored).read_to_end(&mut object)?;
+    let mut deflated = ZlibEncoder::new(Vec::new(), Compression::fast());
+    deflated.write_all(&object)?;
+    put(&path, &deflated.finish()?)
+}
+
+/// Whether the first block of a zlib stream is a stored one (RFC 1950, 2.2; RFC 1951, 3.2.3).
+fn is_stored(stream: &[u8]) -> bool {
+    stream.get(2).is_some_and(|block| block & 0b110 == 0)
+}
+
+/// Where an object is, should it be loose.
+fn path(clone: &Path, id: Oid) -> PathBuf {
+    let name = id.to_string();
+    let (folder, file) = name.split_at(2);
+    clone.join("objects").join(folder).join(file)
+}
+
+/// Puts a file in place as a whole, and as git does: nobody writes to it.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix("tmp_obj_")
+        .permissions(Permissions::from_mode(0o444))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
