@@ -1,7 +1,7 @@
 //! Changing some files of a folder, one after the other, without looking at the others.
 
 use super::error::Fault;
-use super::loose::{LARGE, LargeFile};
+use super::loose::{self, LARGE, LargeFile};
 use super::tree::{NextTree, is_plain_path};
 use super::{GitError, Snapshot};
 use anyhow::Context as _;
@@ -22,11 +22,20 @@ pub struct FolderEdit<'a> {
 
 /// The content of a file.
 #[derive(Debug)]
-pub struct Content<'a>(Blob<'a>);
+pub struct Content<'a>(Source<'a>);
+
+#[derive(Debug)]
+enum Source<'a> {
+    Libgit2(Blob<'a>),
+    Stored(Vec<u8>),
+}
 
 impl AsRef<[u8]> for Content<'_> {
     fn as_ref(&self) -> &[u8] {
-        self.0.content()
+        match &self.0 {
+            Source::Libgit2(blob) => blob.content(),
+            Source::Stored(content) => content,
+        }
     }
 }
 
@@ -48,10 +57,19 @@ impl<'a> FolderEdit<'a> {
     /// # Errors
     /// When the local clone is damaged.
     pub fn get(&self, path: &str) -> anyhow::Result<Option<Content<'a>>> {
-        self.snapshot
-            .blob_id(path)
-            .map(|id| self.snapshot.find_blob(id).map(Content))
-            .transpose()
+        let Some(id) = self.snapshot.blob_id(path) else {
+            return Ok(None);
+        };
+        let stored = loose::read(self.snapshot.repository().path(), id);
+        let source = match stored {
+            Ok(Some(content)) => Source::Stored(content),
+            Ok(None) => Source::Libgit2(self.snapshot.find_blob(id)?),
+            Err(error) => {
+                let error = git2::Error::from_str(&format!("reading {id}: {error}"));
+                return Err(self.snapshot.damaged(error));
+            }
+        };
+        Ok(Some(Content(source)))
     }
 
     /// Puts a file in place of what was there, or takes it away.

@@ -17,7 +17,7 @@ const ORIGIN_FILE: &str = "layersmith-origin";
 const PACKS_LIMIT: usize = 64;
 /// Bytes above which a file is pushed as it is. Looking among the others for what it can be told as a difference from takes
 /// many times longer than sending it: in a catalog of thousands of layers, the tables of all regions a minute.
-const WITHOUT_DELTAS: i64 = 1024 * 1024;
+const WITHOUT_DELTAS: i64 = 256 * 1024;
 /// What libgit2 1.9 reads that limit from (`packbuilder_config` in its `pack-objects.c`), besides the size of a cache of
 /// differences. It does not look at `core.bigFileThreshold`.
 const WITHOUT_DELTAS_KEY: &str = "pack.deltaCacheSize";

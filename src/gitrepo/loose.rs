@@ -12,8 +12,8 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use git2::Oid;
 use sha1::{Digest as _, Sha1};
-use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(super) struct LargeFile<'c> {
 
 impl<'c> LargeFile<'c> {
     pub(super) fn of(content: &'c [u8]) -> Result<Self, git2::Error> {
-        let head = format!("blob {}\0", content.len());
+        let head = head_of(content.len());
         let hash = Sha1::new_with_prefix(&head).chain_update(content);
         Ok(Self {
             id: Oid::from_bytes(&hash.finalize())?,
@@ -53,29 +53,55 @@ impl<'c> LargeFile<'c> {
     }
 }
 
-/// Deflates an object that is stored as it is; any other is left alone.
+/// The content of a file that is stored as it is; `None` for any other, which is libgit2's to read.
 ///
 /// # Errors
-/// When it cannot be read or written; it is as it was then.
-pub(super) fn deflate(clone: &Path, id: Oid) -> io::Result<()> {
-    let path = path(clone, id);
-    let stored = match fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        read => read?,
+/// When it is damaged or cannot be read.
+pub(super) fn read(clone: &Path, id: Oid) -> io::Result<Option<Vec<u8>>> {
+    let mut file = match File::open(path(clone, id)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
     };
-    if stored.len() < LARGE || !is_stored(&stored) {
-        return Ok(());
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut start = [0; 3];
+    if size < LARGE || file.read_exact(&mut start).is_err() || !is_stored(start) {
+        return Ok(None);
     }
-    let mut object = Vec::with_capacity(stored.len());
-    ZlibDecoder::new(&*stored).read_to_end(&mut object)?;
+    let mut stored = Vec::with_capacity(size);
+    stored.extend(start);
+    file.read_to_end(&mut stored)?;
+    let mut object = BufReader::new(ZlibDecoder::new(&*stored));
+    let (mut head, mut content) = (Vec::new(), Vec::with_capacity(size));
+    object.read_until(0, &mut head)?;
+    object.read_to_end(&mut content)?;
+    if head != head_of(content.len()).as_bytes() {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    Ok(Some(content))
+}
+
+/// Deflates a file that is stored as it is; any other is left alone.
+///
+/// # Errors
+/// When it is damaged or cannot be read or written; it is as it was then.
+pub(super) fn deflate(clone: &Path, id: Oid) -> io::Result<()> {
+    let Some(content) = read(clone, id)? else {
+        return Ok(());
+    };
     let mut deflated = ZlibEncoder::new(Vec::new(), Compression::fast());
-    deflated.write_all(&object)?;
-    put(&path, &deflated.finish()?)
+    deflated.write_all(head_of(content.len()).as_bytes())?;
+    deflated.write_all(&content)?;
+    put(&path(clone, id), &deflated.finish()?)
+}
+
+/// What stands before the content of a file of so many bytes.
+fn head_of(length: usize) -> String {
+    format!("blob {length}\0")
 }
 
 /// Whether the first block of a zlib stream is a stored one (RFC 1950, 2.2; RFC 1951, 3.2.3).
-fn is_stored(stream: &[u8]) -> bool {
-    stream.get(2).is_some_and(|block| block & 0b110 == 0)
+fn is_stored([.., block]: [u8; 3]) -> bool {
+    block & 0b110 == 0
 }
 
 /// Where an object is, should it be loose.
