@@ -176,12 +176,15 @@ impl Attempt<'_> {
             .into())
     }
 
-    /// Has what other files took the place of take less room. It costs nothing but room when that cannot be done.
+    /// Has what other files took the place of take less room. It costs nothing but room when that is not done: nobody
+    /// waits for it when the time is up.
     fn deflate_replaced(&self, before: &Snapshot<'_>, paths: &[String]) {
         let replaced = paths.iter().filter_map(|path| before.blob_id(path));
-        for id in replaced {
+        for id in replaced.take_while(|_| !self.stop.stopped()) {
             if let Err(error) = loose::deflate(self.repository.path(), id) {
-                tracing::debug!(%id, %error, "an object of the local clone stays as large as it is");
+                tracing::debug!(
+                    "the object {id} of the local clone stays as large as it is: {error}"
+                );
             }
         }
     }

@@ -9,26 +9,20 @@ use git2::{Blob, Oid, Repository};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// A folder of the catalog repository while some of its files are changed. What is put is written away at once, so that
-/// one file is held at a time.
+/// A folder of the catalog repository while some of its files are changed. What is put is written away at once, so that no
+/// more than a file or two are held at a time.
 pub struct FolderEdit<'a> {
     snapshot: &'a Snapshot<'a>,
     folder: &'a str,
     /// What differs, by its path in the folder; `None` is gone.
     changed: BTreeMap<String, Option<Oid>>,
-    /// What large files are put together in.
-    room: Vec<u8>,
+    /// What a large file is put together in.
+    buffer: Vec<u8>,
 }
 
 /// The content of a file.
 #[derive(Debug)]
 pub struct Content<'a>(Source<'a>);
-
-#[derive(Debug)]
-enum Source<'a> {
-    Libgit2(Blob<'a>),
-    Stored(Vec<u8>),
-}
 
 impl AsRef<[u8]> for Content<'_> {
     fn as_ref(&self) -> &[u8] {
@@ -42,13 +36,20 @@ impl AsRef<[u8]> for Content<'_> {
 /// A piece of work on a folder, by its number.
 pub type Work<'w> = dyn Fn(&mut FolderEdit<'_>, usize) -> anyhow::Result<()> + Sync + 'w;
 
+/// Where it comes from.
+#[derive(Debug)]
+enum Source<'a> {
+    Libgit2(Blob<'a>),
+    Stored(Vec<u8>),
+}
+
 impl<'a> FolderEdit<'a> {
     pub(super) fn of(snapshot: &'a Snapshot<'a>, folder: &'a str) -> Self {
         Self {
             snapshot,
             folder,
             changed: BTreeMap::new(),
-            room: Vec::new(),
+            buffer: Vec::new(),
         }
     }
 
@@ -64,10 +65,7 @@ impl<'a> FolderEdit<'a> {
         let source = match stored {
             Ok(Some(content)) => Source::Stored(content),
             Ok(None) => Source::Libgit2(self.snapshot.find_blob(id)?),
-            Err(error) => {
-                let error = git2::Error::from_str(&format!("reading {id}: {error}"));
-                return Err(self.snapshot.damaged(error));
-            }
+            Err(error) => return Err(self.unusable(id, &error)),
         };
         Ok(Some(Content(source)))
     }
@@ -104,15 +102,21 @@ impl<'a> FolderEdit<'a> {
         }
         let file = LargeFile::of(content)?;
         if before != Some(file.id) {
-            file.write(repository.path(), &mut self.room)
-                .context("writing to the local clone")?;
+            // A full disk, too: a new clone may find room for itself.
+            let written = file.write(repository.path(), &mut self.buffer);
+            written.map_err(|error| self.unusable(file.id, &error))?;
         }
         Ok(file.id)
     }
 
+    fn unusable(&self, id: Oid, error: &std::io::Error) -> anyhow::Error {
+        let error = git2::Error::from_str(&format!("the object {id}: {error}"));
+        self.snapshot.damaged(error)
+    }
+
     /// Does so many pieces of work, told their numbers from 0, none of which looks at what another one puts: side by side,
-    /// because a file is inflated when it is read, and hashed and deflated when it is put. Each thread has a handle of its
-    /// own on the clone.
+    /// because a file is checked when it is read, and hashed when it is put. Each thread has a handle of its own on the
+    /// clone.
     ///
     /// # Errors
     /// The first of those that the pieces have, and when the local clone is damaged.

@@ -2,19 +2,23 @@
 //!
 //! It holds nothing that the server does not have, so whatever is odd about it, it is thrown away.
 
-use super::GitError;
 use super::error::Fault;
 use super::stop::Stop;
+use super::{GitError, loose};
 use anyhow::Context as _;
 use git2::{Repository, RepositoryInitOptions};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
 /// Names what the clone is a clone of; written last, so that half a clone has none.
 const ORIGIN_FILE: &str = "layersmith-origin";
 /// Every fetch adds a pack and nothing repacks them: beyond this many, a new clone is smaller and quicker.
 const PACKS_LIMIT: usize = 64;
+/// Nothing packs what was committed here either, nor takes away what a killed process left half written: dozens of
+/// publications of a catalog of thousands of layers to all regions.
+const LOOSE_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Bytes above which a file is pushed as it is. Looking among the others for what it can be told as a difference from takes
 /// many times longer than sending it: in a catalog of thousands of layers, the tables of all regions a minute.
 const WITHOUT_DELTAS: i64 = 256 * 1024;
@@ -62,13 +66,16 @@ impl LocalClone {
 
     /// The clone as it is, or a new, empty one when there is none, or not one of this origin.
     pub(super) fn open(&self) -> Result<Repository, Fault> {
-        // As git: each object has a checksum (RFC 1950), which is enough against a disk, and hashing takes far longer.
-        git2::opts::strict_hash_verification(false);
+        // As git: each object has a checksum (RFC 1950), which tells what a disk does to it. Hashing takes far longer.
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| git2::opts::strict_hash_verification(false));
         let origin = fs::read_to_string(self.folder.join(ORIGIN_FILE)).ok();
         if origin.as_ref() == Some(&self.origin)
             && self.packs() <= PACKS_LIMIT
+            && loose::size(&self.folder) <= LOOSE_LIMIT
             && let Ok(repository) = Repository::open_bare(&self.folder)
         {
+            push_without_deltas(&repository)?;
             return Ok(repository);
         }
         self.discard()?;
@@ -76,8 +83,7 @@ impl LocalClone {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(&self.folder, &options)
             .with_context(|| format!("creating a clone in {}", self.folder.display()))?;
-        let mut config = repository.config()?;
-        config.set_i64(WITHOUT_DELTAS_KEY, WITHOUT_DELTAS)?;
+        push_without_deltas(&repository)?;
         fs::write(self.folder.join(ORIGIN_FILE), &self.origin)
             .context("naming the clone's origin")?;
         Ok(repository)
@@ -102,4 +108,13 @@ impl LocalClone {
                 .count()
         })
     }
+}
+
+/// Sets the limit, also in a clone that was made with another one.
+fn push_without_deltas(repository: &Repository) -> Result<(), Fault> {
+    let mut config = repository.config()?;
+    if config.get_i64(WITHOUT_DELTAS_KEY).ok() != Some(WITHOUT_DELTAS) {
+        config.set_i64(WITHOUT_DELTAS_KEY, WITHOUT_DELTAS)?;
+    }
+    Ok(())
 }

@@ -12,12 +12,12 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use git2::Oid;
 use sha1::{Digest as _, Sha1};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirEntry, File, Permissions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Bytes from which a file is large.
+/// Bytes from which a file is large: below, creating a file takes longer than deflating what is in it.
 pub(super) const LARGE: usize = 64 * 1024;
 
 /// A file that is to be written.
@@ -38,19 +38,29 @@ impl<'c> LargeFile<'c> {
         })
     }
 
-    /// Writes it into a clone, unless it is there. `room` is what it is put together in.
-    pub(super) fn write(&self, clone: &Path, room: &mut Vec<u8>) -> io::Result<()> {
-        let path = path(clone, self.id);
-        if path.exists() {
-            return Ok(());
-        }
-        room.clear();
-        let mut stored = ZlibEncoder::new(&mut *room, Compression::none());
-        stored.write_all(self.head.as_bytes())?;
-        stored.write_all(self.content)?;
-        stored.finish()?;
-        put(&path, room)
+    /// Writes it into a clone, in place of what may be left of it there. `buffer` is what it is put together in.
+    pub(super) fn write(&self, clone: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
+        let mut object = ZlibEncoder::new(&mut *buffer, Compression::none());
+        object.write_all(self.head.as_bytes())?;
+        object.write_all(self.content)?;
+        object.finish()?;
+        put(&path(clone, self.id), buffer)
     }
+}
+
+/// Bytes of a clone's loose objects.
+pub(super) fn size(clone: &Path) -> u64 {
+    entries(&clone.join("objects"))
+        // The other folders are packs and notes.
+        .filter(|folder| folder.file_name().len() == 2)
+        .flat_map(|folder| entries(&folder.path()))
+        .filter_map(|object| Some(object.metadata().ok()?.len()))
+        .sum()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
 /// The content of a file that is stored as it is; `None` for any other, which is libgit2's to read.
@@ -62,11 +72,11 @@ pub(super) fn read(clone: &Path, id: Oid) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let mut start = [0; 3];
-    if size < LARGE || file.read_exact(&mut start).is_err() || !is_stored(start) {
+    if file.read_exact(&mut start).is_err() || !is_stored(start) {
         return Ok(None);
     }
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or_default();
     let mut stored = Vec::with_capacity(size);
     stored.extend(start);
     file.read_to_end(&mut stored)?;

@@ -93,12 +93,13 @@ async fn a_large_file_is_stored_as_it_is_until_another_takes_its_place() {
     };
     let size = |path: &Path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
     let mut replaced = Vec::new();
-    for version in 1..=4 {
-        if version == 4 {
-            // A byte in the middle is another one.
+    for version in 1..=5 {
+        // A byte in the middle is another one; half of it is missing.
+        if version >= 4 {
             let path = object();
             let mut bytes = fs::read(&path).unwrap();
-            bytes[40_000] ^= 1;
+            bytes[40_000] ^= u8::from(version == 4);
+            bytes.truncate(if version == 5 { 50_000 } else { bytes.len() });
             fs::remove_file(&path).unwrap();
             fs::write(&path, bytes).unwrap();
         }

@@ -5,8 +5,8 @@ use super::CALL_ATTEMPTS;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Failures in a row after which a region is left alone: more than one call makes by itself, so that a single kind of call
-/// which always fails, but has done what it should, keeps nobody from looking.
+/// Failures in a row after which a region is left alone, however quick: more than one call makes by itself, so that a call
+/// which always fails, but may have done what it should, keeps nobody from looking.
 const FAILURES: u32 = CALL_ATTEMPTS + 1;
 /// Failures in a row that are enough when they have taken as long as the deadline.
 const SLOW_FAILURES: u32 = 2;
@@ -62,9 +62,10 @@ enum State {
     Closed {
         /// In a row.
         failures: u32,
-        /// How long they were waited for, without the pauses in between and once where calls were under way together.
+        /// How long they were waited for at least: without the pauses in between, and once where calls were under way
+        /// together.
         waited: Duration,
-        /// When the last of them was known.
+        /// When the last one that counted was known.
         known: Option<Duration>,
         /// Since when it has asked to slow down and said nothing else, and when it did so last.
         slowed: Option<(Duration, Duration)>,
