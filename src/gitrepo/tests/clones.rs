@@ -20,8 +20,8 @@ async fn small_files_are_pushed_as_differences_and_large_ones_as_they_are() {
     let [small, alike, large, as_large]: [String; 4] = [
         numbered(1_000, "a"),
         numbered(1_000, "b"),
-        numbered(130_000, "a"),
-        numbered(130_000, "b"),
+        numbered(30_000, "a"),
+        numbered(30_000, "b"),
     ];
     open(&server)
         .commit_folder("layers/arns", "m", now(), move |_| {
@@ -46,7 +46,7 @@ async fn small_files_are_pushed_as_differences_and_large_ones_as_they_are() {
     let blobs = listed.lines().map(|line| line.split_whitespace().collect());
     let blobs = blobs.filter(|columns: &Vec<&str>| columns.get(1) == Some(&"blob"));
     let (whole, differences): (Vec<_>, Vec<_>) = blobs.partition(|columns| columns.len() == 5);
-    let large = |columns: &&Vec<&str>| columns[2] == "1170001";
+    let large = |columns: &&Vec<&str>| columns[2] == "270001";
     assert_eq!(whole.iter().filter(large).count(), 2, "{listed}");
     assert_eq!(differences.len(), 1, "{listed}");
 }
