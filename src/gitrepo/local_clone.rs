@@ -18,7 +18,7 @@ const ORIGIN_FILE: &str = "layersmith-origin";
 const PACKS_LIMIT: usize = 64;
 /// Nothing packs what was committed here either, nor takes away what a killed process left half written: dozens of
 /// publications of a catalog of thousands of layers to all regions.
-const LOOSE_LIMIT: u64 = 1024 * 1024 * 1024;
+pub(super) const LOOSE_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Bytes above which a file is pushed as it is. Looking among the others for what it can be told as a difference from takes
 /// many times longer than sending it: in a catalog of thousands of layers, the tables of all regions a minute.
 const WITHOUT_DELTAS: i64 = 256 * 1024;

@@ -17,7 +17,7 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Bytes from which a file is large: below, creating a file takes longer than deflating what is in it.
+/// Bytes from which a file is large: for one below, libgit2 takes less than a millisecond (1 s for 108 MB, measured).
 pub(super) const LARGE: usize = 64 * 1024;
 
 /// A file that is to be written.

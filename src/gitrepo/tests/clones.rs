@@ -1,5 +1,6 @@
 //! What a pack holds that is sent.
 
+use super::super::local_clone::LOOSE_LIMIT;
 use super::sshd::Sshd;
 use super::{files, now, open};
 use std::fs;
@@ -49,4 +50,28 @@ async fn small_files_are_pushed_as_differences_and_large_ones_as_they_are() {
     let large = |columns: &&Vec<&str>| columns[2] == "270001";
     assert_eq!(whole.iter().filter(large).count(), 2, "{listed}");
     assert_eq!(differences.len(), 1, "{listed}");
+}
+
+#[tokio::test]
+async fn a_clone_that_has_grown_too_large_is_made_anew() {
+    let server = Sshd::start();
+    let catalog = open(&server);
+    let write = async |text: &'static str| {
+        let written =
+            catalog.commit_folder("arns", "m", now(), move |_| Ok(files(&[("arns/a", text)])));
+        written.await.unwrap();
+    };
+    write("first").await;
+    // What a killed process leaves; it takes no room on the disk.
+    let folder = server.folder("clone/catalog.git/objects/00");
+    fs::create_dir_all(&folder).unwrap();
+    let left = folder.join("tmp_obj_left");
+    let file = fs::File::create(&left).unwrap();
+    file.set_len(LOOSE_LIMIT / 2).unwrap();
+    write("second").await;
+    assert!(left.exists(), "there is room for more");
+    file.set_len(LOOSE_LIMIT + 1).unwrap();
+    write("third").await;
+    assert!(!left.exists());
+    assert_eq!(server.git(R, &["show", "main:arns/a"]), "third");
 }
