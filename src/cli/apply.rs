@@ -6,7 +6,7 @@ use crate::github::render::{self, OutcomeView, TablesResult, count};
 use crate::model::{LayerName, Target};
 use crate::pipeline::{
     Carried, Desired, Extent, NotRebuilt, SourceBuilds, Workshop, carry_out, commit_message,
-    settle_expiries, settle_intents, settle_visibility, tell_others,
+    list_meanwhile, settle_expiries, settle_intents, settle_visibility, tell_others,
 };
 use crate::plan::{Action, Outcome, ParametersOutcome, Plan};
 use crate::settings::Settings;
@@ -46,6 +46,7 @@ pub(super) async fn run(
     );
     let made = turn.during(made).await??;
     let plan = made.plan;
+    list_meanwhile(workshop.store.as_ref(), &desired.policy).await?;
     let work = carry_out_all(output, &workshop, desired, &plan);
     let mut done = turn.during(work).await?;
     let settling = settle(&workshop, desired, &plan, &mut done);

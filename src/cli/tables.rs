@@ -4,7 +4,9 @@ use super::catalog::CatalogOptions;
 use super::{Backends, Ended, Failure, Output};
 use crate::github::render::count;
 use crate::gitrepo::{CatalogRepository, Committed};
-use crate::pipeline::{Desired, Extent, Workshop, commit_message, commit_tables, render_tables};
+use crate::pipeline::{
+    Desired, Extent, Workshop, commit_message, commit_tables, list_as_tables, render_tables,
+};
 use crate::settings::Settings;
 use anyhow::Context as _;
 use serde::Serialize;
@@ -118,7 +120,9 @@ pub(super) async fn write(
     let folder = &desired.policy.tables.path;
     let Some(repository) = repository else {
         let files = render_tables(workshop, desired).await?;
-        return write_files(root, folder, &files);
+        let written = write_files(root, folder, &files)?;
+        list_as_tables(workshop.store.as_ref(), &desired.policy).await?;
+        return Ok(written);
     };
     Ok(
         match commit_tables(workshop, repository, desired, message, extent).await? {

@@ -11,6 +11,7 @@ use super::journal::Journal;
 use super::pull_request::{PullRequestRead, check_report, files_at, say};
 use super::report::{outcome_of_failed, outcomes_of_kept};
 use super::tables::{self, Extent, run_trailer};
+use super::visibility::list_meanwhile;
 use super::{
     Bot, Carried, Desired, Shared, StepFailure, building, commit_message, put_parameters,
     read_tree, recorded, scheduled, settle_expiries, settle_intents, settle_visibility,
@@ -93,6 +94,7 @@ pub(super) async fn plan_all(
     let states = steps.built(&outlook).await?;
     building::settle_all(&mut outlook.wanted, &outlook.desired.layers, states);
     let store = &*steps.bot.workshop.store;
+    list_meanwhile(store, &outlook.desired.policy).await?;
     let versions = recorded(store, &outlook.desired.policy, None).await?;
     let held = &outlook.desired.held;
     Ok(plan(&outlook.wanted, &outlook.builds, &versions, held))

@@ -62,7 +62,7 @@ pub use tables::{Extent, commit as commit_tables, commit_message, render as rend
 pub use task_bodies::{BodyError, ListPlace, TaskBodies, TaskKey};
 pub use telling::tell_others;
 pub use upgrade::{NotRebuilt, keep_known};
-pub use visibility::{Shared, settle_visibility};
+pub use visibility::{Shared, list_as_tables, list_meanwhile, settle_visibility};
 pub use watching::gauges;
 
 use crate::build::Builder;

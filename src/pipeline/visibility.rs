@@ -5,6 +5,7 @@ use super::{StepFailure, Workshop};
 use crate::model::{LayerArn, Policy, Region, Visibility};
 use crate::plan::PermissionsFailure;
 use crate::registry::RegistryError;
+use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +56,7 @@ pub async fn settle_visibility(
     policy: &Policy,
 ) -> Result<Shared, StepFailure> {
     let store = &workshop.store;
+    list_meanwhile(store.as_ref(), policy).await?;
     let rows = store.shared_otherwise(&policy.visibility, None).await?;
     let arns: Vec<LayerArn> = rows.into_iter().filter_map(|(row, _)| row.arn).collect();
     let mut shared = Shared::default();
@@ -83,6 +85,32 @@ pub async fn settle_visibility(
         tracing::info!(%region, "the account has not enabled {region}: who may use what is there waits");
     }
     Ok(shared)
+}
+
+/// Sees to it that pages and the read API list what was for those whom an earlier policy named and what is for those whom
+/// this one names: until the tables are committed, when only the latter are listed.
+///
+/// # Errors
+/// When the store fails.
+pub async fn list_meanwhile(store: &dyn Store, policy: &Policy) -> anyhow::Result<()> {
+    let mut listed = store.listed_for().await?;
+    if !listed.is_empty() && !listed.contains(&policy.visibility) {
+        listed.push(policy.visibility.clone());
+        store.list_for(&listed).await?;
+    }
+    Ok(())
+}
+
+/// Sees to it that pages and the read API list what the tables list that were written just now.
+///
+/// # Errors
+/// When the store fails.
+pub async fn list_as_tables(store: &dyn Store, policy: &Policy) -> anyhow::Result<()> {
+    let for_whom = std::slice::from_ref(&policy.visibility);
+    if store.listed_for().await? != for_whom {
+        store.list_for(for_whom).await?;
+    }
+    Ok(())
 }
 
 /// Lets exactly those use a version whom the visibility names, and reads that back.

@@ -103,7 +103,7 @@ async fn history(
         return Ok(Json(Vec::<ApiLayer>::new()).into_response());
     };
     let layers = BTreeSet::from([layer]);
-    let versions = state.store.layer_versions_of(&layers).await?;
+    let versions = state.store.listed_versions_of(&layers).await?;
     let builds = state.store.builds_of(&layers).await?;
     Ok(Json(api_history(&versions, &builds, &package, target, &region)).into_response())
 }

@@ -111,7 +111,7 @@ pub(super) async fn layer(State(state): State<AppState>, Path(name): Path<String
         return not_found().await;
     };
     let layers = BTreeSet::from([name.clone()]);
-    let versions = match state.store.layer_versions_of(&layers).await {
+    let versions = match state.store.listed_versions_of(&layers).await {
         Ok(versions) => only_live(versions),
         Err(error) => return not_now(&error),
     };

@@ -90,6 +90,7 @@ pub async fn copy(
     if !differing.is_empty() {
         return Err(CopyRefused::Differs(shown(&differing)));
     }
+    to.list_for(&from.listed_for().await?).await?;
     let mut records = BTreeMap::new();
     for (kind, _) in copied.keys() {
         *records.entry(*kind).or_default() += 1;

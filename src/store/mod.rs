@@ -32,6 +32,11 @@ pub const RUNS_KEPT: usize = 100;
 /// A store failed; callers only report it.
 pub type Result<T> = anyhow::Result<T>;
 
+/// Whether a version may be listed that is known to be for `known`, where those may that are for one of `for_whom`.
+fn may_be_listed(known: Option<&Visibility>, for_whom: &[Visibility]) -> bool {
+    for_whom.is_empty() || known.is_none_or(|known| for_whom.contains(known))
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
@@ -178,8 +183,11 @@ pub trait Store: Send + Sync + 'static {
         layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<LayerVersion>>;
 
-    /// The live versions for a target in a region, in the order of [`SlotKey`]: what the read API answers with. It may be a
-    /// moment behind.
+    /// Those of some layers that may be listed ([`Store::listed_for`]), in the same order.
+    async fn listed_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>>;
+
+    /// The live versions for a target in a region that may be listed, in the order of [`SlotKey`]: what the read API answers
+    /// with. It may be a moment behind.
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>>;
 
     /// Where something is live, by target and region. It may be a moment behind, and reads no layer's versions but one a place.
@@ -249,6 +257,13 @@ pub trait Store: Send + Sync + 'static {
         visibility: &Visibility,
         layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<(LayerVersion, Option<Visibility>)>>;
+
+    /// For whom those versions are that may be listed. Of which nobody knows for whom they are may be as well, and all may
+    /// while nobody noted this: it is empty then.
+    async fn listed_for(&self) -> Result<Vec<Visibility>>;
+
+    /// Notes that, in place of what was noted before.
+    async fn list_for(&self, for_whom: &[Visibility]) -> Result<()>;
 
     /// Writes down who may use a version, as it was read back.
     async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()>;

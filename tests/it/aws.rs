@@ -313,6 +313,25 @@ async fn permissions_that_cannot_be_changed_are_told_and_a_retry_changes_them() 
         table.is_some_and(|table| table.contains("Layersmith-p313-demo"))
     };
     assert_eq!((listed("eu-west-1"), listed("us-east-1")), (true, false));
+    let answered = async || {
+        let mut regions = Vec::new();
+        for path in [
+            "/api/v2/p3.13/layers/latest/REGION",
+            "/api/v2/p3.13/layers/REGION/demo",
+            "/?target=p3.13&region=REGION",
+            "/layers/demo",
+        ] {
+            for region in ["eu-west-1", "us-east-1"] {
+                let (status, body) = world.get(&path.replace("REGION", region)).await;
+                assert_eq!(status, 200, "{path}");
+                if body.contains(&format!("arn:aws:lambda:{region}:")) {
+                    regions.push(region);
+                }
+            }
+        }
+        regions
+    };
+    assert_eq!(answered().await, ["eu-west-1"; 4]);
 
     proxy.repair();
     world.retry(number).await;
@@ -323,5 +342,6 @@ async fn permissions_that_cannot_be_changed_are_told_and_a_retry_changes_them() 
         "{said}"
     );
     assert_eq!((listed("eu-west-1"), listed("us-east-1")), (true, true));
+    assert_eq!(answered().await.len(), 8);
     world.finish().await;
 }

@@ -9,6 +9,7 @@ mod owners;
 use super::flow::{Outlook, Steps};
 use super::tables::plain_message;
 use super::verify::{self, Look, Mended, PartRead, Verified, read_part};
+use super::visibility::list_meanwhile;
 use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known, recorded};
 use crate::github::render::count;
 use crate::model::LayerName;
@@ -54,6 +55,7 @@ pub(super) async fn plan_upgrade(
         tracing::warn!(%layer, %target, reason = %failure.message, "{layer} could not be rebuilt for {target}: {}", failure.message);
     }
     let store = &*steps.bot.workshop.store;
+    list_meanwhile(store, &outlook.desired.policy).await?;
     let versions = recorded(store, &outlook.desired.policy, None).await?;
     let held = &outlook.desired.held;
     Ok(UpgradePlan {

@@ -11,6 +11,7 @@ mod words;
 pub use words::commit_message;
 pub(super) use words::{plain_message, run_in_message, run_trailer};
 
+use super::visibility::list_as_tables;
 use super::{Desired, StepFailure, Workshop};
 use crate::gitrepo::{CatalogRepository, Committed, FolderEdit, Snapshot};
 use crate::model::{BuildRecord, LayerArn, LayerName, LayerVersion, Policy, Timestamp};
@@ -127,7 +128,7 @@ pub async fn commit(
             commit_changed(workshop, catalog, desired, message, changed).await?
         {
             before.account.clone_into(&mut note.account);
-            noted(workshop.store.as_ref(), &changes.seen, note, &committed).await?;
+            noted(workshop, desired, &changes.seen, note, &committed).await?;
             return Ok(committed);
         }
     }
@@ -140,19 +141,22 @@ pub async fn commit(
     let committed = catalog
         .commit_folder(folder, message, today, render)
         .await?;
-    noted(workshop.store.as_ref(), &changes.seen, note, &committed).await?;
+    noted(workshop, desired, &changes.seen, note, &committed).await?;
     Ok(committed)
 }
 
 async fn noted(
-    store: &dyn Store,
+    workshop: &Workshop,
+    desired: &Desired,
     seen: &SeenChanges,
     mut note: Note,
     committed: &Committed,
 ) -> anyhow::Result<()> {
     let (Committed::Unchanged { tree, .. } | Committed::Pushed { tree, .. }) = committed;
     note.tree.clone_from(tree);
-    store.note_tables(seen, &note.to_text()?).await
+    let store = workshop.store.as_ref();
+    store.note_tables(seen, &note.to_text()?).await?;
+    list_as_tables(store, &desired.policy).await
 }
 
 /// What can have changed since the last commit, with what that is rendered from.

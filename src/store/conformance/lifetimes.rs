@@ -2,7 +2,7 @@
 
 use super::publications::{publish, shown};
 use super::{arn, at, key, run};
-use crate::model::{LayerState, Run, RunKind, RunState, Visibility};
+use crate::model::{LayerState, LayerVersion, Run, RunKind, RunState, Visibility};
 use crate::store::{Earlier, Store};
 
 pub(crate) async fn what_expires_and_what_is_deleted(store: &dyn Store) {
@@ -89,6 +89,44 @@ pub(crate) async fn who_may_use_what(store: &dyn Store) {
     assert_eq!(otherwise(&Visibility::Public).await, ["us-east-1"]);
     store.mark_deleted(&[arn(&one, 1)]).await.unwrap();
     assert_eq!(otherwise(&Visibility::Public).await, [""; 0]);
+}
+
+pub(crate) async fn what_is_for_others_is_not_listed(store: &dyn Store) {
+    let (old, new) = (key("old zip", "us-east-1"), key("new zip", "us-east-1"));
+    publish(store, &old, 1, 1).await;
+    publish(store, &new, 2, 2).await;
+    let accounts = Visibility::Accounts(vec!["111111111111".to_owned()]);
+    let narrow = async |key, number| {
+        let arn = arn(key, number);
+        let record = store.record_visibility(&arn, &accounts);
+        record.await.unwrap();
+    };
+    let listed = async || -> (Vec<u64>, Vec<u64>) {
+        let number = |row: LayerVersion| row.arn.unwrap().version;
+        let layers = std::iter::once(new.layer.clone()).collect();
+        let all = store.listed_versions_of(&layers).await.unwrap();
+        let live = store.live_in(new.target, &new.region).await.unwrap();
+        let numbers = |rows: Vec<LayerVersion>| {
+            let mut numbers: Vec<u64> = rows.into_iter().map(number).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        (numbers(all), numbers(live))
+    };
+    let one_of_each = [Visibility::Public, accounts.clone()];
+    narrow(&old, 1).await;
+    assert_eq!(store.listed_for().await.unwrap(), []);
+    assert_eq!(listed().await, (vec![1, 2], vec![2]), "nobody noted it");
+    store.list_for(&one_of_each[..1]).await.unwrap();
+    assert_eq!(listed().await, (vec![2], vec![2]));
+    store.list_for(&one_of_each[1..]).await.unwrap();
+    assert_eq!(listed().await, (vec![1], vec![]));
+    store.list_for(&one_of_each).await.unwrap();
+    assert_eq!(store.listed_for().await.unwrap(), one_of_each);
+    assert_eq!(listed().await, (vec![1, 2], vec![2]));
+    store.list_for(&one_of_each[1..]).await.unwrap();
+    narrow(&new, 2).await;
+    assert_eq!(listed().await, (vec![1, 2], vec![2]));
 }
 
 pub(crate) async fn adopting_what_nobody_recorded(store: &dyn Store) {

@@ -13,7 +13,8 @@ mod tables;
 pub(crate) use counts::what_there_is_is_counted;
 pub(crate) use lifetimes::{
     adopting_what_nobody_recorded, intents_are_given_up, intents_are_open_until_it_is_noted,
-    runs_by_kind, what_expires_and_what_is_deleted, who_may_use_what,
+    runs_by_kind, what_expires_and_what_is_deleted, what_is_for_others_is_not_listed,
+    who_may_use_what,
 };
 pub(crate) use many::{
     large_values, many_messages_at_once, many_pages, many_versions_at_once, order_within_a_second,
@@ -47,7 +48,7 @@ macro_rules! conformance_tests {
             conversations, builds_by_fingerprint, builds_that_count, a_publication, rolling_back,
             adopting_a_deprecated_version, retiring, order_of_layer_versions, wrong_calls_change_nothing,
             racing_intents, turns_are_taken_one_after_the_other, what_expires_and_what_is_deleted,
-            who_may_use_what, adopting_what_nobody_recorded, intents_are_given_up,
+            who_may_use_what, what_is_for_others_is_not_listed, adopting_what_nobody_recorded, intents_are_given_up,
             intents_are_open_until_it_is_noted, runs_by_kind,
             news_are_written_with_the_change, messages_wait_for_their_time, zips_that_were_deleted,
             live_versions_by_place, order_within_a_second, a_step_of_no_run,

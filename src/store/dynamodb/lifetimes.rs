@@ -4,6 +4,7 @@
 
 use super::DynamoDbStore;
 use super::changes::{Outcome, until_settled};
+use super::item::Item;
 use super::row::{DEPRECATED, INTENTS, KEPT, Row, SHARED, visibility_word};
 use super::schema::{self, Index};
 use super::table::Range;
@@ -194,17 +195,39 @@ pub(super) async fn shared_otherwise(
 
 /// The versions that the index does not have under a visibility, as they are now.
 async fn listed_otherwise(store: &DynamoDbStore, visibility: &Visibility) -> Result<Vec<Row>> {
-    let word = visibility_word(Some(visibility))?;
-    let (below, above) = (format!("{word}#"), format!("{word}{AFTER}"));
+    let words = BTreeSet::from([visibility_word(Some(visibility))?]);
     let mut rows = Vec::new();
-    for range in [Range::Below(below), Range::Above(above)] {
-        let items = store
-            .table
-            .index(Index::List, SHARED, range, usize::MAX, true)
-            .await?;
+    for items in items_beside(store, &words).await? {
         rows.extend(rows_named(store, &items).await?);
     }
     Ok(rows)
+}
+
+/// What the index has of versions beside those under some [words](visibility_word): the items of each range, with nothing but
+/// keys.
+pub(super) async fn items_beside(
+    store: &DynamoDbStore,
+    words: &BTreeSet<String>,
+) -> Result<Vec<Vec<Item>>> {
+    let mut after: Option<String> = None;
+    let mut ranges = Vec::new();
+    for word in words {
+        let until = format!("{word}#");
+        ranges.push(match after {
+            Some(after) => Range::Between(after, until),
+            None => Range::Below(until),
+        });
+        after = Some(format!("{word}{AFTER}"));
+    }
+    ranges.push(after.map_or(Range::All, Range::Above));
+    let mut found = Vec::new();
+    for range in ranges {
+        let items = store
+            .table
+            .index(Index::List, SHARED, range, usize::MAX, true);
+        found.push(items.await?);
+    }
+    Ok(found)
 }
 
 pub(super) async fn adopt(

@@ -24,6 +24,7 @@
 //! | message | `MESSAGE#id` | digest of its destination | `work` = `MESSAGE`, by when it is due |
 //! | change that the committed tables do not show | `TABLES` | `V#layer#target#region`, `B#layer#target` | |
 //! | what they were made of | `TABLES` | `NOTE` | |
+//! | for whom versions are that may be listed | `LISTED` | `FOR` | |
 //! | counter, turn to publish | `COUNTER`, `LEASE` | `COUNTER`, `PUBLISH` | |
 //!
 //! | access | by | cost |
@@ -45,7 +46,9 @@
 //! | `builds_of`, `builds` | for each layer: query `B#` and `G#`; `V#` where something was deleted | 1 R per build, 0.15 R per version |
 //! | `layer_versions_of`, `layer_versions` | for each layer: query `V#` | 0.15 R per version |
 //! | `deleted_versions` | for each layer: query `GONE#` | 0.15 R per version |
-//! | `live_in`, `places` | query `live`; `PLACES`, then one of each in `live` | 0.07 R per layer; 0.5 R each |
+//! | `live_in`, `places` | query `live`; get, and `list` less the ranges of whom is listed; `PLACES`, then one of each in `live` | 2.5 R + 0.07 R per layer; 0.5 R each |
+//! | `listed_versions_of` | get; for each layer: query `V#` | 1 R + 0.15 R per version |
+//! | `listed_for`, `list_for` | get, put | 1 R, 1 W |
 //! | `begin_publish` | get what names the slot; transaction: that and the intent, both absent; of one that is idle: put if unchanged | 1 R + 7 W; 2 R + 4 W |
 //! | `note_idle` | two gets; transaction: put if unchanged | 2 R + 4 W |
 //! | `mark_live` | six gets; transaction of up to 10: intent and versions unchanged, names as they were read, news, change of the tables | 6 R + 30 W |
@@ -82,6 +85,7 @@ mod deliveries;
 mod item;
 mod lease;
 mod lifetimes;
+mod listing;
 mod notifications;
 mod opening;
 mod pruning;
@@ -227,8 +231,12 @@ impl Store for DynamoDbStore {
         versions::deleted(self, layers).await
     }
 
+    async fn listed_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>> {
+        listing::versions_of(self, layers).await
+    }
+
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
-        versions::live_versions_in(self, target, region).await
+        listing::live_versions_in(self, target, region).await
     }
 
     async fn places(&self) -> Result<BTreeSet<(Target, Region)>> {
@@ -306,6 +314,14 @@ impl Store for DynamoDbStore {
         layers: Option<&BTreeSet<LayerName>>,
     ) -> Result<Vec<(LayerVersion, Option<Visibility>)>> {
         lifetimes::shared_otherwise(self, visibility, layers).await
+    }
+
+    async fn listed_for(&self) -> Result<Vec<Visibility>> {
+        listing::listed_for(self).await
+    }
+
+    async fn list_for(&self, for_whom: &[Visibility]) -> Result<()> {
+        listing::list_for(self, for_whom).await
     }
 
     async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()> {

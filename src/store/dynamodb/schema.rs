@@ -206,6 +206,10 @@ pub(super) fn changed_builds(name: &LayerName, target: Target) -> Key {
     Key::new(TABLES, format!("B#{name}#{target}"))
 }
 
+pub(super) fn listed_for() -> Key {
+    Key::new("LISTED", "FOR")
+}
+
 pub(super) fn counter() -> Key {
     Key::new("COUNTER", "COUNTER")
 }

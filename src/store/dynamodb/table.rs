@@ -39,6 +39,8 @@ pub(super) enum Range {
     Below(String),
     /// Sort keys above this text.
     Above(String),
+    /// Sort keys from one text to another, both included.
+    Between(String, String),
 }
 
 impl Table {
@@ -144,14 +146,18 @@ impl Table {
         limit: usize,
         forward: bool,
     ) -> Result<Vec<Item>> {
-        let (sign, bound) = match range {
-            Range::All => ("", None),
-            Range::Below(text) => (" < ", Some(text)),
-            Range::Above(text) => (" > ", Some(text)),
+        let (sign, bounds) = match range {
+            Range::All => ("", vec![]),
+            Range::Below(text) => (" < :bound", vec![(":bound", text)]),
+            Range::Above(text) => (" > :bound", vec![(":bound", text)]),
+            Range::Between(from, to) => (
+                " BETWEEN :bound AND :other",
+                vec![(":bound", from), (":other", to)],
+            ),
         };
         let mut condition = format!("#{} = :partition", index.name());
         if !sign.is_empty() {
-            condition.push_str(&format!(" AND #{}{sign}:bound", index.sort()));
+            condition.push_str(&format!(" AND #{}{sign}", index.sort()));
         }
         let request = self
             .client
@@ -162,10 +168,9 @@ impl Table {
             .set_expression_attribute_names(names_in(&[&condition]))
             .expression_attribute_values(":partition", text_value(partition))
             .set_limit(i32::try_from(limit).ok().filter(|limit| *limit > 0));
-        let request = match bound {
-            Some(bound) => request.expression_attribute_values(":bound", text_value(bound)),
-            None => request,
-        };
+        let request = bounds.into_iter().fold(request, |request, (name, text)| {
+            request.expression_attribute_values(name, text_value(text))
+        });
         let mut pages = request
             .key_condition_expression(condition)
             .into_paginator()

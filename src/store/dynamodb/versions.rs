@@ -106,22 +106,6 @@ pub(super) async fn list_of(
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
-pub(super) async fn live_versions_in(
-    store: &DynamoDbStore,
-    target: Target,
-    region: &Region,
-) -> Result<Vec<LayerVersion>> {
-    let partition = live_in(target, region);
-    let items = store
-        .table
-        .index(Index::Live, &partition, Range::All, usize::MAX, true)
-        .await?;
-    let rows = items.iter().map(|item| Ok(Row::of(item)?.version));
-    let mut versions = rows.collect::<Result<Vec<_>>>()?;
-    versions.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(versions)
-}
-
 /// Those that were deleted, of some layers or of all.
 pub(super) async fn deleted(
     store: &DynamoDbStore,

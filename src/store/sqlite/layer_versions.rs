@@ -68,22 +68,6 @@ pub(super) fn deleted(
     Ok(versions)
 }
 
-/// The live ones of a target `?1` in a region `?2`.
-pub(super) const LIVE_IN: &str =
-    "SELECT * FROM layer_versions WHERE target = ?1 AND region = ?2 AND state = 'live'";
-
-pub(super) fn live_in(
-    tx: &Transaction<'_>,
-    target: Target,
-    region: &Region,
-) -> Result<Vec<LayerVersion>> {
-    let versions = tx
-        .prepare_cached(LIVE_IN)?
-        .query_and_then([target.to_string().as_str(), region.as_str()], version)?
-        .collect::<Result<Vec<_>>>()?;
-    Ok(sorted(versions))
-}
-
 /// The first place after a target `?1` and a region `?2`, in the order of the index.
 pub(super) const PLACE_AFTER: &str = "
     SELECT target, region FROM layer_versions
@@ -110,7 +94,7 @@ pub(super) fn places(tx: &Transaction<'_>) -> Result<BTreeSet<(Target, Region)>>
 }
 
 /// The order is that of the type, not of its text, then by age; a stable sort keeps the order of writing among equals.
-fn sorted(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {
+pub(super) fn sorted(mut versions: Vec<LayerVersion>) -> Vec<LayerVersion> {
     versions.sort_by(|a, b| (&a.key, a.created_at).cmp(&(&b.key, b.created_at)));
     versions
 }

@@ -12,6 +12,7 @@ mod counts;
 mod deliveries;
 mod layer_versions;
 mod lifetimes;
+mod listing;
 mod migrations;
 mod notifications;
 mod opening;
@@ -177,9 +178,14 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn listed_versions_of(&self, layers: &BTreeSet<LayerName>) -> Result<Vec<LayerVersion>> {
+        let layers = layers.clone();
+        self.read(move |tx| listing::versions_of(tx, &layers)).await
+    }
+
     async fn live_in(&self, target: Target, region: &Region) -> Result<Vec<LayerVersion>> {
         let region = region.clone();
-        self.read(move |tx| layer_versions::live_in(tx, target, &region))
+        self.read(move |tx| listing::live_in(tx, target, &region))
             .await
     }
 
@@ -263,6 +269,15 @@ impl Store for SqliteStore {
         let (visibility, layers) = (visibility.clone(), layers.cloned());
         self.read(move |tx| lifetimes::shared_otherwise(tx, &visibility, layers.as_ref()))
             .await
+    }
+
+    async fn listed_for(&self) -> Result<Vec<Visibility>> {
+        self.read(listing::listed_for).await
+    }
+
+    async fn list_for(&self, for_whom: &[Visibility]) -> Result<()> {
+        let for_whom = for_whom.to_vec();
+        self.write(move |tx| listing::list_for(tx, &for_whom)).await
     }
 
     async fn record_visibility(&self, arn: &LayerArn, visibility: &Visibility) -> Result<()> {

@@ -1,6 +1,6 @@
 //! SQLite's store: what every store does, and what comes of being a file that processes share.
 
-use super::{SqliteStore, builds, deliveries, layer_versions, lifetimes, runs};
+use super::{SqliteStore, builds, deliveries, layer_versions, lifetimes, listing, runs};
 use crate::model::{LayerState, Region, Timestamp};
 use crate::store::conformance::{self, arn, at, conformance_tests, delivery, event, key, run};
 use crate::store::{Recorded, Store as _};
@@ -177,7 +177,7 @@ async fn what_is_asked_for_is_found_by_an_index() {
     };
     for sql in [
         layer_versions::OF_LAYER.to_owned(),
-        layer_versions::LIVE_IN.replace("?2", "'us-east-1'"),
+        listing::LIVE_IN.replace("?2", "'us-east-1'"),
         layer_versions::PLACE_AFTER.replace("?2", "'us-east-1'"),
         builds::of_layer(),
         lifetimes::SHARED_OTHERWISE.to_owned(),
