@@ -68,6 +68,7 @@ pub(super) async fn in_region(
         policy,
         region,
         is_first: true,
+        is_made: false,
         // Whoever died may have asked for it a moment ago.
         at_work_until: (begun.earlier == Earlier::Open)
             .then(|| Instant::now() + workshop.registry.at_work_for()),
@@ -78,7 +79,7 @@ pub(super) async fn in_region(
             let is_not_enabled = matches!(error, RegistryError::NotEnabled { .. });
             // An intent from before, or a first try, may have published something while the region was enabled.
             let is_untried = is_not_enabled || place.without_zip.is_some();
-            if is_untried && place.is_first && begun.earlier == Earlier::Never {
+            if is_untried && place.is_first && !place.is_made && begun.earlier == Earlier::Never {
                 store.drop_intent(&key).await?;
             } else if place.at_work_until.is_none() {
                 store.note_idle(&key).await?;
@@ -111,6 +112,8 @@ struct Place<'a, 'z> {
     policy: &'a Policy,
     region: &'a Region,
     is_first: bool,
+    /// Whether a version was made just now, whatever came after that.
+    is_made: bool,
     /// Until when a publish that nobody heard of may make its version: published again before, it would make two.
     at_work_until: Option<Instant>,
 }
@@ -171,7 +174,9 @@ impl Place<'_, '_> {
         if let Err(RegistryError::Unheard { at_work_for, .. }) = &published {
             self.at_work_until = Some(Instant::now() + *at_work_for);
         }
-        self.finish(published?.arn, true).await
+        let published = published?;
+        self.is_made = true;
+        self.finish(published.arn, true).await
     }
 
     /// What an earlier publish came to, should it have come to something.

@@ -2,7 +2,7 @@
 
 use crate::aws::use_aws;
 use crate::command_line::Desk;
-use layersmith_testbed::aws_proxy::{AwsFault, AwsProxy};
+use layersmith_testbed::aws_proxy::{AwsCall, AwsFault, AwsProxy};
 use layersmith_testbed::moto::Moto;
 use std::process::Stdio;
 use std::time::Duration;
@@ -164,6 +164,19 @@ async fn a_region_that_says_itself_that_it_is_not_enabled_is_no_failure() {
     let sql = "SELECT count(*) FROM layer_versions WHERE state = 'intent'";
     let intents: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(intents, 0, "nothing waits there to be looked for");
+
+    // It says so after it took the zip, as AWS does to keys that somebody switched off meanwhile.
+    proxy.repair();
+    proxy.fail_call("af-south-1", AwsCall::Share, fault, usize::MAX);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let intents: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(intents, 1, "there is something to be looked for");
+    proxy.repair();
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(moto.layer_versions("af-south-1", LAYER).await.len(), 1);
+    assert_eq!(proxy.publications("af-south-1"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
