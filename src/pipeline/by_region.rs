@@ -46,7 +46,10 @@ impl Hopeless {
                 Some(Self::Silent(message.clone()))
             }
             RegistryError::NotEnabled { .. } => Some(Self::NotEnabled),
-            RegistryError::Throttled { .. } | RegistryError::Refused { .. } => None,
+            // What is about one item says nothing of the next.
+            RegistryError::Throttled { .. }
+            | RegistryError::Failed { .. }
+            | RegistryError::Refused { .. } => None,
         }
     }
 
@@ -61,13 +64,14 @@ impl Hopeless {
     }
 }
 
-/// Does `work` for every item. After the first one that a region does not answer, or answers that the account has not
+/// Does `work` for every item, once more where the region answered that it failed. After the first one that a region does not answer, or answers that the account has not
 /// enabled it, the rest of that region is not tried: each of them would wait as long, or hear the same.
 pub(super) async fn in_all_regions<T, R, F>(
     items: Vec<(Region, T)>,
     work: impl Fn(T) -> F,
 ) -> Vec<Result<R, RegistryError>>
 where
+    T: Clone,
     F: Future<Output = Result<R, RegistryError>>,
 {
     let total = items.len();
@@ -85,10 +89,23 @@ where
                     return (place, Err(hopeless.error(region.clone())));
                 }
                 let span = error_span!("region", %region);
-                let result = work(item).instrument(span).await;
-                if let Some(found) = result.as_ref().err().and_then(Hopeless::of) {
-                    // Whoever was first has said it.
-                    hopeless.set(found).ok();
+                let mut result = work(item.clone()).instrument(span.clone()).await;
+                let give_up = |error: &RegistryError| {
+                    if let Some(found) = Hopeless::of(error) {
+                        // Whoever was first has said it.
+                        hopeless.set(found).ok();
+                    }
+                };
+                // As after credentials that expired in the middle.
+                if let Err(RegistryError::Failed { .. }) = result {
+                    match work(item).instrument(span).await {
+                        // What it answered says more than that it is left alone by now.
+                        Err(error @ RegistryError::Unreachable { .. }) => give_up(&error),
+                        again => result = again,
+                    }
+                }
+                if let Err(error) = &result {
+                    give_up(error);
                 }
                 (place, result)
             })
@@ -132,6 +149,20 @@ mod tests {
         let items = items
             .into_iter()
             .map(|(region, _)| (region.clone(), region));
+        let answers = Mutex::new(vec![true, false, false]);
+        let results = in_all_regions(vec![(region("us-east-1"), ()); 2], |()| {
+            let fails = answers.lock().unwrap().pop() != Some(true);
+            async move {
+                if !fails {
+                    return Ok(());
+                }
+                let (region, message) = (region("us-east-1"), "status 500".to_owned());
+                Err(RegistryError::Failed { region, message })
+            }
+        });
+        let results = results.await;
+        assert!(results[0].is_err(), "after a second try");
+        assert!(results[1].is_ok(), "one says nothing of the next");
         let asked = Mutex::new(0);
         let results = in_all_regions(items.collect(), |region: Region| {
             let asked = &asked;

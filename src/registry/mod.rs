@@ -85,6 +85,14 @@ pub enum RegistryError {
         /// What went wrong on the way.
         message: String,
     },
+    /// The region answered, but not what was asked for: an error of its own, something that cannot be understood, or that the
+    /// credentials have expired, which are renewed. Worth another try. A publish may or may not have happened.
+    Failed {
+        /// Where.
+        region: Region,
+        /// What it answered.
+        message: String,
+    },
     /// A publish was sent and nobody heard what became of it: it may have happened, or happen yet. Worth another try when
     /// it is over.
     Unheard {
@@ -115,6 +123,7 @@ impl RegistryError {
     pub fn region(&self) -> &Region {
         let (Self::Throttled { region, .. }
         | Self::Unreachable { region, .. }
+        | Self::Failed { region, .. }
         | Self::Unheard { region, .. }
         | Self::NotEnabled { region }
         | Self::Refused { region, .. }) = self;
@@ -129,6 +138,7 @@ impl RegistryError {
             Self::Unreachable { message, .. } | Self::Unheard { message, .. } => {
                 format!("no answer: {message}")
             }
+            Self::Failed { message, .. } => format!("failed: {message}"),
             Self::NotEnabled { .. } => "the account has not enabled the region".to_owned(),
             Self::Refused { message, .. } => format!("refused: {message}"),
         }
@@ -139,7 +149,10 @@ impl RegistryError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Throttled { .. } | Self::Unreachable { .. } | Self::Unheard { .. }
+            Self::Throttled { .. }
+                | Self::Unreachable { .. }
+                | Self::Failed { .. }
+                | Self::Unheard { .. }
         )
     }
 }
@@ -230,6 +243,13 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
         arn: &LayerArn,
         visibility: &Visibility,
     ) -> Result<bool, RegistryError>;
+
+    /// Whether everybody may use the version whom the visibility names, be it that others may as well.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    async fn reaches(&self, arn: &LayerArn, visibility: &Visibility)
+    -> Result<bool, RegistryError>;
 
     /// Deletes a version. Its number is never used again. Deleting what is not there is success.
     ///

@@ -33,6 +33,12 @@ impl Grantee {
         }
     }
 
+    /// Whether all whom a visibility names are among those who may use a version. Of which accounts an organization is made
+    /// nobody here knows.
+    pub(super) fn reach(allowed: &BTreeSet<Self>, visibility: &Visibility) -> bool {
+        allowed.contains(&Self::Everyone) || Self::of(visibility).is_subset(allowed)
+    }
+
     /// Whether AWS would take it: organizations are `o-` and 10 to 32 lowercase letters and digits, accounts 12 digits.
     ///
     /// Source: AWS Lambda API reference, `AddLayerVersionPermission`, patterns of `OrganizationId` and `Principal`.

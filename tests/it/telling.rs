@@ -4,6 +4,7 @@ use crate::aws::use_aws;
 use crate::command_line::Desk;
 use crate::world::World;
 use aws_lc_rs::hmac;
+use layersmith_testbed::aws_proxy::{AwsCall, AwsFault, AwsProxy};
 use layersmith_testbed::index::Wheel;
 use layersmith_testbed::moto::Moto;
 use rusqlite::Connection;
@@ -324,6 +325,38 @@ async fn a_topic_is_told_and_parameters_name_the_latest_arn() {
         Some("demo 1.1.0 is retired"),
         "{subjects:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_whose_parameters_are_away_is_left_alone() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let mut desk = Desk::new().await;
+    use_aws(&mut desk.options, &proxy.endpoint());
+    desk.options.set("LAYERSMITH_AWS_TIMEOUT", "1");
+    desk.policy("parameters: true\n");
+    desk.write("layers/demo.yaml", REQUEST);
+    let (hangs, call) = (AwsFault::Hang, AwsCall::Parameters);
+    proxy.fail_call("us-east-1", call, hangs, usize::MAX);
+    let said = desk.run(&["apply"]);
+    assert!(said.stdout.contains("Parameters: 1 written."), "{said:#?}");
+    assert!(
+        said.stdout
+            .contains("Parameters in us-east-1: WARNING: no answer: "),
+        "{said:#?}"
+    );
+    assert_eq!(proxy.calls("us-east-1", call), 2, "two tries tell it");
+    // Where nothing answers, names are not even asked for.
+    proxy.repair();
+    proxy.fail_region("us-east-1", hangs);
+    desk.write("layers/demo.yaml", &REQUEST.replace("==1.0.0", "==1.1.0"));
+    let said = desk.run(&["apply"]);
+    assert!(said.stdout.contains("FAILED    us-east-1: "), "{said:#?}");
+    assert_eq!(proxy.calls("us-east-1", call), 2);
+    proxy.repair();
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(said.stdout.contains("Parameters: 1 written."), "{said:#?}");
 }
 
 /// Read by a parser of its own, with what RFC 4287 requires: sections 4.1.1 and 4.1.2, and 4.2.6 for ids.

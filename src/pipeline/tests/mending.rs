@@ -156,6 +156,39 @@ async fn what_cannot_be_shared_again_is_not_listed_until_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_for_others_than_it_should_be_is_not_listed_until_it_is_mended() {
+    let world = two_regions().await;
+    let arn = live(&world).await[0].arn.clone().unwrap();
+    let registry = &world.workshop.registry;
+    let account = |digits: &str| Visibility::Accounts(vec![digits.to_owned()]);
+    let only_one = account("111111111111");
+    registry.set_visibility(&arn, &only_one).await.unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::NotShared);
+    world.registry.silence(&regions(&["eu-west-1"]));
+    mend(&world, &mut verified).await;
+    assert!(matches!(verified.findings[0].mended, Mended::Failed(_)));
+    let (store, policy) = (&world.workshop.store, &world.desired.policy);
+    let otherwise = store.shared_otherwise(&policy.visibility, None).await;
+    assert_eq!(otherwise.unwrap().len(), 1, "the tables leave it out");
+
+    // Somebody else besides takes it from nobody.
+    world.registry.silence(&[]);
+    mend(&world, &mut verified).await;
+    let registry = &world.workshop.registry;
+    registry
+        .share(&arn, &account("222222222222"))
+        .await
+        .unwrap();
+    let mut verified = observe(&world.workshop, &world.desired).await.unwrap();
+    assert_eq!(verified.findings[0].wrong, Wrong::SharedOtherwise);
+    world.registry.silence(&regions(&["eu-west-1"]));
+    mend(&world, &mut verified).await;
+    let otherwise = store.shared_otherwise(&policy.visibility, None).await;
+    assert_eq!(otherwise.unwrap(), [], "it is what the tables say");
+}
+
+#[tokio::test]
 async fn who_may_use_a_version_is_not_mended_by_a_policy_of_before() {
     let mut world = two_regions().await;
     let (_, mut verified) = unshared(&world).await;
@@ -246,6 +279,13 @@ async fn a_long_change_of_permissions_goes_on_where_it_was_cut_short() {
             .unwrap()
             .len()
     };
+    let listed = async || {
+        let layers = world.desired.layers.keys().cloned().collect();
+        let listed = workshop.store.listed_versions_of(&layers).await;
+        listed.unwrap().len()
+    };
+    let public = [Visibility::Public];
+    workshop.store.list_for(&public).await.unwrap();
     let all = otherwise().await;
     assert!(all > 600, "{all}");
     let before = world.registry.changes();
@@ -263,6 +303,7 @@ async fn a_long_change_of_permissions_goes_on_where_it_was_cut_short() {
     }
     let left = otherwise().await;
     assert!(left <= all - 500, "{left} of {all} are asked again");
+    assert_eq!(listed().await, all, "until the tables are told");
     let shared = settle_visibility(workshop, policy).await.unwrap();
     assert_eq!((shared.changed, shared.failed), (left, vec![]));
     let there = world.registry.all(&policy.visibility);

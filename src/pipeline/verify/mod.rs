@@ -31,9 +31,9 @@ pub enum Wrong {
         /// SHA-256 of that one, where the registry tells it.
         found: Option<Digest>,
     },
-    /// Nobody but the account may use it, and the policy says otherwise.
+    /// Not everybody may use it whom the policy names.
     NotShared,
-    /// Others may use it than the policy says.
+    /// Everybody may use it whom the policy names, and others as well.
     SharedOtherwise,
     /// The registry has it under a name of the catalog, and nobody recorded it.
     Unknown {
@@ -195,7 +195,9 @@ impl fmt::Display for Wrong {
                 )
             }
             Self::OtherDigest { found: None } => f.write_str("other digest: AWS tells none"),
-            Self::NotShared => f.write_str("not shared: nobody else may use it"),
+            Self::NotShared => {
+                f.write_str("not shared: not everybody may use it whom the policy names")
+            }
             Self::SharedOtherwise => {
                 f.write_str("shared otherwise: others may use it than the policy says")
             }

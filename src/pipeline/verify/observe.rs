@@ -208,11 +208,10 @@ async fn check(
     if registry.is_shared(arn, visibility).await? {
         return Ok(None);
     }
-    let for_nobody = registry.is_shared(arn, &Visibility::Private).await?;
-    Ok(Some(if for_nobody {
-        Wrong::NotShared
-    } else {
+    Ok(Some(if registry.reaches(arn, visibility).await? {
         Wrong::SharedOtherwise
+    } else {
+        Wrong::NotShared
     }))
 }
 

@@ -209,7 +209,7 @@ async fn mend_permissions(
                 Mended::Shared
             }
             Err(error) => {
-                // What nobody may use is not listed, and whoever brings permissions in order finds it.
+                // What not all may use who should is not listed, and whoever brings permissions in order finds it.
                 if finding.wrong == Wrong::NotShared {
                     let store = &workshop.store;
                     let found = Visibility::Private;

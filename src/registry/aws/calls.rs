@@ -149,6 +149,14 @@ impl Registry for AwsRegistry {
         Ok(self.allowed(arn).await? == Grantee::of(visibility))
     }
 
+    async fn reaches(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<bool, RegistryError> {
+        Ok(Grantee::reach(&self.allowed(arn).await?, visibility))
+    }
+
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError> {
         let answer = self
             .client(&arn.region)?
@@ -173,13 +181,16 @@ impl Registry for AwsRegistry {
     }
 
     fn ask_again(&self) {
+        let now = (self.clock)();
         let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         for place in regions.values() {
-            place.gate.circuit.ask_again();
+            place.gate.circuit.ask_again(now);
         }
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        for gate in buckets.values() {
-            gate.circuit.ask_again();
+        for gates in [&self.buckets, &self.parameters] {
+            let gates = gates.lock().unwrap_or_else(PoisonError::into_inner);
+            for gate in gates.values() {
+                gate.circuit.ask_again(now);
+            }
         }
     }
 }

@@ -74,6 +74,8 @@ enum State {
     Open { until: Duration },
     /// One call finds out.
     Trial { since: Duration },
+    /// Somebody wants it asked again: the first call since then that fails has it left alone.
+    Asked { since: Duration },
 }
 
 impl State {
@@ -83,6 +85,16 @@ impl State {
         known: None,
         slowed: None,
     };
+
+    /// Since when it has asked to slow down, and when it did so last.
+    fn slowed(since: Duration, last: Duration) -> Self {
+        Self::Closed {
+            failures: 0,
+            waited: Duration::ZERO,
+            known: None,
+            slowed: Some((since, last)),
+        }
+    }
 
     /// Whether the last call failed.
     fn is_failing(self) -> bool {
@@ -103,8 +115,12 @@ impl Circuit {
 
     /// Whether a call would be turned away now.
     pub(super) fn is_open(&self, now: Duration) -> bool {
-        match *self.state() {
-            State::Closed { .. } => false,
+        self.turns_away(*self.state(), now)
+    }
+
+    fn turns_away(&self, state: State, now: Duration) -> bool {
+        match state {
+            State::Closed { .. } | State::Asked { .. } => false,
             State::Open { until } => now < until,
             // A trial that nobody waits for any more is not waited for either.
             State::Trial { since } => now < since + self.cool_down,
@@ -113,11 +129,11 @@ impl Circuit {
 
     /// Asks for leave to call. After the cool-down one call gets it, and the others wait for what becomes of that one.
     pub(super) fn admits(&self, now: Duration) -> bool {
-        if self.is_open(now) {
+        let mut state = self.state();
+        if self.turns_away(*state, now) {
             return false;
         }
-        let mut state = self.state();
-        if !matches!(*state, State::Closed { .. }) {
+        if matches!(*state, State::Open { .. } | State::Trial { .. }) {
             *state = State::Trial { since: now };
         }
         true
@@ -133,6 +149,7 @@ impl Circuit {
         *state = match before {
             State::Open { .. } => before,
             State::Trial { .. } => open,
+            State::Asked { .. } => State::slowed(now, now),
             State::Closed { slowed, .. } => {
                 // What was said long ago says nothing of now: the longest pause between two tries is a deadline.
                 let lately = slowed.filter(|(_, last)| {
@@ -142,12 +159,7 @@ impl Circuit {
                 if now.saturating_sub(since) >= self.deadline * SLOWED_DEADLINES {
                     open
                 } else {
-                    State::Closed {
-                        failures: 0,
-                        waited: Duration::ZERO,
-                        known: None,
-                        slowed: Some((since, now)),
-                    }
+                    State::slowed(since, now)
                 }
             }
         };
@@ -180,7 +192,9 @@ impl Circuit {
             until: now + self.cool_down,
         };
         *state = match *state {
-            State::Trial { .. } => open,
+            // What was sent before says nothing of now.
+            State::Trial { since } | State::Asked { since } if began < since => *state,
+            State::Trial { .. } | State::Asked { .. } => open,
             State::Open { until } => State::Open { until },
             State::Closed {
                 failures,
@@ -214,15 +228,10 @@ impl Circuit {
     }
 
     /// Somebody wants the region asked again now: calls go, and the first that fails ends that.
-    pub(super) fn ask_again(&self) {
+    pub(super) fn ask_again(&self, now: Duration) {
         let mut state = self.state();
-        if !matches!(*state, State::Closed { .. }) {
-            *state = State::Closed {
-                failures: FAILURES - 1,
-                waited: Duration::ZERO,
-                known: None,
-                slowed: None,
-            };
+        if matches!(*state, State::Open { .. } | State::Trial { .. }) {
+            *state = State::Asked { since: now };
         }
     }
 
@@ -358,9 +367,31 @@ mod tests {
         let circuit = circuit();
         circuit.failed(at(0), at(10));
         circuit.failed(at(10), at(20));
-        circuit.ask_again();
+        circuit.ask_again(at(21));
         assert!(circuit.admits(at(21)) && circuit.admits(at(21)));
         circuit.failed(at(21), at(22));
         assert!(!circuit.admits(at(22)));
+    }
+
+    #[test]
+    fn what_was_sent_before_decides_neither_a_trial_nor_what_is_asked_again() {
+        let circuit = circuit();
+        circuit.failed(at(0), at(10));
+        circuit.failed(at(10), at(20));
+        circuit.ask_again(at(25));
+        circuit.failed(at(15), at(35));
+        assert!(circuit.admits(at(36)));
+        circuit.failed(at(36), at(37));
+        assert!(!circuit.admits(at(66)) && circuit.admits(at(67)));
+        circuit.failed(at(50), at(68));
+        assert!(!circuit.admits(at(96)), "the trial is not over");
+        assert!(circuit.admits(at(97)), "nobody waits for it any more");
+        circuit.ask_again(at(98));
+        circuit.slowed_down(at(99));
+        for _ in 1..FAILURES {
+            circuit.failed(at(99), at(99));
+        }
+        assert!(circuit.admits(at(99)), "it answered: it takes more again");
+        assert_eq!(circuit.line.state().failing, 1);
     }
 }

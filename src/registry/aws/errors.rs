@@ -49,9 +49,9 @@ where
                 RegistryError::NotEnabled { region }
             } else if EXPIRED.contains(&code) {
                 let message = format!("the credentials have expired ({message})");
-                RegistryError::Unreachable { region, message }
+                RegistryError::Failed { region, message }
             } else if status >= 500 || status == 408 {
-                RegistryError::Unreachable { region, message }
+                RegistryError::Failed { region, message }
             } else {
                 RegistryError::Refused { region, message }
             }
@@ -83,7 +83,7 @@ pub(super) fn left_alone(region: &Region) -> RegistryError {
 
 /// An answer that cannot be understood; what was asked for may have happened.
 pub(super) fn odd_answer(region: &Region, what: &str) -> RegistryError {
-    RegistryError::Unreachable {
+    RegistryError::Failed {
         region: region.clone(),
         message: format!("the answer cannot be understood: {what}"),
     }

@@ -1,5 +1,6 @@
-//! The one way to AWS Lambda in a region, and the one to its staging bucket: below the SDK, so that no call and no retry
-//! goes past pace and circuit. Each has a circuit of its own: a region whose buckets are away still takes small layers.
+//! The one way to AWS Lambda in a region, and those to its staging bucket and its Parameter Store: below the SDK, so that no
+//! call and no retry goes past pace and circuit. Each has a circuit of its own: a region whose buckets are away still takes
+//! small layers.
 //!
 //! What waits here does not count as time that the region took: the limit for one attempt begins when it is sent.
 
@@ -80,6 +81,19 @@ impl Gate {
         Self {
             pace: None,
             slowest: SLOWEST_UPLOAD / at_once,
+            ..Self::to_lambda(region, timing, clock, line)
+        }
+    }
+
+    /// The one to Parameter Store, whose few calls are bounded by who makes them.
+    pub(super) fn to_parameters(
+        region: &Region,
+        timing: Timing,
+        clock: Clock,
+        line: Arc<Line>,
+    ) -> Self {
+        Self {
+            pace: None,
             ..Self::to_lambda(region, timing, clock, line)
         }
     }

@@ -96,6 +96,8 @@ pub struct AwsRegistry {
     regions: Mutex<BTreeMap<Region, Place>>,
     /// The ways to the staging buckets.
     buckets: Mutex<BTreeMap<Region, Arc<Gate>>>,
+    /// The ways to Parameter Store.
+    parameters: Mutex<BTreeMap<Region, Arc<Gate>>>,
     bodies: Bodies,
     parts: PartsInUse,
     /// One at a time is at an object of a bucket: the process may be told to publish a layer that it is publishing.
@@ -104,6 +106,7 @@ pub struct AwsRegistry {
     clock: Clock,
     line: Arc<Line>,
     bucket_line: Arc<Line>,
+    parameter_line: Arc<Line>,
 }
 
 /// What is there for one region.
@@ -134,6 +137,7 @@ impl AwsRegistry {
                 .collect(),
             regions: Mutex::default(),
             buckets: Mutex::default(),
+            parameters: Mutex::default(),
             bodies: Bodies::new(),
             parts: PartsInUse::default(),
             turns: InUse::default(),
@@ -141,6 +145,7 @@ impl AwsRegistry {
             clock,
             line: Arc::default(),
             bucket_line: Arc::default(),
+            parameter_line: Arc::default(),
         }
     }
 

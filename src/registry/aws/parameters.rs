@@ -1,5 +1,7 @@
 //! Public names in AWS Systems Manager's Parameter Store, in the account and regions of the layers.
 
+use super::errors::left_alone;
+use super::gate::{Gate, Gated};
 use super::{AwsRegistry, CALL_ATTEMPTS, CONNECT_TIMEOUT};
 use crate::model::Region;
 use crate::registry::{ParameterStore, RegistryError};
@@ -7,30 +9,54 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::config::Builder;
+use aws_sdk_ssm::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_ssm::types::ParameterType;
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
 /// Names that one call deletes (AWS Systems Manager API reference, `DeleteParameters`).
 const DELETED_AT_ONCE: usize = 10;
 
 impl AwsRegistry {
     fn parameter_store(&self, region: &Region) -> Result<Client, RegistryError> {
+        // Where layers cannot be had, names of them are not waited for.
+        if self.place(region)?.gate.is_left_alone() {
+            return Err(left_alone(region));
+        }
         let partition = self.partition(region)?;
         let retries = RetryConfig::standard()
             .with_max_attempts(CALL_ATTEMPTS)
             .with_initial_backoff(self.timing.first_pause);
+        // The limit for one attempt is the gate's.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(self.timing.call_timeout)
             .build();
         let config = Builder::from(&partition.config)
             .region(aws_config::Region::new(region.to_string()))
             .retry_config(retries)
             .timeout_config(timeouts)
-            .http_client(partition.http_client.clone())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client(Gated {
+                gate: self.gate_to_parameters(region),
+                client: partition.http_client.clone(),
+            })
             .build();
         Ok(Client::from_conf(config))
+    }
+
+    fn gate_to_parameters(&self, region: &Region) -> Arc<Gate> {
+        let gates = self.parameters.lock();
+        let mut gates = gates.unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(region.clone()).or_insert_with(|| {
+            let line = Arc::clone(&self.parameter_line);
+            Arc::new(Gate::to_parameters(
+                region,
+                self.timing,
+                Arc::clone(&self.clock),
+                line,
+            ))
+        });
+        Arc::clone(gate)
     }
 }
 

@@ -188,7 +188,10 @@ impl AwsRegistry {
             }
         };
         answer.map_err(|error| match self.explain(region, &error) {
-            RegistryError::Unreachable { region, message } if is_unheard(&error) => {
+            RegistryError::Unreachable { region, message }
+            | RegistryError::Failed { region, message }
+                if is_unheard(&error) =>
+            {
                 RegistryError::Unheard {
                     region,
                     message,

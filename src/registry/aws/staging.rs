@@ -351,7 +351,7 @@ impl Staging {
 
     /// What is there is not what was asked for; worth another try.
     pub(super) fn odd(&self, what: &str) -> RegistryError {
-        RegistryError::Unreachable {
+        RegistryError::Failed {
             region: self.region.clone(),
             message: format!("the staging bucket `{}`: {what}", self.bucket),
         }
@@ -385,8 +385,12 @@ impl Staging {
                     message: about(message),
                 }
             }
-            RegistryError::Unreachable { region, message }
-            | RegistryError::Refused { region, message } => RegistryError::Unreachable {
+            RegistryError::Unreachable { region, message } => RegistryError::Unreachable {
+                region,
+                message: about(message),
+            },
+            RegistryError::Failed { region, message }
+            | RegistryError::Refused { region, message } => RegistryError::Failed {
                 region,
                 message: about(message),
             },

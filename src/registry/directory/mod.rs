@@ -88,6 +88,15 @@ impl DirectoryRegistry {
         }
     }
 
+    async fn allowed(&self, arn: &LayerArn) -> Result<BTreeSet<Grantee>, RegistryError> {
+        let version = arn.version;
+        self.with_version(arn, move |layer| {
+            let record = layer.read(version)?;
+            Ok(record.map(|record| record.allowed).unwrap_or_default())
+        })
+        .await
+    }
+
     /// The same for a version of this registry's account.
     async fn with_version<T: Send + 'static>(
         &self,
@@ -308,16 +317,15 @@ impl Registry for DirectoryRegistry {
         arn: &LayerArn,
         visibility: &Visibility,
     ) -> Result<bool, RegistryError> {
-        let version = arn.version;
-        let allowed = self
-            .with_version(arn, move |layer| {
-                Ok(layer
-                    .read(version)?
-                    .map(|record| record.allowed)
-                    .unwrap_or_default())
-            })
-            .await?;
-        Ok(allowed == Grantee::of(visibility))
+        Ok(self.allowed(arn).await? == Grantee::of(visibility))
+    }
+
+    async fn reaches(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<bool, RegistryError> {
+        Ok(Grantee::reach(&self.allowed(arn).await?, visibility))
     }
 
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError> {

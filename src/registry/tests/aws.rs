@@ -151,7 +151,7 @@ async fn a_publish_that_may_have_happened_is_sent_once() {
         let (server, registry) = scripted([answer]).await;
         let failed = registry.publish(&home(), &request("layer", "a")).await;
         assert!(
-            matches!(failed, Err(RegistryError::Unreachable { .. })),
+            matches!(failed, Err(RegistryError::Failed { .. })),
             "{failed:?}"
         );
         assert_eq!(server.seen().len(), 1);

@@ -195,11 +195,11 @@ async fn what_was_spoiled_on_the_way_is_not_published_and_the_next_try_is_right(
         assert_eq!(versions.unwrap().len(), 1, "{call:?} {fault:?}");
     }
     insta::assert_snapshot!(told.join("\n"), @"
-    no answer: the staging bucket `layers-123456789012-us-east-1`: BadDigest: the words of AWS
-    no answer: the staging bucket `layers-123456789012-us-east-1`: a part has another checksum than what was sent
-    no answer: the staging bucket `layers-123456789012-us-east-1`: the upload has another checksum than the built layer
-    no answer: the staging bucket `layers-123456789012-us-east-1`: it held another zip than the built layer, so arn:aws:lambda:us-east-1:123456789012:layer:large-3:1 was deleted again
-    no answer: the staging bucket `layers-123456789012-us-east-1`: NoSuchUpload: the words of AWS
+    failed: the staging bucket `layers-123456789012-us-east-1`: BadDigest: the words of AWS
+    failed: the staging bucket `layers-123456789012-us-east-1`: a part has another checksum than what was sent
+    failed: the staging bucket `layers-123456789012-us-east-1`: the upload has another checksum than the built layer
+    failed: the staging bucket `layers-123456789012-us-east-1`: it held another zip than the built layer, so arn:aws:lambda:us-east-1:123456789012:layer:large-3:1 was deleted again
+    failed: the staging bucket `layers-123456789012-us-east-1`: NoSuchUpload: the words of AWS
     ");
 }
 

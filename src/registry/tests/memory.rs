@@ -112,6 +112,15 @@ impl MemoryRegistry {
         self.state.lock().unwrap()
     }
 
+    fn allowed(&self, arn: &LayerArn) -> Result<BTreeSet<Grantee>, RegistryError> {
+        let state = self.asked(&arn.region)?;
+        let layer = state.layers.get(&(arn.region.clone(), arn.layer.clone()));
+        let version = layer.and_then(|layer| layer.versions.get(&arn.version));
+        Ok(version
+            .map(|version| version.allowed.clone())
+            .unwrap_or_default())
+    }
+
     /// The state, unless the region does not answer, or is not enabled.
     fn asked(&self, region: &Region) -> Result<MutexGuard<'_, State>, RegistryError> {
         let mut state = self.state();
@@ -329,11 +338,15 @@ impl Registry for MemoryRegistry {
         arn: &LayerArn,
         visibility: &Visibility,
     ) -> Result<bool, RegistryError> {
-        let state = self.asked(&arn.region)?;
-        let layer = state.layers.get(&(arn.region.clone(), arn.layer.clone()));
-        let version = layer.and_then(|layer| layer.versions.get(&arn.version));
-        let allowed = version.map(|version| version.allowed.clone());
-        Ok(allowed.unwrap_or_default() == Grantee::of(visibility))
+        Ok(self.allowed(arn)? == Grantee::of(visibility))
+    }
+
+    async fn reaches(
+        &self,
+        arn: &LayerArn,
+        visibility: &Visibility,
+    ) -> Result<bool, RegistryError> {
+        Ok(Grantee::reach(&self.allowed(arn)?, visibility))
     }
 
     async fn delete(&self, arn: &LayerArn) -> Result<(), RegistryError> {

@@ -65,7 +65,7 @@ async fn what_is_wrong_is_said_for_each_version_and_mended() {
     arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:1
       shared otherwise: others may use it than the policy says
     arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:2
-      not shared: nobody else may use it
+      not shared: not everybody may use it whom the policy names
     4 versions read back: 4 wrong.
     `layersmith verify --repair` mends what can be mended.
     ");
@@ -85,7 +85,7 @@ async fn what_is_wrong_is_said_for_each_version_and_mended() {
       shared otherwise: others may use it than the policy says
       shared as the policy says
     arn:aws:lambda:us-east-1:123456789012:layer:Layersmith-p313-demo:2
-      not shared: nobody else may use it
+      not shared: not everybody may use it whom the policy names
       shared as the policy says
     4 versions read back: 4 wrong, 4 mended.
     Tables in [HERE]/catalog/layers/arns: 8 files written, 0 removed.

@@ -52,6 +52,8 @@ pub enum AwsCall {
     CompleteUpload,
     /// `DeleteObject`
     DeleteObject,
+    /// Any call of Parameter Store.
+    Parameters,
 }
 
 /// Which requests a fault is for, and how many of them.
@@ -67,6 +69,9 @@ impl AwsCall {
     pub(super) fn of(service: &str, method: &Method, uri: &Uri) -> Option<Self> {
         if service == "s3" {
             return buckets::call(method, uri.query().unwrap_or_default());
+        }
+        if service == "ssm" {
+            return Some(Self::Parameters);
         }
         match (method.as_str(), uri.path().rsplit('/').next()?) {
             ("GET", "versions") => Some(Self::List),
