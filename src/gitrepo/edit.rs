@@ -28,7 +28,7 @@ impl AsRef<[u8]> for Content<'_> {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Source::Libgit2(blob) => blob.content(),
-            Source::Stored(content) => content,
+            Source::Stored(content) => content.as_ref(),
         }
     }
 }
@@ -40,7 +40,7 @@ pub type Work<'w> = dyn Fn(&mut FolderEdit<'_>, usize) -> anyhow::Result<()> + S
 #[derive(Debug)]
 enum Source<'a> {
     Libgit2(Blob<'a>),
-    Stored(Vec<u8>),
+    Stored(loose::Stored),
 }
 
 impl<'a> FolderEdit<'a> {

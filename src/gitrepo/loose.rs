@@ -7,13 +7,12 @@
 //! what another file has taken the place of is [deflated](deflate). Whatever is pushed is deflated and hashed by those who
 //! send and receive it.
 
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use git2::Oid;
 use sha1::{Digest as _, Sha1};
 use std::fs::{self, DirEntry, File, Permissions};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -63,11 +62,25 @@ fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct Stored {
+    object: Vec<u8>,
+    /// Where its content begins.
+    start: usize,
+}
+
+impl AsRef<[u8]> for Stored {
+    fn as_ref(&self) -> &[u8] {
+        &self.object[self.start..]
+    }
+}
+
 /// The content of a file that is stored as it is; `None` for any other, which is libgit2's to read.
 ///
 /// # Errors
 /// When it is damaged or cannot be read.
-pub(super) fn read(clone: &Path, id: Oid) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(clone: &Path, id: Oid) -> io::Result<Option<Stored>> {
     let mut file = match File::open(path(clone, id)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -80,14 +93,17 @@ pub(super) fn read(clone: &Path, id: Oid) -> io::Result<Option<Vec<u8>>> {
     let mut stored = Vec::with_capacity(size);
     stored.extend(start);
     file.read_to_end(&mut stored)?;
-    let mut object = BufReader::new(ZlibDecoder::new(&*stored));
-    let (mut head, mut content) = (Vec::new(), Vec::with_capacity(size));
-    object.read_until(0, &mut head)?;
-    object.read_to_end(&mut content)?;
-    if head != head_of(content.len()).as_bytes() {
-        return Err(ErrorKind::InvalidData.into());
+    // In one go, and so without a copy in between: it is smaller than the file, or something else than what was stored.
+    let mut object = Vec::with_capacity(size);
+    let read = Decompress::new(true).decompress_vec(&stored, &mut object, FlushDecompress::Finish);
+    let is_whole = matches!(read, Ok(Status::StreamEnd));
+    let start = object.iter().position(|byte| *byte == 0);
+    match start.map(|end| end + 1) {
+        Some(start) if is_whole && object[..start] == *head_of(object.len() - start).as_bytes() => {
+            Ok(Some(Stored { object, start }))
+        }
+        _ => Err(ErrorKind::InvalidData.into()),
     }
-    Ok(Some(content))
 }
 
 /// Deflates a file that is stored as it is; any other is left alone.
@@ -99,8 +115,7 @@ pub(super) fn deflate(clone: &Path, id: Oid) -> io::Result<()> {
         return Ok(());
     };
     let mut deflated = ZlibEncoder::new(Vec::new(), Compression::fast());
-    deflated.write_all(head_of(content.len()).as_bytes())?;
-    deflated.write_all(&content)?;
+    deflated.write_all(&content.object)?;
     put(&path(clone, id), &deflated.finish()?)
 }
 
