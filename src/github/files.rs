@@ -1,21 +1,25 @@
 //! Files of a commit, read through the API: whole trees and whole files, never a diff.
 
+use super::blob_cache::BlobCache;
 use super::client::GithubClient;
 use super::error::GithubError;
 use super::pulls::segment;
 use super::requests::Freshness;
+use super::texts::MANY;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
-/// The most files that are read of one commit: each is a request, and GitHub allows 5,000 an hour.
-pub const FILES_LIMIT: usize = 2_000;
+/// The most files that are read of one commit.
+pub const FILES_LIMIT: usize = 20_000;
+/// The most files of a commit that are read one by one: each is a request, and GitHub allows 5,000 an hour.
+const SINGLE_FILES_LIMIT: usize = 2_000;
 /// How many files are fetched at the same time.
 const AT_ONCE: usize = 8;
 /// Where a tree that is too big to list at once is walked.
@@ -76,7 +80,8 @@ impl GithubClient {
     /// In a repository too big for one listing, only `layers/` and `.github/` are looked at.
     ///
     /// # Errors
-    /// [`GithubError::TooManyFiles`] over [`FILES_LIMIT`]; otherwise see [`GithubError`].
+    /// [`GithubError::TooManyFiles`] over [`FILES_LIMIT`], and when GitHub does not give many of them at once; otherwise see
+    /// [`GithubError`].
     pub async fn files_at(
         &self,
         sha: &str,
@@ -90,23 +95,13 @@ impl GithubClient {
             .into_iter()
             .filter(|entry| entry.kind != "tree" && wanted(&entry.path))
             .collect();
-        if entries.len() > FILES_LIMIT {
-            return Err(GithubError::TooManyFiles {
-                found: entries.len(),
-                limit: FILES_LIMIT,
-            });
-        }
+        within(entries.len(), FILES_LIMIT)?;
         let shas: BTreeSet<String> = entries
             .iter()
             .filter(|entry| without_reading(entry).is_none())
             .map(|entry| entry.sha.clone())
             .collect();
-        let blobs: BTreeMap<String, Bytes> = stream::iter(shas)
-            .map(|sha| async move { Ok::<_, GithubError>((self.blob(&sha).await?, sha)) })
-            .buffer_unordered(AT_ONCE)
-            .map_ok(|(content, sha)| (sha, content))
-            .try_collect()
-            .await?;
+        let blobs = self.blobs(shas).await?;
         let content = |entry: &Entry| {
             without_reading(entry).or_else(|| blobs.get(&entry.sha).map(within_limit))
         };
@@ -154,27 +149,64 @@ impl GithubClient {
         self.read(&path, Freshness::MayLag).await
     }
 
-    async fn blob(&self, sha: &str) -> Result<Bytes, GithubError> {
-        // Nothing can be half done under this lock, so a panic elsewhere does not spoil it.
-        let cached = self
-            .blobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(sha);
-        if let Some(content) = cached {
-            return Ok(content);
+    /// The contents of files by their ids: what is not in memory many at once, and then one by one what does not come so.
+    async fn blobs(&self, shas: BTreeSet<String>) -> Result<BTreeMap<String, Bytes>, GithubError> {
+        let mut blobs = BTreeMap::new();
+        let mut missing = Vec::new();
+        for sha in shas {
+            match self.kept().get(&sha) {
+                Some(content) => drop(blobs.insert(sha, content)),
+                None => missing.push(sha),
+            }
         }
+        if missing.len() >= MANY {
+            let found = match self.texts(&missing).await {
+                Ok(found) => found,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::info!("files are read one by one: {error}");
+                    BTreeMap::new()
+                }
+            };
+            missing.retain(|sha| !found.contains_key(sha));
+            for (sha, content) in &found {
+                self.kept().put(sha, content.clone());
+            }
+            blobs.extend(found);
+        }
+        within(missing.len(), SINGLE_FILES_LIMIT)?;
+        let mut single = stream::iter(missing)
+            .map(|sha| async move { Ok::<_, GithubError>((self.blob(&sha).await?, sha)) })
+            .buffer_unordered(AT_ONCE);
+        while let Some((content, sha)) = single.try_next().await? {
+            blobs.insert(sha, content);
+        }
+        Ok(blobs)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BlobCache> {
+        // Nothing can be half done under this lock, so a panic elsewhere does not spoil it.
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn blob(&self, sha: &str) -> Result<Bytes, GithubError> {
         let path = self.path(&format!("git/blobs/{}", segment(sha)));
         let blob: Blob = self.read(&path, Freshness::MayLag).await?;
         let content = blob
             .decode()
             .ok_or_else(|| GithubError::unexpected(&format!("GET {path}"), "no valid base64"))?;
-        self.blobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(sha, content.clone());
+        self.kept().put(sha, content.clone());
         Ok(content)
     }
+}
+
+/// # Errors
+/// [`GithubError::TooManyFiles`] above the limit.
+fn within(found: usize, limit: usize) -> Result<(), GithubError> {
+    if found > limit {
+        return Err(GithubError::TooManyFiles { found, limit });
+    }
+    Ok(())
 }
 
 /// What can be said about an entry without fetching it.

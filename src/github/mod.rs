@@ -26,6 +26,7 @@ mod pulls;
 pub mod render;
 mod requests;
 mod signature;
+mod texts;
 
 #[cfg(test)]
 mod tests;

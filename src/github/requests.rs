@@ -62,6 +62,20 @@ impl GithubClient {
             .0)
     }
 
+    /// A query of GraphQL, which is read as a GET is.
+    pub(super) async fn query<T: DeserializeOwned>(&self, body: &Value) -> Result<T, GithubError> {
+        let answer = self
+            .read_patiently(
+                Signer::Installation,
+                &Method::POST,
+                "/graphql",
+                Some(body),
+                Freshness::Settled,
+            )
+            .await?;
+        parse("POST /graphql", &answer.body)
+    }
+
     /// A GET with retries, signed by the App itself.
     pub(super) async fn read_as_app<T: DeserializeOwned>(
         &self,
@@ -106,8 +120,23 @@ impl GithubClient {
         path: &str,
         freshness: Freshness,
     ) -> Result<(T, HeaderMap), GithubError> {
+        let answer = self
+            .read_patiently(signer, &Method::GET, path, None, freshness)
+            .await?;
+        Ok((parse(&format!("GET {path}"), &answer.body)?, answer.headers))
+    }
+
+    /// A request that changes nothing, with retries.
+    async fn read_patiently(
+        &self,
+        signer: Signer,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        freshness: Freshness,
+    ) -> Result<Answer, GithubError> {
         let longest = self.settings.longest_wait;
-        let answer = (|| self.once(signer, &Method::GET, path, None))
+        (|| self.once(signer, method, path, body))
             .retry(self.backoff())
             .when(|error| {
                 error.is_transient() || (freshness == Freshness::MayLag && error.is_not_found())
@@ -118,8 +147,7 @@ impl GithubClient {
                 _ => pause,
             })
             .notify(log_retry)
-            .await?;
-        Ok((parse(&format!("GET {path}"), &answer.body)?, answer.headers))
+            .await
     }
 
     /// A write, after the pause GitHub asks for.

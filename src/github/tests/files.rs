@@ -2,7 +2,11 @@
 
 use super::server::{Asked, Reply, Server, ok, status};
 use crate::github::{FileContent, GithubError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+use std::collections::BTreeMap;
 
 fn entry(path: &str, kind: &str, mode: &str, sha: &str, size: u64) -> Value {
     let mut entry = json!({ "path": path, "type": kind, "mode": mode, "sha": sha });
@@ -117,7 +121,7 @@ async fn a_commit_with_too_many_files_is_refused() {
     let server = Server::start(|asked| match git(asked) {
         "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
         "trees/t?recursive=1" => {
-            let tree: Vec<Value> = (0..2_001)
+            let tree: Vec<Value> = (0..20_001)
                 .map(|n| file(&format!("layers/{n}.yaml"), "b"))
                 .collect();
             ok(json!({ "truncated": false, "tree": tree }))
@@ -129,10 +133,107 @@ async fn a_commit_with_too_many_files_is_refused() {
     assert_eq!(
         error,
         GithubError::TooManyFiles {
-            found: 2_001,
-            limit: 2_000
+            found: 20_001,
+            limit: 20_000
         }
     );
+}
+
+/// So many files, each with a text of its own, as a listing names them.
+fn texts(count: usize) -> (Value, BTreeMap<String, String>) {
+    let texts = (0..count).map(|number| format!("packages: [package-{number}]\n"));
+    let texts: BTreeMap<String, String> = texts.map(|text| (git_id(&text), text)).collect();
+    let tree: Vec<Value> = texts
+        .keys()
+        .map(|id| file(&format!("layers/{id}.yaml"), id))
+        .collect();
+    (json!({ "truncated": false, "tree": tree }), texts)
+}
+
+fn git_id(text: &str) -> String {
+    let hash = Sha1::digest(format!("blob {}\0{text}", text.len()));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn many_files_come_a_hundred_at_a_time_and_what_does_not_come_so_one_by_one() {
+    let (tree, texts) = texts(2_350);
+    let known = texts.clone();
+    let [binary, cut, gone] = [0, 1, 2].map(|place| texts.keys().nth(place).unwrap().clone());
+    let odd = [binary.clone(), cut.clone(), gone.clone()];
+    let server = Server::start(move |asked| {
+        if asked.path == "/graphql" {
+            let query = asked.body["query"].as_str().unwrap();
+            let mut files = serde_json::Map::new();
+            for part in query.split(" f").skip(1) {
+                let (number, rest) = part.split_once(": object(oid: \"").unwrap();
+                let id = rest.split('"').next().unwrap();
+                let file = match known.get(id) {
+                    _ if id == binary => {
+                        json!({ "isBinary": true, "isTruncated": false, "text": null })
+                    }
+                    Some(text) if id == cut => {
+                        json!({ "isBinary": false, "isTruncated": true, "text": text[..9] })
+                    }
+                    _ if id == gone => Value::Null,
+                    text => json!({ "isBinary": false, "isTruncated": false, "text": text }),
+                };
+                files.insert(format!("f{number}"), file);
+            }
+            return ok(json!({ "data": { "repository": files } }));
+        }
+        match git(asked) {
+            "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
+            "trees/t?recursive=1" => ok(tree.clone()),
+            blob => {
+                let id = blob.strip_prefix("blobs/").unwrap();
+                let content = STANDARD.encode(&known[id]);
+                ok(json!({ "encoding": "base64", "content": content }))
+            }
+        }
+    })
+    .await;
+    let client = server.client();
+    let files = client.files_at("c", |_| true).await.unwrap();
+    assert_eq!(files.len(), texts.len());
+    for (id, text) in &texts {
+        let content = FileContent::Bytes(text.clone().into());
+        assert_eq!(files[&format!("layers/{id}.yaml")], content);
+    }
+    let lines = server.lines();
+    let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((count("/graphql"), count("/blobs/")), (24, odd.len()));
+    client.files_at("c", |_| true).await.unwrap();
+    assert_eq!(server.lines().len(), lines.len() + 2, "the rest is kept");
+}
+
+#[tokio::test]
+async fn without_that_fewer_files_are_read() {
+    for (count, is_read) in [(25, true), (2_001, false)] {
+        let (tree, texts) = texts(count);
+        let server = Server::start(move |asked| {
+            if asked.path == "/graphql" {
+                return status(404);
+            }
+            match git(asked) {
+                "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
+                "trees/t?recursive=1" => ok(tree.clone()),
+                blob => {
+                    let text = &texts[blob.strip_prefix("blobs/").unwrap()];
+                    ok(json!({ "encoding": "base64", "content": STANDARD.encode(text) }))
+                }
+            }
+        })
+        .await;
+        match server.client().files_at("c", |_| true).await {
+            Ok(files) => assert!(is_read && files.len() == count),
+            Err(error) => {
+                let (found, limit) = (2_001, 2_000);
+                assert_eq!(error, GithubError::TooManyFiles { found, limit });
+                assert!(!is_read);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::Shared;
-use super::auth::{admit, identify};
+use super::auth::{Caller, admit, identify};
 use super::call::{Answer, Call};
 use super::contract::{Contract, contract};
 use super::faults::{Fault, take_fault};
+use super::graphql;
 use super::routes::{find, operations};
 use super::state::{Request, State, refusal};
 use crate::support::Scissors;
@@ -131,6 +132,9 @@ impl Incoming {
                 "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
             );
         }
+        if (self.method.as_str(), self.path.as_str()) == ("POST", "/graphql") {
+            return self.query(state);
+        }
         let Some((operation, parameters)) = find(&self.method, &self.path) else {
             state.violations.push(format!(
                 "{} {}: the double has no such operation",
@@ -178,6 +182,21 @@ impl Incoming {
         };
         let answer = (operation.run)(&mut call).unwrap_or_else(|refused| refused);
         self.judged(state, &name, answer)
+    }
+
+    /// Answers a query of GraphQL, which GitHub's description of its interface says nothing of.
+    fn query(&self, state: &mut State) -> Answer {
+        let authorization = self.headers.get("authorization");
+        let authorization = authorization.map(|value| value.to_str().unwrap_or_default());
+        let caller = match identify(state, authorization) {
+            // Nobody asks it without saying who they are.
+            Ok(Caller::Anonymous) => return Answer::refused(401, "Requires authentication"),
+            Ok(caller) => caller,
+            Err(refused) => return refused,
+        };
+        let body = serde_json::from_slice(&self.body).unwrap_or_default();
+        graphql::answer(state, &caller, &body)
+            .unwrap_or_else(|error| self.violated(state, "the query is not understood", &[error]))
     }
 
     /// The answer, unless the double itself breaks the contract with it.

@@ -18,7 +18,7 @@
 //!   500 and listed by [`violations`](GithubDouble::violations).
 //! - **Tests** look: [`comments`](GithubDouble::comments), [`check_runs`](GithubDouble::check_runs), [`conversation`](GithubDouble::conversation).
 //!
-//! Deliberately absent: GraphQL, labels and comments of issues that are no pull requests, reviews, branch protection, organizations, rate limits that are not asked for.
+//! Deliberately absent: GraphQL but for the texts of files, labels and comments of issues that are no pull requests, reviews, branch protection, organizations, rate limits that are not asked for.
 
 mod actions;
 mod auth;
@@ -29,6 +29,7 @@ mod description;
 mod door;
 mod faults;
 mod git;
+mod graphql;
 mod history;
 mod issue_shapes;
 mod pull_shapes;
