@@ -5,7 +5,7 @@
 //! The run is the real one: `serve`, set off by the signed webhooks of a merge, with git over SSH. A spread of the points
 //! is tried here against moto; `make crash-matrix` tries all (`LAYERSMITH_TEST_CRASH_POINTS=all`, or a number of them, or
 //! `2/3`, the second of three parts of all) against the light double of AWS Lambda, which is held to the same conformance
-//! calls as moto and answers faster.
+//! calls as moto and answers faster, or against moto (`LAYERSMITH_TEST_CRASH_CLOUD=moto`).
 
 mod ending;
 mod stage;
@@ -35,7 +35,8 @@ const TWICE: usize = 5;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn wherever_an_apply_is_killed_it_ends_as_if_nothing_had_happened() {
     let wanted = std::env::var("LAYERSMITH_TEST_CRASH_POINTS").unwrap_or_default();
-    let (cloud, lanes) = if wanted.is_empty() {
+    let named = std::env::var("LAYERSMITH_TEST_CRASH_CLOUD").unwrap_or_default();
+    let (cloud, lanes) = if wanted.is_empty() || named == "moto" {
         (Cloud::moto().await, LANES_OF_MOTO)
     } else {
         (Cloud::light().await, LANES)
