@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc2822;
 const QUOTE_LIMIT: usize = 400;
 /// What GitHub asks for when it limits without saying for how long.
 /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>
-const UNSTATED_WAIT: Duration = Duration::from_secs(60);
+pub(super) const UNSTATED_WAIT: Duration = Duration::from_secs(60);
 
 /// Why GitHub's API did not do something. `what` is the request, `GET /repos/o/r/pulls/7`; no text holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

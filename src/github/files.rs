@@ -80,8 +80,8 @@ impl GithubClient {
     /// In a repository too big for one listing, only `layers/` and `.github/` are looked at.
     ///
     /// # Errors
-    /// [`GithubError::TooManyFiles`] over [`FILES_LIMIT`], and when GitHub does not give many of them at once; otherwise see
-    /// [`GithubError`].
+    /// [`GithubError::TooManyFiles`] over [`FILES_LIMIT`], and over fewer where a server does not give many of them at once;
+    /// otherwise see [`GithubError`].
     pub async fn files_at(
         &self,
         sha: &str,
@@ -162,11 +162,13 @@ impl GithubClient {
         if missing.len() >= MANY {
             let found = match self.texts(&missing).await {
                 Ok(found) => found,
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => {
+                Err(error) if missing.len() <= SINGLE_FILES_LIMIT => {
                     tracing::info!("files are read one by one: {error}");
                     BTreeMap::new()
                 }
+                // A server that has no GraphQL, which nobody can help.
+                Err(error) if error.is_not_found() => BTreeMap::new(),
+                Err(error) => return Err(error),
             };
             missing.retain(|sha| !found.contains_key(sha));
             for (sha, content) in &found {

@@ -4,7 +4,7 @@
 //! the GraphQL API": such a request is one point of 5,000 an hour, as the request for a single file is by REST.
 
 use super::client::GithubClient;
-use super::error::GithubError;
+use super::error::{GithubError, UNSTATED_WAIT};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use sha1::{Digest as _, Sha1};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+const WHAT: &str = "POST /graphql";
 /// So many files are worth it.
 pub(super) const MANY: usize = 20;
 /// Files in one request: GitHub gives up on what takes longer than ten seconds.
@@ -77,10 +78,7 @@ impl GithubClient {
         let body = json!({"query": query, "variables": variables});
         let answer: Answer = self.query(&body).await?;
         let Some(mut texts) = answer.data.and_then(|data| data.repository) else {
-            return Err(GithubError::unexpected(
-                "a query",
-                answer.errors.to_string(),
-            ));
+            return Err(refusal(&answer.errors));
         };
         let found = shas.into_iter().enumerate().filter_map(|(number, sha)| {
             let text = texts.remove(&format!("f{number}"))??.text?;
@@ -89,6 +87,19 @@ impl GithubClient {
         });
         Ok(found.collect())
     }
+}
+
+/// What GitHub says in an answer that has status 200 all the same.
+fn refusal(errors: &Value) -> GithubError {
+    let mut errors_of = errors.as_array().into_iter().flatten();
+    if errors_of.any(|error| error["type"] == "RATE_LIMITED") {
+        return GithubError::RateLimited {
+            what: WHAT.to_owned(),
+            wait: UNSTATED_WAIT,
+            until: None,
+        };
+    }
+    GithubError::unexpected(WHAT, errors.to_string())
 }
 
 fn is_id(sha: &str) -> bool {

@@ -49,6 +49,7 @@ impl Hopeless {
             // What is about one item says nothing of the next.
             RegistryError::Throttled { .. }
             | RegistryError::Failed { .. }
+            | RegistryError::Expired { .. }
             | RegistryError::Refused { .. } => None,
         }
     }
@@ -64,8 +65,9 @@ impl Hopeless {
     }
 }
 
-/// Does `work` for every item, once more where the region answered that it failed. After the first one that a region does not answer, or answers that the account has not
-/// enabled it, the rest of that region is not tried: each of them would wait as long, or hear the same.
+/// Does `work` for every item, and once more where the credentials had expired. After the first one that a region does not
+/// answer, or answers that the account has not enabled it, the rest of that region is not tried: each of them would wait as
+/// long, or hear the same.
 pub(super) async fn in_all_regions<T, R, F>(
     items: Vec<(Region, T)>,
     work: impl Fn(T) -> F,
@@ -90,22 +92,12 @@ where
                 }
                 let span = error_span!("region", %region);
                 let mut result = work(item.clone()).instrument(span.clone()).await;
-                let give_up = |error: &RegistryError| {
-                    if let Some(found) = Hopeless::of(error) {
-                        // Whoever was first has said it.
-                        hopeless.set(found).ok();
-                    }
-                };
-                // As after credentials that expired in the middle.
-                if let Err(RegistryError::Failed { .. }) = result {
-                    match work(item).instrument(span).await {
-                        // What it answered says more than that it is left alone by now.
-                        Err(error @ RegistryError::Unreachable { .. }) => give_up(&error),
-                        again => result = again,
-                    }
+                if let Err(RegistryError::Expired { .. }) = result {
+                    result = work(item).instrument(span).await;
                 }
-                if let Err(error) = &result {
-                    give_up(error);
+                if let Some(found) = result.as_ref().err().and_then(Hopeless::of) {
+                    // Whoever was first has said it.
+                    hopeless.set(found).ok();
                 }
                 (place, result)
             })
@@ -149,20 +141,28 @@ mod tests {
         let items = items
             .into_iter()
             .map(|(region, _)| (region.clone(), region));
-        let answers = Mutex::new(vec![true, false, false]);
-        let results = in_all_regions(vec![(region("us-east-1"), ()); 2], |()| {
-            let fails = answers.lock().unwrap().pop() != Some(true);
-            async move {
-                if !fails {
-                    return Ok(());
-                }
-                let (region, message) = (region("us-east-1"), "status 500".to_owned());
-                Err(RegistryError::Failed { region, message })
-            }
+        let here = || region("us-east-1");
+        let failed = |message: &str| RegistryError::Failed {
+            region: here(),
+            message: message.to_owned(),
+        };
+        let expired = || RegistryError::Expired {
+            region: here(),
+            message: "ExpiredToken".to_owned(),
+        };
+        // Each item's answers, the last one first.
+        let answers = Mutex::new([
+            vec![Ok(()), Err(failed("once is enough"))],
+            vec![Ok(()), Err(expired())],
+            vec![Ok(()), Err(expired()), Err(expired())],
+        ]);
+        let items_here = (0..3).map(|number| (here(), number)).collect();
+        let results = in_all_regions(items_here, |number: usize| {
+            let answer = answers.lock().unwrap()[number].pop().unwrap();
+            async move { answer }
         });
-        let results = results.await;
-        assert!(results[0].is_err(), "after a second try");
-        assert!(results[1].is_ok(), "one says nothing of the next");
+        let succeeded: Vec<bool> = results.await.iter().map(Result::is_ok).collect();
+        assert_eq!(succeeded, [false, true, false]);
         let asked = Mutex::new(0);
         let results = in_all_regions(items.collect(), |region: Region| {
             let asked = &asked;

@@ -85,12 +85,19 @@ pub enum RegistryError {
         /// What went wrong on the way.
         message: String,
     },
-    /// The region answered, but not what was asked for: an error of its own, something that cannot be understood, or that the
-    /// credentials have expired, which are renewed. Worth another try. A publish may or may not have happened.
+    /// The region answered, but not what was asked for: an error of its own, or something that cannot be understood. Worth
+    /// another try. A publish may or may not have happened.
     Failed {
         /// Where.
         region: Region,
         /// What it answered.
+        message: String,
+    },
+    /// The credentials had expired: nothing was done, and the next call has new ones.
+    Expired {
+        /// Where.
+        region: Region,
+        /// The registry's words.
         message: String,
     },
     /// A publish was sent and nobody heard what became of it: it may have happened, or happen yet. Worth another try when
@@ -124,6 +131,7 @@ impl RegistryError {
         let (Self::Throttled { region, .. }
         | Self::Unreachable { region, .. }
         | Self::Failed { region, .. }
+        | Self::Expired { region, .. }
         | Self::Unheard { region, .. }
         | Self::NotEnabled { region }
         | Self::Refused { region, .. }) = self;
@@ -139,6 +147,9 @@ impl RegistryError {
                 format!("no answer: {message}")
             }
             Self::Failed { message, .. } => format!("failed: {message}"),
+            Self::Expired { message, .. } => {
+                format!("refused: the credentials have expired ({message})")
+            }
             Self::NotEnabled { .. } => "the account has not enabled the region".to_owned(),
             Self::Refused { message, .. } => format!("refused: {message}"),
         }
@@ -152,6 +163,7 @@ impl RegistryError {
             Self::Throttled { .. }
                 | Self::Unreachable { .. }
                 | Self::Failed { .. }
+                | Self::Expired { .. }
                 | Self::Unheard { .. }
         )
     }

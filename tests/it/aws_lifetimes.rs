@@ -76,12 +76,12 @@ async fn what_was_done_by_hand_is_found_and_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_read_is_said_and_what_lies_beside_it_is_read() {
+async fn credentials_that_expire_in_the_middle_of_a_look_are_renewed() {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
     let desk = desk_on_aws(&proxy.endpoint()).await;
     assert_eq!(desk.run(&["apply"]).code, 0);
-    // As credentials do that expire in the middle: those that are got then are good.
+    // Those that are got then are good.
     let expired = AwsFault::Refuse(400, "ExpiredTokenException");
     proxy.fail_call("us-east-1", AwsCall::Read, expired, 1);
     let said = desk.run(&["verify"]);
@@ -111,7 +111,7 @@ async fn a_dead_region_is_not_verified_and_what_expired_there_waits() {
     let said = desk.run(&["verify"]);
     assert_eq!(said.code, 1, "{said:#?}");
     assert!(
-        said.stdout.contains("NOT VERIFIED: sa-east-1: no answer: "),
+        said.stdout.contains("NOT VERIFIED: sa-east-1: "),
         "{said:#?}"
     );
     assert!(

@@ -207,32 +207,41 @@ async fn many_files_come_a_hundred_at_a_time_and_what_does_not_come_so_one_by_on
     assert_eq!(server.lines().len(), lines.len() + 2, "the rest is kept");
 }
 
-#[tokio::test]
-async fn without_that_fewer_files_are_read() {
-    for (count, is_read) in [(25, true), (2_001, false)] {
-        let (tree, texts) = texts(count);
-        let server = Server::start(move |asked| {
-            if asked.path == "/graphql" {
-                return status(404);
-            }
-            match git(asked) {
-                "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
-                "trees/t?recursive=1" => ok(tree.clone()),
-                blob => {
-                    let text = &texts[blob.strip_prefix("blobs/").unwrap()];
-                    ok(json!({ "encoding": "base64", "content": STANDARD.encode(text) }))
-                }
-            }
-        })
-        .await;
-        match server.client().files_at("c", |_| true).await {
-            Ok(files) => assert!(is_read && files.len() == count),
-            Err(error) => {
-                let (found, limit) = (2_001, 2_000);
-                assert_eq!(error, GithubError::TooManyFiles { found, limit });
-                assert!(!is_read);
+/// What comes of so many files where a query is answered so.
+async fn read_with(count: usize, query: fn() -> Reply) -> Result<usize, GithubError> {
+    let (tree, texts) = texts(count);
+    let server = Server::start(move |asked| {
+        if asked.path == "/graphql" {
+            return query();
+        }
+        match git(asked) {
+            "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
+            "trees/t?recursive=1" => ok(tree.clone()),
+            blob => {
+                let text = &texts[blob.strip_prefix("blobs/").unwrap()];
+                ok(json!({ "encoding": "base64", "content": STANDARD.encode(text) }))
             }
         }
+    })
+    .await;
+    let files = server.client().files_at("c", |_| true).await;
+    files.map(|files| files.len())
+}
+
+#[tokio::test]
+async fn few_enough_files_are_read_one_by_one_where_they_do_not_come_at_once() {
+    let absent = || status(404);
+    let broken = || status(502);
+    let limited = || ok(json!({ "data": null, "errors": [{ "type": "RATE_LIMITED" }] }));
+    for query in [absent, broken, limited] {
+        assert_eq!(read_with(25, query).await, Ok(25));
+    }
+    let (found, limit) = (2_001, 2_000);
+    let too_many = Err(GithubError::TooManyFiles { found, limit });
+    assert_eq!(read_with(2_001, absent).await, too_many);
+    for query in [broken, limited] {
+        let error = read_with(2_001, query).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
     }
 }
 

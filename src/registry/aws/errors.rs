@@ -48,8 +48,7 @@ where
             } else if UNKNOWN_KEYS.contains(&code) && region.is_opt_in() {
                 RegistryError::NotEnabled { region }
             } else if EXPIRED.contains(&code) {
-                let message = format!("the credentials have expired ({message})");
-                RegistryError::Failed { region, message }
+                RegistryError::Expired { region, message }
             } else if status >= 500 || status == 408 {
                 RegistryError::Failed { region, message }
             } else {

@@ -394,7 +394,9 @@ impl Staging {
                 region,
                 message: about(message),
             },
-            other @ (RegistryError::NotEnabled { .. } | RegistryError::Unheard { .. }) => other,
+            other @ (RegistryError::NotEnabled { .. }
+            | RegistryError::Expired { .. }
+            | RegistryError::Unheard { .. }) => other,
         }
     }
 }

@@ -169,6 +169,18 @@ async fn versions_are_shared_with_those_who_are_named(registry: &dyn Registry) {
                 visibility == wanted,
                 "shared as {wanted:?}, asked for {visibility:?}"
             );
+            let reaches = match (wanted, visibility) {
+                (_, Visibility::Private) | (Visibility::Public, _) => true,
+                (Visibility::Accounts(there), Visibility::Accounts(named)) => {
+                    named.iter().all(|one| there.contains(one))
+                }
+                _ => false,
+            };
+            assert_eq!(
+                registry.reaches(&arn, visibility).await.unwrap(),
+                reaches,
+                "shared as {wanted:?}, asked for {visibility:?}"
+            );
         }
     }
     let widened = publish(registry, "us-east-1", &request("share", "a")).await;
