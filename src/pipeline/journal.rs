@@ -71,6 +71,12 @@ impl<'a> Journal<'a> {
         Ok(serde_json::from_value(output).ok())
     }
 
+    /// When a step ended, if it did.
+    pub(super) async fn finished_at(&self, name: &str) -> Result<Option<Timestamp>, StepFailure> {
+        let step = self.workshop.store.step(&self.run.id, name).await?;
+        Ok(step.map(|step| step.finished_at))
+    }
+
     /// Why a step failed, if it did.
     pub(super) async fn failure(&self, name: &str) -> Result<Option<StepFailure>, StepFailure> {
         let step = self.workshop.store.step(&self.run.id, name).await?;

@@ -6,11 +6,14 @@
 
 mod asl;
 mod attempt;
+mod newer;
 mod outlook;
 mod steps;
 
 pub use asl::{INLINE_ITEMS, Machine, definition};
 pub use attempt::{Answer, Item, StepCall};
+#[cfg(test)]
+pub(in crate::pipeline) use newer::Current;
 pub(in crate::pipeline) use outlook::Outlook;
 pub(in crate::pipeline) use steps::is_carried_out;
 pub use steps::{Steps, task_key};

@@ -1,6 +1,7 @@
 //! What the stages of a run do, one at a time: the same for every engine.
 
 use super::attempt::{Answer, Item};
+use super::newer::Current;
 use super::outlook::Outlook;
 use super::{Stage, is_of};
 use crate::model::{Run, RunId, RunKind};
@@ -12,7 +13,7 @@ use crate::pipeline::pull_request::{self, Planned, PullRequestRead};
 use crate::pipeline::scheduled::{self, UpgradePlan};
 use crate::pipeline::{Bot, Carried, Desired, StepFailure, TaskKey};
 use crate::plan::{Action, BuildFailure, BuildState, Entry, Plan};
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -328,7 +329,9 @@ impl<'a> Steps<'a> {
 
     async fn publish(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
-        let work = carry_out_kept(&self.bot.workshop, entry, desired).boxed();
+        let current = Current::of_run(self, entry).boxed().await?;
+        let work = carry_out_kept(&self.bot.workshop, &current.entry, desired);
+        let work = work.map_ok(|carried| current.told(carried)).boxed();
         let name = item.step(Stage::Publish);
         let carried: Result<Carried, StepFailure> = self.journal.step(&name, work).await;
         let lost = match carried {
@@ -346,8 +349,10 @@ impl<'a> Steps<'a> {
 
     async fn publish_rebuilt(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
+        let current = Current::of_run(self, entry).boxed().await?;
         let rebuilt = self.built_one(Stage::Rebuild, item).await?;
-        let work = carry_out_rebuilt(&self.bot.workshop, entry, desired, &rebuilt).boxed();
+        let work = carry_out_rebuilt(&self.bot.workshop, &current.entry, desired, &rebuilt);
+        let work = work.map_ok(|carried| current.told(carried)).boxed();
         let name = item.step(Stage::Publish);
         let _: Carried = self.journal.step(&name, work).await?;
         Ok(())

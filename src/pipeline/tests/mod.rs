@@ -2,6 +2,7 @@
 
 mod handing_over;
 mod mending;
+mod newer;
 mod parameters;
 mod tables;
 mod unheard;

@@ -394,9 +394,7 @@ impl Staging {
                 region,
                 message: about(message),
             },
-            other @ (RegistryError::NotEnabled { .. }
-            | RegistryError::Expired { .. }
-            | RegistryError::Unheard { .. }) => other,
+            other => other,
         }
     }
 }
