@@ -17,8 +17,11 @@ const FIELDS: &str = "...onBlob{isBinaryisTruncatedtext}";
 /// The answer, or what the double has against the request.
 pub(crate) fn answer(state: &mut State, caller: &Caller, body: &Value) -> Result<Answer, String> {
     let query = body["query"].as_str().ok_or("a query is missing")?;
-    let variable = |name: &str| body["variables"][name].as_str().unwrap_or_default();
-    let repository = format!("{}/{}", variable("owner"), variable("name"));
+    let variable = |name: &str| {
+        let value = body["variables"][name].as_str();
+        value.ok_or_else(|| format!("the variable `{name}` is missing"))
+    };
+    let repository = format!("{}/{}", variable("owner")?, variable("name")?);
     if let Err(refused) = admit(
         state,
         caller,

@@ -224,7 +224,54 @@ async fn a_request_that_breaks_the_description_is_a_violation() {
         .post("/repos/octo/layers/issues/comments/1", json!({"body": "x"}))
         .await;
     assert_eq!((status, bench.double.take_violations().len()), (404, 1));
-    assert_eq!(bench.post("/graphql", json!({"query": "{}"})).await.0, 404);
+}
+
+#[tokio::test]
+async fn of_graphql_there_are_the_texts_of_files_and_nothing_else() {
+    let (bench, _, head) = with_pull_request().await;
+    let ask = async |repository: &str, fields: &str| {
+        let query = format!(
+            "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ {fields} }} }}"
+        );
+        let variables = json!({"owner": "octo", "name": repository});
+        let body = json!({"query": query, "variables": variables});
+        bench.post("/graphql", body).await
+    };
+    let path = format!("/repos/octo/layers/git/trees/{head}?recursive=1");
+    let (_, tree) = bench.get(&path).await;
+    let entries = tree["tree"].as_array().unwrap();
+    let file = entries.iter().find(|entry| entry["path"] == REQUEST_FILE);
+    let id = file.unwrap()["sha"].as_str().unwrap();
+    let absent = "0123456789012345678901234567890123456789";
+    let text = |alias: &str, id: &str| {
+        format!("{alias}: object(oid: \"{id}\") {{ ... on Blob {{ isBinary isTruncated text }} }}")
+    };
+    let both = format!("{} {}", text("one", id), text("two", absent));
+    let (status, answer) = ask("layers", &both).await;
+    let found = json!({"isBinary": false, "isTruncated": false, "text": "packages: [requests]\n"});
+    let expected = json!({"data": {"repository": {"one": found, "two": null}}});
+    assert_eq!((status, &answer), (200, &expected));
+    let (status, answer) = ask("elsewhere", &both).await;
+    assert_eq!(
+        (status, &answer["errors"][0]["type"]),
+        (200, &json!("NOT_FOUND"))
+    );
+    let body = Some(json!({"query": "{}"}));
+    let unsigned = bench.send_as("", "POST", "/graphql", body).await;
+    assert_eq!(unsigned.0, 401);
+    assert_eq!(bench.double.take_violations(), Vec::<String>::new());
+
+    let many: Vec<String> = (0..101).map(|n| text(&format!("f{n}"), id)).collect();
+    for wrong in [
+        "pullRequests(first: 1) { totalCount }",
+        &text("one", "HEAD"),
+        &text("one", id).replace("text", "id"),
+        &many.join(" "),
+    ] {
+        assert_eq!(ask("layers", wrong).await.0, 500, "{wrong}");
+        assert_eq!(bench.double.take_violations().len(), 1, "{wrong}");
+    }
+    assert_eq!(bench.post("/graphql", json!({"query": "{}"})).await.0, 500);
     assert_eq!(bench.double.take_violations().len(), 1);
 }
 
