@@ -79,13 +79,12 @@ impl Gate {
         at_once: u64,
     ) -> Self {
         Self {
-            pace: None,
             slowest: SLOWEST_UPLOAD / at_once,
-            ..Self::to_lambda(region, timing, clock, line)
+            ..Self::to_parameters(region, timing, clock, line)
         }
     }
 
-    /// The one to Parameter Store, whose few calls are bounded by who makes them.
+    /// The one to Parameter Store, whose few calls are bounded by who makes them, so that they need not wait for each other.
     pub(super) fn to_parameters(
         region: &Region,
         timing: Timing,
