@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use futures::future::try_join_all;
+use layersmith_testbed::aws_proxy::AwsProxy;
 use layersmith_testbed::lambda::Lambda;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -38,15 +39,20 @@ pub(crate) struct Upload {
     times: usize,
 }
 
-/// Says its address on standard output and answers until it is ended.
+/// Says its address on standard output and answers until standard input ends; then it says how many seconds lay between the
+/// first call to AWS Lambda and the last answer to one.
 pub(crate) async fn serve(options: &Endpoint) -> anyhow::Result<bool> {
-    let lambda = Lambda::start_slow(Duration::from_millis(options.latency)).await;
+    let lambda = Lambda::start().await;
     lambda.expect(&std::fs::read(&options.expect)?);
+    let latency = Duration::from_millis(options.latency);
+    let proxy = AwsProxy::start_far(lambda.endpoint(), latency).await;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", lambda.endpoint())?;
+    writeln!(stdout, "{}", proxy.endpoint())?;
     stdout.flush()?;
-    // Whoever started it ends it.
-    std::future::pending().await
+    let until_the_end = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    tokio::task::spawn_blocking(until_the_end).await??;
+    writeln!(stdout, "{}", proxy.busy().as_secs_f64())?;
+    Ok(true)
 }
 
 /// Sends the body of a publish so many times at once, encoded and hashed once. Without a signature AWS would not take it

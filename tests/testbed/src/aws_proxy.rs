@@ -3,6 +3,7 @@
 //!
 //! Which region a request is for stands in the credential scope of its signature, as AWS itself reads it.
 
+mod account;
 mod buckets;
 mod clock;
 mod credentials;
@@ -10,18 +11,20 @@ mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures::stream;
 use tokio::task::JoinHandle;
 
 use crate::relay::Passing;
 use crate::support::{CuttableListener, Scissors};
+pub(crate) use account::list_regions;
 pub use credentials::Credentials;
 use rules::Rule;
 pub use rules::{AwsCall, AwsFault};
@@ -39,9 +42,13 @@ pub struct AwsProxy {
 struct Shared {
     upstream: String,
     client: reqwest::Client,
+    /// How far AWS is away: every call waits that long.
+    latency: Duration,
     rules: Mutex<Vec<Rule>>,
     /// What `account:ListRegions` calls disabled.
     disabled: Mutex<Vec<String>>,
+    /// When the head of the first call to AWS Lambda came, and when the last one was answered.
+    busy: Mutex<Option<(Instant, Instant)>>,
     /// Region and call, as they came.
     calls: Mutex<Vec<(String, AwsCall)>>,
     /// Of how many parts an object was put together, by its path.
@@ -58,9 +65,16 @@ struct Shared {
 impl AwsProxy {
     /// Starts a proxy in front of an endpoint; without faults it only passes on.
     pub async fn start(upstream: &str) -> Self {
+        Self::start_far(upstream, Duration::ZERO).await
+    }
+
+    /// Starts a proxy that passes every call on that much later.
+    pub async fn start_far(upstream: &str, latency: Duration) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             client: crate::local_client(),
+            latency,
+            busy: Mutex::default(),
             rules: Mutex::default(),
             disabled: Mutex::default(),
             calls: Mutex::default(),
@@ -72,6 +86,7 @@ impl AwsProxy {
         });
         let app = Router::new()
             .fallback(pass_on)
+            .layer(from_fn_with_state(Arc::clone(&shared), note_when))
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
         let service = app.into_make_service_with_connect_info::<Scissors>();
@@ -160,6 +175,11 @@ impl AwsProxy {
             .collect()
     }
 
+    /// From when the first call to AWS Lambda came until the last one was answered; nothing when none came.
+    pub fn busy(&self) -> Duration {
+        locked(&self.shared.busy).map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
     /// How many publications were asked for in a region.
     pub fn publications(&self, region: &str) -> usize {
         self.calls(region, AwsCall::Publish)
@@ -211,6 +231,18 @@ impl Shared {
     }
 }
 
+async fn note_when(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let is_lambda = scope(request.headers(), 3) == "lambda";
+    let came = Instant::now();
+    let response = next.run(request).await;
+    if is_lambda {
+        let mut busy = locked(&shared.busy);
+        let first = busy.map_or(came, |(first, _)| first.min(came));
+        *busy = Some((first, Instant::now()));
+    }
+    response
+}
+
 async fn pass_on(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
@@ -219,6 +251,9 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if !shared.latency.is_zero() {
+        tokio::time::sleep(shared.latency).await;
+    }
     let (region, service) = (region_of(&headers), scope(&headers, 3));
     let call = AwsCall::of(&service, &method, &uri);
     if let Some(call) = call {
@@ -238,7 +273,7 @@ async fn pass_on(
     }
     if uri.path() == "/2016-08-19/account-settings" || uri.path() == "/2016-08-19/account-settings/"
     {
-        return account_settings(*locked(&shared.executions));
+        return account::settings(*locked(&shared.executions));
     }
     if disabled.contains(&region) {
         return refusal(403, "UnrecognizedClientException");
@@ -335,35 +370,6 @@ pub(crate) fn scope(headers: &HeaderMap, part: usize) -> String {
         .and_then(|scope| scope.split('/').nth(part))
         .unwrap_or_default()
         .to_owned()
-}
-
-/// `account:ListRegions`, which moto does not know, as AWS answers it: what is enabled need not be listed here.
-pub(crate) fn list_regions(disabled: &[String]) -> Response {
-    let regions: Vec<_> = disabled
-        .iter()
-        .map(|name| serde_json::json!({"RegionName": name, "RegionOptStatus": "DISABLED"}))
-        .collect();
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(
-            serde_json::json!({ "Regions": regions }).to_string(),
-        ))
-        .expect("a list of regions is an answer")
-}
-
-/// `lambda:GetAccountSettings`, which moto does not know, as an account with these and the usual limits answers it.
-fn account_settings(executions: u32) -> Response {
-    let limits = serde_json::json!({
-        "AccountLimit": {
-            "TotalCodeSize": 80_530_636_800_u64, "CodeSizeUnzipped": 262_144_000, "CodeSizeZipped": 52_428_800,
-            "ConcurrentExecutions": executions, "UnreservedConcurrentExecutions": executions - executions / 10,
-        },
-        "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": 0},
-    });
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(limits.to_string()))
-        .expect("limits are an answer")
 }
 
 fn refusal(status: u16, code: &str) -> Response {

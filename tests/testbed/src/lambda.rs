@@ -12,7 +12,6 @@ mod body;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -36,7 +35,6 @@ pub struct Lambda {
 struct Shared {
     state: Mutex<Layers>,
     known: Mutex<Vec<KnownZip>>,
-    latency: Duration,
 }
 
 /// Region and layer → what was published there.
@@ -72,17 +70,11 @@ pub struct LambdaVersion {
 }
 
 impl Lambda {
-    /// Starts a double that answers at once.
+    /// Starts a double.
     pub async fn start() -> Self {
-        Self::start_slow(Duration::ZERO).await
-    }
-
-    /// Starts a double that answers each call that much later.
-    pub async fn start_slow(latency: Duration) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             known: Mutex::default(),
-            latency,
         });
         let app = Router::new()
             .fallback(answer)
@@ -159,7 +151,6 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let region = crate::aws_proxy::region_of(&head.headers);
     let known = shared.known.lock().map(|known| known.clone());
     let received = Received::read(body, &known.unwrap_or_default()).await;
-    tokio::time::sleep(shared.latency).await;
     if head.uri.path() == "/listRegions" {
         return crate::aws_proxy::list_regions(&[]);
     }
