@@ -8,7 +8,7 @@ mod owners;
 
 use super::flow::{Outlook, Steps};
 use super::tables::plain_message;
-use super::verify::{self, Look, Mended, PartRead, Verified, read_part};
+use super::verify::{self, Listing, Look, Mended, NamesRead, PartRead, Verified, read_part};
 use super::visibility::list_meanwhile;
 use super::{Expired, NotRebuilt, StepFailure, commit_message, expire, keep_known, recorded};
 use crate::github::render::count;
@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Versions of a region that are read back before that is written down. Each is two or three questions to AWS, which answers
 /// 15 a second in a region: about a minute.
 const PART: usize = 400;
+/// Names of a region that are asked for before that is written down; each is a question, and one more for every version that
+/// nobody recorded.
+const NAMES: usize = 900;
 /// What is left of a function's time when no further part is begun.
 const PART_TIME: Duration = Duration::from_secs(240);
 
@@ -134,9 +137,35 @@ pub(super) async fn observe(steps: &Steps<'_>) -> Result<(), StepFailure> {
         verified.add(read.verified);
         after = Some(read.until);
     }
-    goes_on(is_begun, verified.checked)?;
-    let finish = look.finish(workshop, then, verified);
-    let _: Verified = journal.step("observe", finish).await?;
+    let mut listing: Option<Listing<'_>> = None;
+    let mut after = None::<String>;
+    loop {
+        let name = match &after {
+            None => "list/first".to_owned(),
+            Some(name) => format!("list/after/{name}"),
+        };
+        let known: Option<NamesRead> = journal.output(&name).await?;
+        let read = match known {
+            Some(known) => known,
+            None => {
+                goes_on(is_begun, verified.checked)?;
+                is_begun = true;
+                let listing = match &mut listing {
+                    Some(listing) => listing,
+                    none => none.insert(Listing::begin(workshop, then, &look, &verified).await?),
+                };
+                let read = listing.read(workshop, then, after.as_deref(), NAMES, &verified);
+                journal.step(&name, read.map(Ok)).await?
+            }
+        };
+        verified.add(read.verified);
+        after = read.until;
+        if after.is_none() {
+            break;
+        }
+    }
+    verified.sort();
+    journal.step("observe", async { Ok(verified) }).await?;
     Ok(())
 }
 

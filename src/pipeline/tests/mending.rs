@@ -4,7 +4,8 @@ use super::world::{World, one_target};
 use crate::model::{LayerArn, LayerState, LayerVersion, Policy, Region, Visibility};
 use crate::pipeline::report::outcome_of_failed;
 use crate::pipeline::verify::{
-    Finding, Look, Mended, Verified, Wrong, observe, read_part, repair, still_wrong,
+    Finding, Listing, Look, Mended, NamesRead, Verified, Wrong, observe, read_part, repair,
+    still_wrong,
 };
 use crate::pipeline::{StepFailure, expire, settle_visibility};
 use std::future::{Future as _, poll_fn};
@@ -340,8 +341,30 @@ async fn a_look_in_parts_is_a_look() {
         }
         let told: Vec<&str> = ends.iter().map(|layer| layer.as_str()).collect();
         assert_eq!(told, expected);
-        let finished = look.finish(&world.workshop, &world.desired, verified);
-        assert_eq!(finished.await.unwrap(), whole, "{versions}");
+        let mut lists = 0;
+        let listing = Listing::begin(&world.workshop, &world.desired, &look, &verified);
+        let (listing, mut after) = (listing.await.unwrap(), None::<String>);
+        loop {
+            let (workshop, desired) = (&world.workshop, &world.desired);
+            let read = listing.read(workshop, desired, after.as_deref(), versions, &verified);
+            let NamesRead {
+                until,
+                verified: of_part,
+            } = read.await;
+            verified.add(of_part);
+            lists += 1;
+            after = until;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(
+            lists,
+            4_usize.div_ceil(versions),
+            "parts of {versions} names"
+        );
+        verified.sort();
+        assert_eq!(verified, whole, "{versions}");
     }
     let dead = regions(&["us-east-1"]);
     world.registry.silence(&dead);

@@ -3,9 +3,11 @@
 //! Looking goes on beside whatever else is published; what it found is looked at once more within the turn to publish,
 //! so that a version that came or went meanwhile is not taken for a mistake.
 
+mod listing;
 mod observe;
 mod repair;
 
+pub(super) use listing::{Listing, NamesRead};
 pub(super) use observe::{Look, PartRead, read_part};
 pub use observe::{observe, still_wrong};
 pub use repair::repair;
@@ -176,6 +178,12 @@ impl Verified {
                 self.unverified.push(failure);
             }
         }
+    }
+
+    /// Puts everything in its order.
+    pub(super) fn sort(&mut self) {
+        self.findings.sort_by(|a, b| a.arn.cmp(&b.arn));
+        self.unverified.sort_by(|a, b| a.region.cmp(&b.region));
     }
 
     fn is_read(&self, region: &Region) -> bool {

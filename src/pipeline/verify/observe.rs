@@ -1,14 +1,13 @@
 //! What the registry has, against what the store says.
 
-use super::{Finding, Known, Verified, Wrong};
+use super::listing::Listing;
+use super::{Finding, Verified, Wrong};
 use crate::model::{
-    BuildRecord, Digest, LayerArn, LayerName, LayerPrefix, LayerState, LayerVersion, Policy,
-    Region, Visibility, is_published_under, layer_description, published_layer_name,
+    Digest, LayerArn, LayerName, LayerState, LayerVersion, Policy, Region, Visibility,
 };
-use crate::pipeline::aligning::THROW_AWAY;
 use crate::pipeline::by_region::in_all_regions;
 use crate::pipeline::{Desired, StepFailure, Workshop};
-use crate::registry::{PublishedVersion, RegistryError};
+use crate::registry::RegistryError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +20,16 @@ pub async fn observe(workshop: &Workshop, desired: &Desired) -> Result<Verified,
     let look = Look::begin(workshop).await?;
     let mut verified = Verified::default();
     read_back(workshop, desired, &look.rows, &mut verified).await;
-    look.finish(workshop, desired, verified).await
+    let listing = Listing::begin(workshop, desired, &look, &verified).await?;
+    verified.add(listing.read_all(workshop, desired).await);
+    verified.sort();
+    Ok(verified)
 }
 
 /// A look at what is recorded, which may take longer than a function on AWS may: it is done part by part.
 pub(in crate::pipeline) struct Look {
     /// What should be there, sorted by layer.
-    rows: Vec<LayerVersion>,
+    pub(super) rows: Vec<LayerVersion>,
 }
 
 /// The versions of some layers.
@@ -80,23 +82,6 @@ impl Look {
         let rows = &rest[..length];
         let until = &rows.last()?.key.layer;
         Some(Part { rows, until })
-    }
-
-    /// Lists what the account has besides, when everything was read back.
-    ///
-    /// # Errors
-    /// When the store fails, or the registry cannot say which regions it has.
-    pub(in crate::pipeline) async fn finish(
-        &self,
-        workshop: &Workshop,
-        desired: &Desired,
-        mut verified: Verified,
-    ) -> Result<Verified, StepFailure> {
-        let builds = workshop.store.builds().await?;
-        list(workshop, desired, &self.rows, &builds, &mut verified).await?;
-        verified.findings.sort_by(|a, b| a.arn.cmp(&b.arn));
-        verified.unverified.sort_by(|a, b| a.region.cmp(&b.region));
-        Ok(verified)
     }
 }
 
@@ -213,105 +198,4 @@ async fn check(
     } else {
         Wrong::NotShared
     }))
-}
-
-/// Looks for versions that nobody recorded, in every region that layers go to or went to.
-async fn list(
-    workshop: &Workshop,
-    desired: &Desired,
-    rows: &[LayerVersion],
-    builds: &[BuildRecord],
-    verified: &mut Verified,
-) -> Result<(), StepFailure> {
-    let offered = workshop.registry.regions().await?;
-    let policy = &desired.policy;
-    let mut names: BTreeMap<Region, BTreeSet<&str>> = policy
-        .regions_for(None, &offered)
-        .0
-        .into_iter()
-        .chain(
-            desired
-                .layers
-                .values()
-                .flat_map(|request| policy.regions_for(request.regions.as_deref(), &offered).0),
-        )
-        .map(|region| (region, BTreeSet::new()))
-        .collect();
-    // Names of an earlier prefix are known from what was published under them.
-    for row in rows {
-        let names = names.entry(row.key.region.clone()).or_default();
-        names.insert(&row.key.published_name);
-    }
-    names.retain(|region, _| verified.is_read(region));
-    let recorded: BTreeSet<&LayerArn> = rows.iter().filter_map(|row| row.arn.as_ref()).collect();
-    let work = names
-        .into_iter()
-        .map(|(region, names)| (region.clone(), (region, names)))
-        .collect();
-    let (recorded, prefix) = (&recorded, &policy.prefix);
-    let results = in_all_regions(work, |(region, names)| async move {
-        unknown_in(workshop, &region, prefix, names, recorded).await
-    })
-    .await;
-    for result in results {
-        match result {
-            Ok(unknown) => verified.findings.extend(
-                unknown
-                    .into_iter()
-                    .map(|version| finding(desired, builds, version)),
-            ),
-            Err(error) => verified.not_read(&error),
-        }
-    }
-    Ok(())
-}
-
-/// Versions of a region that nobody recorded, digests included.
-async fn unknown_in(
-    workshop: &Workshop,
-    region: &Region,
-    prefix: &LayerPrefix,
-    names: BTreeSet<&str>,
-    recorded: &BTreeSet<&LayerArn>,
-) -> Result<Vec<PublishedVersion>, RegistryError> {
-    let registry = &workshop.registry;
-    let mut names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-    let there = registry.layers(region, prefix.as_str()).await?.into_iter();
-    names.extend(there.filter(|name| is_published_under(prefix, name)));
-    let work = names.iter().map(|name| (region.clone(), name)).collect();
-    let listed = in_all_regions(work, |name| registry.versions(region, name)).await;
-    let mut unknown = Vec::new();
-    for versions in listed {
-        let versions = versions?.into_iter();
-        for version in versions.filter(|version| !recorded.contains(&version.arn)) {
-            // Gone since it was listed: then it is nobody's concern.
-            unknown.extend(registry.read(&version.arn).await?);
-        }
-    }
-    Ok(unknown)
-}
-
-fn finding(desired: &Desired, builds: &[BuildRecord], version: PublishedVersion) -> Finding {
-    if version.description == THROW_AWAY {
-        return Finding::new(version.arn, Wrong::ThrowAway);
-    }
-    let prefix = &desired.policy.prefix;
-    let build = builds.iter().find(|build| {
-        version.digest == Some(build.artifact.digest)
-            && version.description
-                == layer_description(&build.layer, &build.version, &build.artifact.digest)
-            && version.arn.layer == published_layer_name(prefix, build.target, &build.layer)
-    });
-    Finding::new(
-        version.arn,
-        Wrong::Unknown {
-            description: version.description,
-            digest: version.digest,
-            of: build.map(|build| Known {
-                layer: build.layer.clone(),
-                target: build.target,
-                version: build.version.clone(),
-            }),
-        },
-    )
 }
