@@ -103,7 +103,7 @@ pub(super) async fn plan_all(
 /// After everything was published: writes down what was left undone, and brings permissions and expiry dates to what the
 /// policy and the requests say.
 pub(super) async fn settle(steps: &Steps<'_>) -> Result<(), StepFailure> {
-    let Some(desired) = steps.desired().await? else {
+    let Some(desired) = steps.desired_now().await? else {
         return Ok(());
     };
     let (plan, workshop) = (steps.plan().await?, &steps.bot.workshop);
@@ -121,7 +121,7 @@ pub(super) async fn settle(steps: &Steps<'_>) -> Result<(), StepFailure> {
 
 /// Commits the tables, with a message that says what the run did.
 pub(super) async fn commit(steps: &Steps<'_>) -> Result<(), StepFailure> {
-    let Some(desired) = steps.desired().await? else {
+    let Some(desired) = steps.desired_now().await? else {
         return Ok(());
     };
     let message = match steps.run.kind {
@@ -139,7 +139,7 @@ pub(super) async fn commit(steps: &Steps<'_>) -> Result<(), StepFailure> {
 
 /// Brings the public names in Parameter Store up to date.
 pub(super) async fn put_public_names(steps: &Steps<'_>) -> Result<(), StepFailure> {
-    let Some(desired) = steps.desired().await? else {
+    let Some(desired) = steps.desired_now().await? else {
         return Ok(());
     };
     let put = put_parameters(&steps.bot.workshop, &desired.policy);
@@ -149,7 +149,7 @@ pub(super) async fn put_public_names(steps: &Steps<'_>) -> Result<(), StepFailur
 
 /// Writes messages of what happened, and keeps the issue about what goes away right.
 pub(super) async fn notify(steps: &Steps<'_>) -> Result<(), StepFailure> {
-    let Some(desired) = steps.desired().await? else {
+    let Some(desired) = steps.desired_now().await? else {
         return Ok(());
     };
     let policy = &desired.policy;
@@ -204,6 +204,19 @@ pub(super) async fn read(steps: &Steps<'_>) -> Result<BranchRead, StepFailure> {
         )));
     }
     read_commit(bot, commit).await
+}
+
+/// What the default branch asks for after it was read before. Nothing is read anew when the same commit is its head, and
+/// neither when GitHub shows one that came before it, as it may for a while.
+pub(super) async fn read_again(steps: &Steps<'_>) -> Result<BranchRead, StepFailure> {
+    let (github, before) = (&steps.bot.github, steps.branch().await?);
+    let branch = github.repository().await?.default_branch;
+    let commit = github.branch_head(&branch).await?;
+    let is_before = || github.merge_base(&commit, &before.commit);
+    if commit == before.commit || is_before().await.is_ok_and(|base| base == commit) {
+        return Ok(before.clone());
+    }
+    read_commit(steps.bot, commit).await
 }
 
 /// What a commit of the default branch asks for.

@@ -1,6 +1,6 @@
 //! The files of a catalog at a commit → the desired state.
 
-use crate::model::{LayerName, LayerRequest, Policy, Problem};
+use crate::model::{LayerName, LayerRequest, Policy, Problem, Target};
 use crate::request::{self, SourceFile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,13 @@ impl Desired {
             .iter()
             .filter_map(|name| Some((name.clone(), self.layers.get(name)?.clone())))
             .collect()
+    }
+
+    /// Whether a layer is to be there for a target. One whose request file cannot be read counts as if it was.
+    #[must_use]
+    pub fn asks_for(&self, layer: &LayerName, target: Target) -> bool {
+        let is_requested = |request: &LayerRequest| request.targets.contains(&target);
+        self.held.contains(layer) || self.layers.get(layer).is_some_and(is_requested)
     }
 }
 

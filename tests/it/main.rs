@@ -31,6 +31,7 @@ mod schedule;
 mod server;
 mod setting_up;
 mod settings;
+mod stale_runs;
 mod telemetry;
 mod telling;
 mod template;

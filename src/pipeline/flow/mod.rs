@@ -7,6 +7,7 @@
 mod asl;
 mod attempt;
 mod newer;
+mod now;
 mod outlook;
 mod steps;
 
@@ -90,10 +91,12 @@ pub fn stages(kind: RunKind) -> &'static [Stage] {
     match kind {
         RunKind::Plan => &[Read, Announce, Prepare, Build, Plan, Answer],
         RunKind::Apply => &[
-            Turn, Read, Prepare, Build, Plan, Publish, Settle, Tables, Parameters, Notify, Answer,
+            Turn, Read, Prepare, Build, Plan, Reread, Publish, Settle, Tables, Parameters, Notify,
+            Answer,
         ],
         RunKind::Upgrade => &[
-            Turn, Read, Prepare, Build, Plan, Publish, Settle, Tables, Parameters, Notify, Owners,
+            Turn, Read, Prepare, Build, Plan, Reread, Publish, Settle, Tables, Parameters, Notify,
+            Owners,
         ],
         // Deleting cannot be taken back: a run that was killed goes on by what is asked for then.
         RunKind::Expire => &[Turn, Reread, Expire, Tables, Parameters, Notify],

@@ -1,11 +1,12 @@
 //! What went live after a run had made its plan.
 //!
 //! A run that was cut short goes on by its plan, be it hours later, and somebody else may have published meanwhile: from a
-//! command line, or by a run that came after it. An older version never takes the place of theirs.
+//! command line, or by a run that came after it. An older version never takes the place of theirs, and what is asked for again
+//! is not retired.
 
 use super::Steps;
 use crate::model::{LayerState, Region, RunKind, Timestamp};
-use crate::pipeline::{Carried, StepFailure};
+use crate::pipeline::{Carried, Desired, StepFailure};
 use crate::plan::{Action, Entry, RegionFailure};
 use crate::store::Store;
 use std::borrow::Cow;
@@ -20,14 +21,25 @@ pub(in crate::pipeline) struct Current<'e> {
 }
 
 impl<'e> Current<'e> {
-    /// For an entry of the plan that a run has made.
+    /// For an entry of the plan that a run has made, and what is asked for by now.
     ///
     /// # Errors
     /// When the store fails.
     pub(in crate::pipeline) async fn of_run(
         steps: &Steps<'_>,
         entry: &'e Entry,
+        now: &Desired,
     ) -> Result<Self, StepFailure> {
+        if let Action::Retire { version, regions } = &entry.action
+            && now.asks_for(&entry.layer, entry.target)
+        {
+            let mut current = Self::whole(entry);
+            current.entry.to_mut().action = Action::Keep {
+                version: version.clone(),
+                regions: regions.clone(),
+            };
+            return Ok(current);
+        }
         let plan = match steps.run.kind {
             RunKind::Upgrade => "upgrade",
             _ => "plan",
@@ -45,10 +57,7 @@ impl<'e> Current<'e> {
         entry: &'e Entry,
         planned_at: Option<Timestamp>,
     ) -> Result<Self, StepFailure> {
-        let mut current = Self {
-            entry: Cow::Borrowed(entry),
-            late: BTreeSet::new(),
-        };
+        let mut current = Self::whole(entry);
         let (Action::Publish(publication), Some(planned_at)) = (&entry.action, planned_at) else {
             return Ok(current);
         };
@@ -70,6 +79,13 @@ impl<'e> Current<'e> {
             publication.regions.retain(|region| !late.contains(region));
         }
         Ok(current)
+    }
+
+    fn whole(entry: &'e Entry) -> Self {
+        Self {
+            entry: Cow::Borrowed(entry),
+            late: BTreeSet::new(),
+        }
     }
 
     /// What carrying it out came to, with the regions that it came too late for.

@@ -31,7 +31,7 @@ pub struct Steps<'a> {
     tasks: Mutex<BTreeMap<(Stage, Item), Arc<BuildTask>>>,
     pull_request: OnceCell<PullRequestRead>,
     branch: OnceCell<BranchRead>,
-    reread: OnceCell<BranchRead>,
+    pub(super) reread: OnceCell<BranchRead>,
     plan: OnceCell<Plan>,
     /// When whoever carries them out is cut off.
     ends_at: Option<Instant>,
@@ -142,14 +142,7 @@ impl<'a> Steps<'a> {
         self.branch.get_or_try_init(read).await
     }
 
-    /// Reads the default branch whether it was read before or not: what a run mends or deletes, it does by what is asked for
-    /// now.
-    async fn read_again(&self) -> Result<(), StepFailure> {
-        let read = || self.journal.step_again("reread", apply::read(self).boxed());
-        self.reread.get_or_try_init(read).await.map(|_| ())
-    }
-
-    /// What the run carries out; nothing when the policy cannot be read.
+    /// What the run plans for; nothing when the policy cannot be read.
     pub(in crate::pipeline) async fn desired(&self) -> Result<Option<&Desired>, StepFailure> {
         Ok(match self.run.kind {
             RunKind::Plan => self.pull_request().await?.desired.as_ref(),
@@ -329,7 +322,7 @@ impl<'a> Steps<'a> {
 
     async fn publish(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
-        let current = Current::of_run(self, entry).boxed().await?;
+        let current = Current::of_run(self, entry, desired).boxed().await?;
         let work = carry_out_kept(&self.bot.workshop, &current.entry, desired);
         let work = work.map_ok(|carried| current.told(carried)).boxed();
         let name = item.step(Stage::Publish);
@@ -349,7 +342,7 @@ impl<'a> Steps<'a> {
 
     async fn publish_rebuilt(&self, item: &Item) -> Result<(), StepFailure> {
         let (entry, desired) = self.to_carry_out(item).await?;
-        let current = Current::of_run(self, entry).boxed().await?;
+        let current = Current::of_run(self, entry, desired).boxed().await?;
         let rebuilt = self.built_one(Stage::Rebuild, item).await?;
         let work = carry_out_rebuilt(&self.bot.workshop, &current.entry, desired, &rebuilt);
         let work = work.map_ok(|carried| current.told(carried)).boxed();
@@ -360,7 +353,7 @@ impl<'a> Steps<'a> {
 
     /// The entry of the plan for an item, with what is asked for.
     async fn to_carry_out(&self, item: &Item) -> Result<(&Entry, &Desired), StepFailure> {
-        let (plan, desired) = (self.plan().await?, self.desired().await?);
+        let (plan, desired) = (self.plan().await?, self.desired_now().await?);
         let place = (&item.layer, item.target);
         let found = plan
             .entries

@@ -1,0 +1,43 @@
+//! What is asked for at the time that a run does something about it.
+//!
+//! Making a plan takes long, and a run that was cut short goes on by its plan, be it hours later: others may have merged, and
+//! carried out, something else by then. Who may use a version, what is retired and when it expires goes by what is asked for
+//! now, in all runs.
+
+use super::Steps;
+use crate::model::RunKind;
+use crate::pipeline::apply::{self, BranchRead};
+use crate::pipeline::{Desired, StepFailure};
+use futures::FutureExt as _;
+
+impl Steps<'_> {
+    /// Reads the default branch whether it was read before or not, and writes down what it asks for now.
+    pub(super) async fn read_again(&self) -> Result<(), StepFailure> {
+        let read = async {
+            match self.run.kind {
+                RunKind::Apply | RunKind::Upgrade => apply::read_again(self).await,
+                RunKind::Plan | RunKind::Expire | RunKind::Verify => apply::read(self).await,
+            }
+        };
+        let read = || self.journal.step_again("reread", read.boxed());
+        self.reread.get_or_try_init(read).await.map(|_| ())
+    }
+
+    /// What was asked for when the run was last taken up; what the plan was made for when the policy cannot be read by now.
+    /// Nothing when it could not be read then, either.
+    pub(in crate::pipeline) async fn desired_now(&self) -> Result<Option<&Desired>, StepFailure> {
+        if !matches!(self.run.kind, RunKind::Apply | RunKind::Upgrade) {
+            return self.desired().await;
+        }
+        let read = || async {
+            match self.journal.output("reread").await? {
+                Some(now) => Ok::<BranchRead, StepFailure>(now),
+                None => Ok(self.branch().await?.clone()),
+            }
+        };
+        match &self.reread.get_or_try_init(read).await?.desired {
+            Some(desired) => Ok(Some(desired)),
+            None => self.desired().await,
+        }
+    }
+}
