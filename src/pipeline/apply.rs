@@ -45,6 +45,8 @@ pub(super) enum TablesStep {
 struct Done {
     outcomes: Vec<Outcome>,
     retired: Vec<(LayerName, Target, usize)>,
+    /// What was to be retired and is asked for again.
+    kept: BTreeSet<(LayerName, Target)>,
 }
 
 /// What the journal says of every entry of the plan that was to be carried out, and the store of what was tried in vain.
@@ -59,7 +61,9 @@ async fn done(steps: &Steps<'_>) -> Result<Done, StepFailure> {
                 done.retired
                     .push((entry.layer.clone(), entry.target, versions));
             }
-            Some(Carried::Nothing) => {}
+            Some(Carried::Nothing) => {
+                done.kept.insert((entry.layer.clone(), entry.target));
+            }
             None => {
                 if let Action::Publish(publication) = &entry.action {
                     let failure = steps.journal.failure(&name).await?;
@@ -112,8 +116,9 @@ pub(super) async fn settle(steps: &Steps<'_>) -> Result<(), StepFailure> {
     journal
         .step(STEP, async { Ok(undone(plan, &done.outcomes)) })
         .await?;
+    // At every try: the tables, which come next, leave out what is for others than is asked for by then.
     journal
-        .step("permissions", settle_visibility(workshop, &desired.policy))
+        .step_again("permissions", settle_visibility(workshop, &desired.policy))
         .await?;
     settle_intents(workshop, &desired.policy, plan).await?;
     settle_expiries(workshop, desired).await
@@ -207,16 +212,30 @@ pub(super) async fn read(steps: &Steps<'_>) -> Result<BranchRead, StepFailure> {
 }
 
 /// What the default branch asks for after it was read before. Nothing is read anew when the same commit is its head, and
-/// neither when GitHub shows one that came before it, as it may for a while.
+/// neither when GitHub shows one that came before it so soon that it may lag.
 pub(super) async fn read_again(steps: &Steps<'_>) -> Result<BranchRead, StepFailure> {
-    let (github, before) = (&steps.bot.github, steps.branch().await?);
-    let branch = github.repository().await?.default_branch;
-    let commit = github.branch_head(&branch).await?;
-    let is_before = || github.merge_base(&commit, &before.commit);
-    if commit == before.commit || is_before().await.is_ok_and(|base| base == commit) {
-        return Ok(before.clone());
+    let (bot, journal) = (steps.bot, &steps.journal);
+    let (name, before) = match journal.output::<BranchRead>("reread").await? {
+        Some(before) => ("reread", before),
+        None => ("read", steps.branch().await?.clone()),
+    };
+    let branch = bot.github.repository().await?.default_branch;
+    let commit = bot.github.branch_head(&branch).await?;
+    if commit == before.commit {
+        return Ok(before);
     }
-    read_commit(steps.bot, commit).await
+    let now = bot.workshop.now().unix();
+    let read_at = journal.finished_at(name).await?;
+    if read_at.is_some_and(|read_at| now - read_at.unix() < GITHUB_LAGS) {
+        let base = bot.github.merge_base(&commit, &before.commit).await;
+        match base.map_err(StepFailure::from) {
+            Ok(base) if base == commit => return Ok(before),
+            Err(failure) if failure.transient => return Err(failure),
+            // Without a history in common, neither came before the other.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    read_commit(bot, commit).await
 }
 
 /// What a commit of the default branch asks for.
@@ -269,7 +288,9 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
     let Done {
         mut outcomes,
         retired,
+        kept,
     } = done(steps).await?;
+    let plan = &plan.keeping(&kept);
     let tables = tables_result(steps).await?;
     let shared: Option<Shared> = journal.output("permissions").await?;
     let permissions = shared.unwrap_or_default().failures_by_region();

@@ -131,6 +131,23 @@ impl Plan {
             .all(|entry| matches!(entry.action, Action::Keep { .. }))
     }
 
+    /// The same plan, but for what was to be retired and is kept.
+    #[must_use]
+    pub fn keeping(&self, kept: &BTreeSet<(LayerName, Target)>) -> Self {
+        let mut plan = self.clone();
+        for entry in &mut plan.entries {
+            if let Action::Retire { version, regions } = &mut entry.action
+                && kept.contains(&(entry.layer.clone(), entry.target))
+            {
+                entry.action = Action::Keep {
+                    version: std::mem::take(version),
+                    regions: std::mem::take(regions),
+                };
+            }
+        }
+        plan
+    }
+
     /// Everything that is to be published or leaves regions.
     pub fn publications(&self) -> impl Iterator<Item = (&Entry, &Publication)> {
         self.entries.iter().filter_map(|entry| match &entry.action {

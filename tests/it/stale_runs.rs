@@ -57,17 +57,17 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     let mut policy = world.github.file_at("main", POLICY).unwrap();
     policy.push_str("# To set off a run.\n");
     let push = [(POLICY, policy.clone())];
-    world.github.push("main", push, "platform").await;
+    let pushed = world.github.push("main", push, "platform").await;
     let waits = |world: &World| applies(world) == ["done", "done", "open"];
     world.until("the third run waits for its turn", waits).await;
     world.kill_bot();
-    // As if it had read the branch at the time of the first one.
+    // As if it had read the branch at the time of the first one, and shared everything before it was killed.
     let journal = Connection::open(store(&world)).unwrap();
     let sql = "INSERT INTO steps (run, name, state, output, started_at, finished_at)
                SELECT (SELECT id FROM runs WHERE kind = 'apply' AND state = 'open'), name, state, output, started_at, finished_at
-               FROM steps WHERE name = 'read'
+               FROM steps WHERE name IN ('read', 'permissions')
                AND run = (SELECT id FROM runs WHERE kind = 'apply' ORDER BY sequence LIMIT 1)";
-    assert_eq!(journal.execute(sql, []).unwrap(), 1);
+    assert_eq!(journal.execute(sql, []).unwrap(), 2);
     world.github.set_delivery_mode(DeliveryMode::Lost);
     policy.push_str("visibility: private\n");
     world
@@ -83,5 +83,7 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     assert_eq!(applies(&world).len(), 3, "nothing else mended it");
     assert_eq!(allowed(&world), [json!([]), json!([])]);
     assert_eq!(world.table("p3.13/us-east-1.csv"), table);
+    let check = world.check(&pushed);
+    assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
     world.finish().await;
 }

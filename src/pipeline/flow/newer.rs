@@ -40,6 +40,22 @@ impl<'e> Current<'e> {
             };
             return Ok(current);
         }
+        let mut current = Self::of_plan(steps, entry).await?;
+        if let Action::Publish(publication) = &entry.action
+            && !publication.leaves.is_empty()
+            && let Some(request) = now.layers.get(&entry.layer)
+        {
+            let offered = steps.bot.workshop.registry.regions().await?;
+            let regions = request.regions.as_deref();
+            let wanted = now.policy.regions_for(regions, &offered).0;
+            if let Action::Publish(publication) = &mut current.entry.to_mut().action {
+                publication.leaves.retain(|region| !wanted.contains(region));
+            }
+        }
+        Ok(current)
+    }
+
+    async fn of_plan(steps: &Steps<'_>, entry: &'e Entry) -> Result<Self, StepFailure> {
         let plan = match steps.run.kind {
             RunKind::Upgrade => "upgrade",
             _ => "plan",

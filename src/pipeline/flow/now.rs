@@ -24,10 +24,11 @@ impl Steps<'_> {
     }
 
     /// What was asked for when the run was last taken up; what the plan was made for when the policy cannot be read by now.
-    /// Nothing when it could not be read then, either.
+    /// Nothing when it could not be read then: there is no plan.
     pub(in crate::pipeline) async fn desired_now(&self) -> Result<Option<&Desired>, StepFailure> {
-        if !matches!(self.run.kind, RunKind::Apply | RunKind::Upgrade) {
-            return self.desired().await;
+        let then = self.desired().await?;
+        if then.is_none() || !matches!(self.run.kind, RunKind::Apply | RunKind::Upgrade) {
+            return Ok(then);
         }
         let read = || async {
             match self.journal.output("reread").await? {
@@ -35,9 +36,7 @@ impl Steps<'_> {
                 None => Ok(self.branch().await?.clone()),
             }
         };
-        match &self.reread.get_or_try_init(read).await?.desired {
-            Some(desired) => Ok(Some(desired)),
-            None => self.desired().await,
-        }
+        let now = self.reread.get_or_try_init(read).await?;
+        Ok(now.desired.as_ref().or(then))
     }
 }

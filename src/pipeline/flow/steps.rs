@@ -331,10 +331,11 @@ impl<'a> Steps<'a> {
             Err(failure) if failure.artifact_lost => failure,
             carried => return carried.map(|_| ()),
         };
-        if let (Action::Publish(publication), Some(request)) =
-            (&entry.action, desired.layers.get(&item.layer))
+        // It was made by what was asked for then, and only that makes it again.
+        if let (Action::Publish(publication), Some(then)) = (&entry.action, self.desired().await?)
+            && let Some(request) = then.layers.get(&item.layer)
         {
-            let task = BuildTask::again(publication, request, &desired.policy);
+            let task = BuildTask::again(publication, request, &then.policy);
             self.leave(Stage::Rebuild, item.clone(), task).await?;
         }
         Err(lost)

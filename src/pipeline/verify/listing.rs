@@ -172,13 +172,13 @@ async fn unknown_in(
     let listed = in_all_regions(work.collect(), |name| registry.versions(region, name)).await;
     let mut unknown = Vec::new();
     for versions in listed {
-        let versions = versions?.into_iter();
-        for version in versions.filter(|version| !recorded.contains(&version.arn)) {
-            // Gone since it was listed: then it is nobody's concern.
-            unknown.extend(registry.read(&version.arn).await?);
-        }
+        let versions = versions?.into_iter().map(|version| version.arn);
+        unknown.extend(versions.filter(|arn| !recorded.contains(arn)));
     }
-    Ok(unknown)
+    let work = unknown.iter().map(|arn| (region.clone(), arn)).collect();
+    let read = in_all_regions(work, |arn| registry.read(arn)).await;
+    // Gone since it was listed: then it is nobody's concern.
+    read.into_iter().filter_map(Result::transpose).collect()
 }
 
 fn finding(desired: &Desired, builds: &[BuildRecord], version: PublishedVersion) -> Finding {
