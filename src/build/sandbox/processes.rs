@@ -198,7 +198,15 @@ mod tests {
             .unwrap();
         let mut stdout = shell.stdout.take().unwrap();
         stdout.read_exact(&mut [0; 6]).unwrap();
-        let census = census_below(shell.id());
+        // Between its fork and what it then executes, a process has next to nothing in memory.
+        let mut census = census_below(shell.id());
+        for _ in 0..1_000 {
+            if census.resident > 100_000 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            census = census_below(shell.id());
+        }
         assert!(census.first.is_some() && census.threads == 1);
         assert!(census.resident > 100_000);
         kill_inside(shell.id());
