@@ -21,18 +21,10 @@ fn core(version: &str) -> Wheel {
         .license("MIT")
 }
 
-fn store(world: &World) -> PathBuf {
-    world.folder.path().join("data/store.sqlite")
-}
-
 /// Scheduled runs as `kind state`, oldest first.
 fn runs(world: &World) -> Vec<String> {
-    let store = Connection::open(store(world)).unwrap();
-    let mut query = store
-        .prepare("SELECT kind || ' ' || state FROM runs WHERE kind NOT IN ('plan', 'apply') ORDER BY sequence")
-        .unwrap();
-    let rows = query.query_map([], |row| row.get(0)).unwrap();
-    let mut runs: Vec<String> = rows.map(Result::unwrap).collect();
+    let sql = "SELECT kind || ' ' || state FROM runs WHERE kind NOT IN ('plan', 'apply') ORDER BY sequence";
+    let mut runs = world.query(sql);
     runs.sort();
     runs
 }
@@ -40,7 +32,7 @@ fn runs(world: &World) -> Vec<String> {
 /// The bot is away for so many days, and does then what is due; `expected` is how many scheduled runs there are after it.
 async fn days_pass(world: &mut World, days: i64, expected: usize) {
     world.kill_bot();
-    age_store(&store(world), days);
+    age_store(&world.store(), days);
     world.start_bot().await;
     all_done(world, expected).await;
 }
@@ -114,7 +106,7 @@ async fn what_is_due_is_done_once_however_long_the_bot_was_away() {
     assert_eq!(log[0].message.lines().next(), Some("Layers: demo 1.1.0"));
     assert!(log[0].message.contains("\nLayersmith-Run: upgrade-20"));
     let applies = |world: &World| {
-        let store = Connection::open(store(world)).unwrap();
+        let store = Connection::open(world.store()).unwrap();
         let sql = "SELECT count(*) FROM runs WHERE kind = 'apply'";
         store
             .query_row(sql, [], |row| row.get::<_, i64>(0))
@@ -161,7 +153,7 @@ async fn what_is_due_is_done_once_however_long_the_bot_was_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zip_that_cannot_be_had_any_more_is_replaced_by_an_upgrade() {
     let mut world = merged().await;
-    let store = Connection::open(store(&world)).unwrap();
+    let store = Connection::open(world.store()).unwrap();
     let digest: String = store
         .query_row("SELECT digest FROM builds", [], |row| row.get(0))
         .unwrap();
@@ -241,7 +233,7 @@ async fn an_upgrade_that_is_killed_goes_on_from_its_journal() {
     world.index.publish(core("2.0.0"));
     // The push waits: everything is published by then, and nothing of it is in the tables.
     world.kill_bot();
-    age_store(&store(&world), 31);
+    age_store(&world.store(), 31);
     let repository = hook(
         &world,
         "touch waiting\nwhile [ ! -e open ]; do sleep 0.02; done\nexit 1",
@@ -274,13 +266,13 @@ async fn a_look_that_took_long_is_mended_by_the_policy_that_holds_by_then() {
     let record = registry(&world).join("1.json");
     change(&record, |value| value["allowed"] = json!([]));
     world.kill_bot();
-    age_store(&store(&world), 1);
+    age_store(&world.store(), 1);
     // Somebody else publishes: what was found waits for its turn.
-    let other = SqliteStore::open(&store(&world)).unwrap();
+    let other = SqliteStore::open(&world.store()).unwrap();
     let turn = other.turn_to_publish().await.unwrap();
     world.start_bot().await;
     let looked = |world: &World| {
-        let store = Connection::open(store(world)).unwrap();
+        let store = Connection::open(world.store()).unwrap();
         let sql = "SELECT count(*) FROM steps WHERE name = 'observe'";
         let steps: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
         steps == 1
@@ -383,15 +375,15 @@ async fn what_is_to_be_kept_by_now_is_not_deleted_by_a_run_that_was_killed_befor
     let both = "demo 1.1.0 latest, demo 1.1.0 deprecated";
     assert_eq!(table(&world), both);
     world.kill_bot();
-    age_store(&store(&world), 61);
-    let other = SqliteStore::open(&store(&world)).unwrap();
+    age_store(&world.store(), 61);
+    let other = SqliteStore::open(&world.store()).unwrap();
     let turn = other.turn_to_publish().await.unwrap();
     world.start_bot().await;
     let is_open = |world: &World| runs(world).contains(&"expire open".to_owned());
     world.until("the expiry waits for its turn", is_open).await;
     world.kill_bot();
     // As if it had been killed after it read the branch, and before it deleted what has expired.
-    let journal = Connection::open(store(&world)).unwrap();
+    let journal = Connection::open(world.store()).unwrap();
     let sql = "INSERT INTO steps (run, name, state, output, started_at, finished_at)
                SELECT (SELECT id FROM runs WHERE kind = 'expire' AND state = 'open'), it.name, state, output, started_at, finished_at
                FROM steps, (SELECT 'read' AS name UNION SELECT 'reread') AS it
@@ -424,7 +416,7 @@ async fn where_nothing_of_what_is_recorded_is_there_nothing_is_mended_unasked() 
     world.settled().await;
     world.conversation(number);
     world.kill_bot();
-    age_store(&store(&world), 1);
+    age_store(&world.store(), 1);
     let elsewhere = world.folder.path().join("elsewhere");
     let usual = world.folder.path().join("data/registry");
     let registry = format!("dir:{}", elsewhere.display());
@@ -445,7 +437,7 @@ async fn where_nothing_of_what_is_recorded_is_there_nothing_is_mended_unasked() 
     let registry = format!("dir:{}", usual.display());
     world.options.set("LAYERSMITH_REGISTRY", registry);
     world.kill_bot();
-    age_store(&store(&world), 1);
+    age_store(&world.store(), 1);
     world.start_bot().await;
     let is_done = |world: &World| runs(world).contains(&"verify done".to_owned());
     world.until("the next verification is done", is_done).await;

@@ -5,26 +5,16 @@ use layersmith::store::{SqliteStore, Store as _};
 use layersmith_testbed::github::DeliveryMode;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 const POLICY: &str = ".github/layersmith.yaml";
 
-fn store(world: &World) -> PathBuf {
-    world.folder.path().join("data/store.sqlite")
-}
-
 /// The states of all applies, oldest first.
 fn applies(world: &World) -> Vec<String> {
-    let store = Connection::open(store(world)).unwrap();
-    let mut query = store
-        .prepare("SELECT state FROM runs WHERE kind = 'apply' ORDER BY sequence")
-        .unwrap();
-    let rows = query.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    world.query("SELECT state FROM runs WHERE kind = 'apply' ORDER BY sequence")
 }
 
-async fn merge(world: &World, request: (&str, &str)) {
-    let number = world.pull_request(&[request]).await;
+async fn merge(world: &World, requests: &[(&str, &str)]) {
+    let number = world.pull_request(requests).await;
     world.settled().await;
     world.github.merge_pull_request(number).await;
     world.settled().await;
@@ -42,17 +32,24 @@ fn allowed(world: &World) -> Vec<Value> {
     allowed.to_vec()
 }
 
-/// A run read the branch when one layer was asked for, and everybody might use it. Meanwhile another layer was merged and
-/// published, and all of them became private: the run neither retires the one nor shares the other.
+/// A run read the branch when one layer was asked for, in one region, and everybody might use it. Meanwhile it was published to
+/// another region, another layer was merged and published, and all of them became private: the run neither retires the one,
+/// nor leaves the region, nor shares anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     let mut world = World::start().await;
-    merge(&world, ("layers/demo.yaml", "packages: [demo-app]\n")).await;
-    merge(&world, ("layers/core.yaml", "packages: [demo-core]\n")).await;
-    let table = world.table("p3.13/us-east-1.csv");
+    let (demo, everywhere) = ("layers/demo.yaml", "packages: [demo-app]\n");
+    let there = format!("{everywhere}regions: [us-east-1]\n");
+    merge(&world, &[(demo, &there)]).await;
+    let core = ("layers/core.yaml", "packages: [demo-core]\n");
+    merge(&world, &[(demo, everywhere), core]).await;
+    let tables = |world: &World| {
+        ["us-east-1", "eu-west-1"].map(|it| world.table(&format!("p3.13/{it}.csv")))
+    };
+    let before = tables(&world);
     assert_ne!(allowed(&world)[0], json!([]));
 
-    let other = SqliteStore::open(&store(&world)).unwrap();
+    let other = SqliteStore::open(&world.store()).unwrap();
     let turn = other.turn_to_publish().await.unwrap();
     let mut policy = world.github.file_at("main", POLICY).unwrap();
     policy.push_str("# To set off a run.\n");
@@ -62,7 +59,7 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     world.until("the third run waits for its turn", waits).await;
     world.kill_bot();
     // As if it had read the branch at the time of the first one, and shared everything before it was killed.
-    let journal = Connection::open(store(&world)).unwrap();
+    let journal = Connection::open(world.store()).unwrap();
     let sql = "INSERT INTO steps (run, name, state, output, started_at, finished_at)
                SELECT (SELECT id FROM runs WHERE kind = 'apply' AND state = 'open'), name, state, output, started_at, finished_at
                FROM steps WHERE name IN ('read', 'permissions')
@@ -82,7 +79,7 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     world.settled().await;
     assert_eq!(applies(&world).len(), 3, "nothing else mended it");
     assert_eq!(allowed(&world), [json!([]), json!([])]);
-    assert_eq!(world.table("p3.13/us-east-1.csv"), table);
+    assert_eq!(tables(&world), before);
     let check = world.check(&pushed);
     assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
     world.finish().await;

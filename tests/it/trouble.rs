@@ -284,7 +284,7 @@ async fn a_layer_that_cannot_be_published_at_all_keeps_no_other_out_of_the_table
     let files = [("layers/app.yaml", &*app), ("layers/core.yaml", &*core)];
     let number = world.pull_request(&files).await;
     world.settled().await;
-    let store = Connection::open(world.folder.path().join("data/store.sqlite")).unwrap();
+    let store = Connection::open(world.store()).unwrap();
     let full = "CREATE TRIGGER full BEFORE INSERT ON builds WHEN NEW.layer = 'core'
                 BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
     store.execute_batch(full).unwrap();

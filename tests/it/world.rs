@@ -11,8 +11,9 @@ use layersmith_testbed::index::PackageIndex;
 use layersmith_testbed::local_client;
 use layersmith_testbed::moto::Moto;
 use layersmith_testbed::ssh::GitServer;
+use rusqlite::Connection;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use tempfile::TempDir;
@@ -103,6 +104,19 @@ impl World {
         if let Some(mut bot) = self.bot.take() {
             bot.kill();
         }
+    }
+
+    /// Where the bot's store is.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("data/store.sqlite")
+    }
+
+    /// What the store answers to a query of one column.
+    pub(crate) fn query(&self, sql: &str) -> Vec<String> {
+        let store = Connection::open(self.store()).unwrap();
+        let mut query = store.prepare(sql).unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
     }
 
     pub(crate) fn url(&self) -> String {

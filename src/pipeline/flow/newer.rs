@@ -1,8 +1,8 @@
 //! What went live after a run had made its plan.
 //!
 //! A run that was cut short goes on by its plan, be it hours later, and somebody else may have published meanwhile: from a
-//! command line, or by a run that came after it. An older version never takes the place of theirs, and what is asked for again
-//! is not retired.
+//! command line, or by a run that came after it. An older version never takes the place of theirs, and where something is asked
+//! for again it is not retired.
 
 use super::Steps;
 use crate::model::{LayerState, Region, RunKind, Timestamp};
@@ -24,7 +24,7 @@ impl<'e> Current<'e> {
     /// For an entry of the plan that a run has made, and what is asked for by now.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or the registry cannot say which regions it has.
     pub(in crate::pipeline) async fn of_run(
         steps: &Steps<'_>,
         entry: &'e Entry,
@@ -41,16 +41,15 @@ impl<'e> Current<'e> {
             return Ok(current);
         }
         let mut current = Self::of_plan(steps, entry).await?;
-        if let Action::Publish(publication) = &entry.action
-            && !publication.leaves.is_empty()
+        let has_leaves = matches!(&entry.action, Action::Publish(it) if !it.leaves.is_empty());
+        if has_leaves
             && let Some(request) = now.layers.get(&entry.layer)
+            && let Action::Publish(publication) = &mut current.entry.to_mut().action
         {
             let offered = steps.bot.workshop.registry.regions().await?;
             let regions = request.regions.as_deref();
             let wanted = now.policy.regions_for(regions, &offered).0;
-            if let Action::Publish(publication) = &mut current.entry.to_mut().action {
-                publication.leaves.retain(|region| !wanted.contains(region));
-            }
+            publication.leaves.retain(|region| !wanted.contains(region));
         }
         Ok(current)
     }

@@ -15,6 +15,7 @@ use crate::github::render::count;
 use crate::model::LayerName;
 use crate::plan::{Plan, plan};
 use futures::FutureExt as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -109,55 +110,33 @@ pub(super) async fn observe(steps: &Steps<'_>) -> Result<(), StepFailure> {
         return Ok(());
     }
     let look = Look::begin(workshop).await?;
+    let mut parts = Parts::of(steps);
     let (mut verified, mut after) = (Verified::default(), None::<LayerName>);
-    // Each try does something, however little time it has.
-    let mut is_begun = false;
-    let goes_on = |is_begun: bool, checked: usize| {
-        if is_begun && steps.time_left().is_some_and(|left| left < PART_TIME) {
-            let message = format!("{checked} versions are read back, the next try does the rest");
-            return Err(StepFailure::transient(message));
-        }
-        Ok(())
-    };
     while let Some(part) = look.part(after.as_ref(), PART) {
         let name = match &after {
             None => "observe/first".to_owned(),
             Some(layer) => format!("observe/after/{layer}"),
         };
-        let known: Option<PartRead> = journal.output(&name).await?;
-        let read = match known {
-            Some(known) => known,
-            None => {
-                goes_on(is_begun, verified.checked)?;
-                is_begun = true;
-                let read = read_part(workshop, then, part, &verified).map(Ok);
-                journal.step(&name, read).await?
-            }
-        };
+        let read = read_part(workshop, then, part, &verified).map(Ok);
+        let read: PartRead = parts.read(&name, verified.checked, read).await?;
         verified.add(read.verified);
         after = Some(read.until);
     }
-    let mut listing: Option<Listing<'_>> = None;
-    let mut after = None::<String>;
+    let (mut listing, mut after) = (None::<Listing<'_>>, None::<String>);
     loop {
         let name = match &after {
-            None => "list/first".to_owned(),
-            Some(name) => format!("list/after/{name}"),
+            None => "observe/list/first".to_owned(),
+            Some(name) => format!("observe/list/after/{name}"),
         };
-        let known: Option<NamesRead> = journal.output(&name).await?;
-        let read = match known {
-            Some(known) => known,
-            None => {
-                goes_on(is_begun, verified.checked)?;
-                is_begun = true;
-                let listing = match &mut listing {
-                    Some(listing) => listing,
-                    none => none.insert(Listing::begin(workshop, then, &look, &verified).await?),
-                };
-                let read = listing.read(workshop, then, after.as_deref(), NAMES, &verified);
-                journal.step(&name, read.map(Ok)).await?
-            }
+        let read = async {
+            let listing = match &mut listing {
+                Some(listing) => listing,
+                none => none.insert(Listing::begin(workshop, then, &look, &verified).await?),
+            };
+            let after = after.as_deref();
+            Ok(listing.read(workshop, then, after, NAMES, &verified).await)
         };
+        let read: NamesRead = parts.read(&name, verified.checked, read).await?;
         verified.add(read.verified);
         after = read.until;
         if after.is_none() {
@@ -167,6 +146,45 @@ pub(super) async fn observe(steps: &Steps<'_>) -> Result<(), StepFailure> {
     verified.sort();
     journal.step("observe", async { Ok(verified) }).await?;
     Ok(())
+}
+
+/// The parts of a look, each a step of the run.
+struct Parts<'a> {
+    steps: &'a Steps<'a>,
+    /// Each try does something, however little time it has.
+    is_begun: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn of(steps: &'a Steps<'a>) -> Self {
+        Self {
+            steps,
+            is_begun: false,
+        }
+    }
+
+    /// What a part came to; it is read unless it was read by an earlier try. `checked` is how many versions were read back
+    /// before it.
+    async fn read<T>(
+        &mut self,
+        name: &str,
+        checked: usize,
+        read: impl Future<Output = Result<T, StepFailure>> + Send,
+    ) -> Result<T, StepFailure>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        if let Some(known) = self.steps.journal.output(name).await? {
+            return Ok(known);
+        }
+        let is_late = || self.steps.time_left().is_some_and(|left| left < PART_TIME);
+        if self.is_begun && is_late() {
+            let message = format!("{checked} versions are read back, the next try does the rest");
+            return Err(StepFailure::transient(message));
+        }
+        self.is_begun = true;
+        self.steps.journal.step_again(name, read).await
+    }
 }
 
 /// Mends what is wrong, within the turn to publish. Looking takes long, and a run that was killed may go on much later:

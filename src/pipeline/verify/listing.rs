@@ -3,8 +3,7 @@
 use super::observe::Look;
 use super::{Finding, Known, Verified, Wrong};
 use crate::model::{
-    BuildRecord, LayerArn, LayerPrefix, Region, is_published_under, layer_description,
-    published_layer_name,
+    BuildRecord, LayerArn, Region, is_published_under, layer_description, published_layer_name,
 };
 use crate::pipeline::aligning::THROW_AWAY;
 use crate::pipeline::by_region::in_all_regions;
@@ -185,7 +184,7 @@ fn finding(desired: &Desired, builds: &[BuildRecord], version: PublishedVersion)
     if version.description == THROW_AWAY {
         return Finding::new(version.arn, Wrong::ThrowAway);
     }
-    let prefix: &LayerPrefix = &desired.policy.prefix;
+    let prefix = &desired.policy.prefix;
     let build = builds.iter().find(|build| {
         version.digest == Some(build.artifact.digest)
             && version.description
