@@ -33,7 +33,7 @@ test-cloud: ## Runs the stack of deploy/template.yaml on this machine: the scena
 	@.ci/tools $(TOOLS) system test template cloud
 	cargo test --test it both_engines -- --ignored --test-threads 2
 
-crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends; over an hour on two cores
+crash-matrix: ## Kills an apply at every call and every write, thousands of times, and looks how it ends; three hours on two cores
 	@.ci/tools $(TOOLS) system test
 	CARGO_PROFILE_DEV_OPT_LEVEL=1 LAYERSMITH_TEST_CRASH_POINTS=$${LAYERSMITH_TEST_CRASH_POINTS:-all} \
 	    cargo test --workspace --test it wherever_an_apply -- --nocapture

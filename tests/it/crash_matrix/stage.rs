@@ -93,7 +93,7 @@ enum Fate {
 
 impl Cloud {
     pub(super) async fn moto() -> Self {
-        Self::Moto(Moto::start().await)
+        Self::Moto(Moto::start_serial().await)
     }
 
     pub(super) async fn light() -> Self {

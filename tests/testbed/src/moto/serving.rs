@@ -14,13 +14,21 @@ use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
-/// moto's application behind a server without threads.
-const SERIAL: &str = "
+/// moto's own server. To tell which service is meant, moto lists the folder of its services at every request, which is most of
+/// what a request takes: here it does so once. A bot asks in all regions at once, so that many wait to be accepted.
+const SERVER: &str = "
 import sys
+from moto import backends
+listed = getattr(backends, 'list_of_moto_modules', None)
+if listed:
+    names = list(listed())
+    backends.list_of_moto_modules = lambda: names
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
+BaseWSGIServer.request_queue_size = 1024
 application = DomainDispatcherApplication(create_backend_app)
-make_server('127.0.0.1', int(sys.argv[1]), application, threaded=False).serve_forever()
+threads = sys.argv[2] == 'threads'
+make_server('127.0.0.1', int(sys.argv[1]), application, threaded=threads).serve_forever()
 ";
 /// What moto's own calls need: a bucket is part of the path, as there is no name for it here.
 const CONFIGURATION: &str = "[default]\ns3 =\n  addressing_style = path\n";
@@ -31,11 +39,8 @@ impl Moto {
     /// # Panics
     /// When `moto_server` is missing (the text says how to get it) or does not come up.
     pub async fn start() -> Self {
-        let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
         let port = free_port();
-        let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        Self::start_with(command, port, port).await
+        Self::start_with(server(port, "threads"), port, port).await
     }
 
     /// Starts `moto`'s server, one request at a time: answered side by side, its DynamoDB lets two conditional writes
@@ -45,7 +50,7 @@ impl Moto {
     /// As [`Self::start`] does.
     pub async fn start_serial() -> Self {
         let port = free_port();
-        Self::start_with(serial(port), port, port).await
+        Self::start_with(server(port, "serial"), port, port).await
     }
 
     /// The same, with state machines whose executions run; their functions and objects are asked for at another port.
@@ -54,7 +59,7 @@ impl Moto {
     /// As [`Self::start`] does.
     pub(crate) async fn start_behind(door: u16) -> Self {
         let port = free_port();
-        let moto = Self::start_with(serial(port), port, door).await;
+        let moto = Self::start_with(server(port, "serial"), port, door).await;
         let request = moto
             .client
             .post(format!("{}/moto-api/config", moto.endpoint))
@@ -105,10 +110,11 @@ impl Moto {
     }
 }
 
-fn serial(port: u16) -> Command {
+/// Answers requests side by side with `threads`, else one after the other.
+fn server(port: u16, how: &str) -> Command {
     let program = crate::tools::moto_server().unwrap_or_else(|missing| panic!("{missing}"));
     let mut command = Command::new(interpreter_of(&program));
-    command.args(["-c", SERIAL, &port.to_string()]);
+    command.args(["-c", SERVER, &port.to_string(), how]);
     command
 }
 
