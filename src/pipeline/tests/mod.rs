@@ -1,6 +1,7 @@
 //! Tests of use cases over simulated time.
 
 mod handing_over;
+mod listing;
 mod mending;
 mod newer;
 mod parameters;
