@@ -151,7 +151,7 @@ async fn settle(workshop: &Workshop, desired: &Desired, plan: &Plan, done: &mut 
         Err(failure) => done.failures.push(failure.to_string()),
     }
     let settled = async {
-        settle_intents(workshop, &desired.policy, plan).await?;
+        settle_intents(workshop, desired, plan).await?;
         settle_expiries(workshop, desired).await
     };
     if let Err(failure) = settled.await {

@@ -120,7 +120,7 @@ pub(super) async fn settle(steps: &Steps<'_>) -> Result<(), StepFailure> {
     journal
         .step_again("permissions", settle_visibility(workshop, &desired.policy))
         .await?;
-    settle_intents(workshop, &desired.policy, plan).await?;
+    settle_intents(workshop, desired, plan).await?;
     settle_expiries(workshop, desired).await
 }
 
@@ -303,10 +303,8 @@ pub(super) async fn answer(steps: &Steps<'_>) -> Result<(), StepFailure> {
     outcomes.extend(outcomes_of_kept(plan, asked, &live));
     outcomes.sort_by(|a, b| (&a.layer, a.target).cmp(&(&b.layer, b.target)));
     let default_policy = Policy::default();
-    let policy = read
-        .desired
-        .as_ref()
-        .map_or(&default_policy, |desired| &desired.policy);
+    let now = steps.desired_now().await?;
+    let policy = now.map_or(&default_policy, |now| &now.policy);
     let marker = render::marker("pull_request", run.pull_request.unwrap_or_default());
     let rendered = render::render_outcome(&OutcomeView {
         marker: &marker,

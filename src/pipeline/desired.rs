@@ -1,6 +1,6 @@
 //! The files of a catalog at a commit → the desired state.
 
-use crate::model::{LayerName, LayerRequest, Policy, Problem, Target};
+use crate::model::{LayerName, LayerRequest, OfferedRegions, Policy, Problem, Region, Target};
 use crate::request::{self, SourceFile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,27 @@ impl Desired {
     pub fn asks_for(&self, layer: &LayerName, target: Target) -> bool {
         let is_requested = |request: &LayerRequest| request.targets.contains(&target);
         self.held.contains(layer) || self.layers.get(layer).is_some_and(is_requested)
+    }
+
+    /// The regions that a layer is to be in for a target, those among them that the account has not enabled included; none
+    /// when nobody asks for it. `None` when its request file cannot be read: then it is wanted where it is.
+    #[must_use]
+    pub fn wanted_in(
+        &self,
+        layer: &LayerName,
+        target: Target,
+        offered: &OfferedRegions,
+    ) -> Option<BTreeSet<Region>> {
+        if self.held.contains(layer) {
+            return None;
+        }
+        let request = self.layers.get(layer);
+        let request = request.filter(|request| request.targets.contains(&target));
+        Some(request.map_or_else(BTreeSet::new, |request| {
+            let regions = request.regions.as_deref();
+            let (enabled, not_enabled) = self.policy.regions_for(regions, offered);
+            enabled.into_iter().chain(not_enabled).collect()
+        }))
     }
 }
 

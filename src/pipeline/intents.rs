@@ -5,14 +5,14 @@
 
 use super::by_region::in_all_regions;
 use super::visibility::share_exactly;
-use super::{StepFailure, Workshop};
+use super::{Desired, StepFailure, Workshop};
 use crate::model::{Digest, LayerArn, LayerVersion, Policy, SlotKey, ZIPPED_LIMIT};
 use crate::plan::Plan;
 use crate::registry::RegistryError;
 use crate::store::Earlier;
 use std::collections::BTreeSet;
 
-/// Settles every intent that the plan does not stand behind. Those in regions that do not answer, or that the account has
+/// Settles every intent that the plan does not stand behind, or that nobody wants any more. Those in regions that do not answer, or that the account has
 /// not enabled, are left as they are.
 ///
 /// The caller has the turn to publish, and has carried the plan out.
@@ -21,9 +21,10 @@ use std::collections::BTreeSet;
 /// When the store fails.
 pub async fn settle_intents(
     workshop: &Workshop,
-    policy: &Policy,
+    desired: &Desired,
     plan: &Plan,
 ) -> Result<(), StepFailure> {
+    let policy = &desired.policy;
     let mut stale = workshop.store.intents().await?;
     if stale.is_empty() {
         return Ok(());
@@ -40,7 +41,12 @@ pub async fn settle_intents(
             })
         })
         .collect();
-    stale.retain(|intent| !stands.contains(&intent.key));
+    let offered = workshop.registry.regions().await?;
+    let is_wanted = |key: &SlotKey| {
+        let wanted = desired.wanted_in(&key.layer, key.target, &offered);
+        wanted.is_none_or(|regions| regions.contains(&key.region))
+    };
+    stale.retain(|intent| !(stands.contains(&intent.key) && is_wanted(&intent.key)));
     wait_for_what_is_at_work(workshop, &stale).await?;
     let staged = staged(workshop, policy).await?;
     let work = stale

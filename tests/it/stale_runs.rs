@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use layersmith::store::{SqliteStore, Store as _};
-use layersmith_testbed::github::DeliveryMode;
+use layersmith_testbed::github::{DeliveryMode, Fault, Files, Matcher};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -82,5 +82,136 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
     assert_eq!(tables(&world), before);
     let check = world.check(&pushed);
     assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
+    world.finish().await;
+}
+
+/// Where an apply is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    /// It has a plan, and nothing is written down of what it is to publish.
+    Planned,
+    /// A version is published, and not written down as live.
+    Published,
+}
+
+/// Merges requests; the apply of the merge is killed.
+async fn merge_and_kill(world: &mut World, moment: Moment, requests: &[(&str, &str)]) -> Killed {
+    let number = world.pull_request(requests).await;
+    world.settled().await;
+    let before = match moment {
+        Moment::Planned => "INSERT",
+        Moment::Published => "UPDATE OF state",
+    };
+    // SQLite counts until the process is killed.
+    let hold_back = format!(
+        "CREATE TRIGGER held_back BEFORE {before} ON layer_versions BEGIN
+         SELECT count(*) FROM (WITH RECURSIVE numbers(n) AS
+         (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT n FROM numbers); END"
+    );
+    let store = Connection::open(world.store()).unwrap();
+    store.execute(&hold_back, []).unwrap();
+    let base = world.github.branch_head("main").unwrap();
+    let merged = world.github.merge_pull_request(number).await;
+    let is_reached = |world: &World| match moment {
+        Moment::Planned => {
+            let sql = "SELECT state FROM steps WHERE name = 'plan' AND state = 'done'
+                       AND run IN (SELECT id FROM runs WHERE kind = 'apply')";
+            !world.query(sql).is_empty()
+        }
+        Moment::Published => !world.published().is_empty(),
+    };
+    world.until("the apply is held back", is_reached).await;
+    world.kill_bot();
+    store.execute("DROP TRIGGER held_back", []).unwrap();
+    assert_eq!(applies(world), ["open"]);
+    Killed {
+        number,
+        base,
+        merged,
+    }
+}
+
+/// An apply that was killed.
+struct Killed {
+    /// Of the pull request whose merge set it off.
+    number: u64,
+    /// The head of the branch before the merge.
+    base: String,
+    /// The merge.
+    merged: String,
+}
+
+/// Layer and region of what is in a state, for all targets.
+fn in_state(world: &World, state: &str) -> Vec<String> {
+    let place = "layer || ' ' || region";
+    let sql =
+        format!("SELECT DISTINCT {place} FROM layer_versions WHERE state = '{state}' ORDER BY 1");
+    world.query(&sql)
+}
+
+/// A layer, and a region of another one, were taken back before the run that was to publish them came to it: it publishes the
+/// rest, says what it left out, and what it had published without having written so down expires.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_back_before_it_was_live_never_is() {
+    for moment in [Moment::Planned, Moment::Published] {
+        let mut world = World::start().await;
+        let (demo, core) = ("layers/demo.yaml", "layers/core.yaml");
+        let (of_demo, of_core) = ("packages: [demo-app]\n", "packages: [demo-core]\n");
+        let requests = [(demo, of_demo), (core, of_core)];
+        let killed = merge_and_kill(&mut world, moment, &requests).await;
+        let before = world.published().len();
+        assert_eq!(before > 0, moment == Moment::Published);
+        world.github.set_delivery_mode(DeliveryMode::Lost);
+        let there = format!("{of_demo}regions: [us-east-1]\n");
+        let change = Files::new().write(demo, there).delete(core);
+        world.github.push("main", change, "platform").await;
+        world.github.set_delivery_mode(DeliveryMode::Automatic);
+        world.start_bot().await;
+        let is_over = |world: &World| applies(world) == ["done"];
+        world.until("the run is over", is_over).await;
+        world.settled().await;
+        assert_eq!(in_state(&world, "live"), ["demo us-east-1"]);
+        assert_eq!(in_state(&world, "intent"), Vec::<String>::new());
+        let recorded = world.query("SELECT arn FROM layer_versions");
+        assert_eq!(recorded.len(), world.published_once().len());
+        let table = world.table("p3.13/us-east-1.csv");
+        assert!(table.contains("demo"), "{table}");
+        let comment = world.comment(killed.number);
+        assert!(
+            comment.contains("nobody asks for it there any more"),
+            "{comment}"
+        );
+        let check = world.check(&killed.merged);
+        assert_eq!(check.conclusion.as_deref(), Some("failure"), "{check:?}");
+        world.finish().await;
+    }
+}
+
+/// GitHub may show a branch as it was a moment ago. What a run read just before is not taken for reverted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_head_that_github_shows_a_moment_later_takes_nothing_back() {
+    let mut world = World::start().await;
+    let requests = [("layers/demo.yaml", "packages: [demo-app]\n")];
+    let killed = merge_and_kill(&mut world, Moment::Planned, &requests).await;
+    // However long the machine takes to go on, it has read the branch just now.
+    let store = Connection::open(world.store()).unwrap();
+    let sql = "UPDATE steps SET finished_at = finished_at + 3600 WHERE name = 'read'";
+    store.execute(sql, []).unwrap();
+    let older = json!({"name": "main", "commit": {"sha": killed.base}, "protected": false});
+    let older = Fault::Status(200, Vec::new(), older.to_string());
+    let branch = Matcher::new("GET", "/branches/main");
+    world.github.fail_next(branch, older, 1000);
+    world.start_bot().await;
+    let is_over = |world: &World| applies(world) == ["done"];
+    world.until("the run is over", is_over).await;
+    world.github.end_faults();
+    world.settled().await;
+    assert_eq!(
+        in_state(&world, "live"),
+        ["demo eu-west-1", "demo us-east-1"]
+    );
+    let check = world.check(&killed.merged);
+    assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
+    world.comment(killed.number);
     world.finish().await;
 }

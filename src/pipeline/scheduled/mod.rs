@@ -70,7 +70,7 @@ pub(super) async fn plan_upgrade(
 
 /// Tells the owners of layers what could not be rebuilt.
 pub(super) async fn tell_owners(steps: &Steps<'_>) -> Result<(), StepFailure> {
-    let Some(desired) = steps.desired().await? else {
+    let Some(desired) = steps.desired_now().await? else {
         return Ok(());
     };
     let upgraded: Option<UpgradePlan> = steps.journal.output("upgrade").await?;

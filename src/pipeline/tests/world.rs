@@ -165,9 +165,7 @@ impl World {
             }
         }
         settle_visibility(workshop, &desired.policy).await.unwrap();
-        settle_intents(workshop, &desired.policy, &plan)
-            .await
-            .unwrap();
+        settle_intents(workshop, desired, &plan).await.unwrap();
         settle_expiries(workshop, desired).await.unwrap();
         self.commit().await;
         plan
