@@ -18,6 +18,8 @@ const WHAT: &str = "POST /graphql";
 pub(super) const MANY: usize = 20;
 /// Files in one request: GitHub gives up on what takes longer than ten seconds.
 const IN_ONE: usize = 100;
+/// Files in one request that GitHub is not asked for in parts when it gives no answer.
+const FEW: usize = 25;
 /// Requests at once.
 const AT_ONCE: usize = 4;
 
@@ -50,7 +52,7 @@ impl GithubClient {
     ) -> Result<BTreeMap<String, Bytes>, GithubError> {
         let requests: Vec<Vec<String>> = shas.chunks(IN_ONE).map(<[String]>::to_vec).collect();
         let mut answers = stream::iter(requests)
-            .map(|shas| self.texts_in_one(shas))
+            .map(|shas| self.texts_in_parts(shas))
             .buffer_unordered(AT_ONCE);
         let mut found = BTreeMap::new();
         while let Some(texts) = answers.try_next().await? {
@@ -59,12 +61,29 @@ impl GithubClient {
         Ok(found)
     }
 
-    async fn texts_in_one(&self, shas: Vec<String>) -> Result<Vec<(String, Bytes)>, GithubError> {
+    /// What GitHub gives no answer to may have taken it too long: it is asked for in halves.
+    async fn texts_in_parts(&self, shas: Vec<String>) -> Result<Vec<(String, Bytes)>, GithubError> {
+        let mut found = Vec::new();
+        let mut waiting = vec![shas];
+        while let Some(mut shas) = waiting.pop() {
+            match self.texts_in_one(&shas).await {
+                Ok(texts) => found.extend(texts),
+                Err(GithubError::Unreachable { .. }) if shas.len() > FEW => {
+                    let half = shas.split_off(shas.len() / 2);
+                    waiting.extend([half, shas]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn texts_in_one(&self, shas: &[String]) -> Result<Vec<(String, Bytes)>, GithubError> {
         let mut query =
             "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) {"
                 .to_owned();
         // What is asked for are ids from a listing, which GitHub wrote itself; anything else is not put into a query.
-        let shas: Vec<String> = shas.into_iter().filter(|sha| is_id(sha)).collect();
+        let shas: Vec<&String> = shas.iter().filter(|sha| is_id(sha)).collect();
         for (number, sha) in shas.iter().enumerate() {
             // Writing into a string cannot fail.
             let _written = write!(
@@ -83,7 +102,7 @@ impl GithubClient {
         let found = shas.into_iter().enumerate().filter_map(|(number, sha)| {
             let text = texts.remove(&format!("f{number}"))??.text?;
             // As it is stored: then it is neither cut short nor read in another encoding.
-            (id_of(&text) == sha).then(|| (sha, Bytes::from(text)))
+            (id_of(&text) == *sha).then(|| (sha.clone(), Bytes::from(text)))
         });
         Ok(found.collect())
     }

@@ -155,6 +155,22 @@ fn git_id(text: &str) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The ids that a query asks for, in its order.
+fn ids_in(query: &str) -> Vec<&str> {
+    let parts = query.split("object(oid: \"").skip(1);
+    parts.map(|part| part.split('"').next().unwrap()).collect()
+}
+
+/// The answer to a query for files.
+fn found(asked: &Asked, file: impl Fn(&str) -> Value) -> Reply {
+    let ids = ids_in(asked.body["query"].as_str().unwrap());
+    let files = ids.iter().enumerate();
+    let files: serde_json::Map<String, Value> = files
+        .map(|(number, id)| (format!("f{number}"), file(id)))
+        .collect();
+    ok(json!({ "data": { "repository": files } }))
+}
+
 #[tokio::test]
 async fn many_files_come_a_hundred_at_a_time_and_what_does_not_come_so_one_by_one() {
     let (tree, texts) = texts(2_350);
@@ -163,24 +179,16 @@ async fn many_files_come_a_hundred_at_a_time_and_what_does_not_come_so_one_by_on
     let odd = [binary.clone(), cut.clone(), gone.clone()];
     let server = Server::start(move |asked| {
         if asked.path == "/graphql" {
-            let query = asked.body["query"].as_str().unwrap();
-            let mut files = serde_json::Map::new();
-            for part in query.split(" f").skip(1) {
-                let (number, rest) = part.split_once(": object(oid: \"").unwrap();
-                let id = rest.split('"').next().unwrap();
-                let file = match known.get(id) {
-                    _ if id == binary => {
-                        json!({ "isBinary": true, "isTruncated": false, "text": null })
-                    }
-                    Some(text) if id == cut => {
-                        json!({ "isBinary": false, "isTruncated": true, "text": text[..9] })
-                    }
-                    _ if id == gone => Value::Null,
-                    text => json!({ "isBinary": false, "isTruncated": false, "text": text }),
-                };
-                files.insert(format!("f{number}"), file);
-            }
-            return ok(json!({ "data": { "repository": files } }));
+            return found(asked, |id| match known.get(id) {
+                _ if id == binary => {
+                    json!({ "isBinary": true, "isTruncated": false, "text": null })
+                }
+                Some(text) if id == cut => {
+                    json!({ "isBinary": false, "isTruncated": true, "text": text[..9] })
+                }
+                _ if id == gone => Value::Null,
+                text => json!({ "isBinary": false, "isTruncated": false, "text": text }),
+            });
         }
         match git(asked) {
             "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
@@ -205,6 +213,28 @@ async fn many_files_come_a_hundred_at_a_time_and_what_does_not_come_so_one_by_on
     assert_eq!((count("/graphql"), count("/blobs/")), (24, odd.len()));
     client.files_at("c", |_| true).await.unwrap();
     assert_eq!(server.lines().len(), lines.len() + 2, "the rest is kept");
+}
+
+#[tokio::test]
+async fn what_takes_github_too_long_is_asked_for_in_parts() {
+    let (tree, texts) = texts(2_350);
+    let server = Server::start(move |asked| {
+        if asked.path == "/graphql" {
+            let ids = ids_in(asked.body["query"].as_str().unwrap()).len();
+            return match ids {
+                ..=25 => found(asked, |id| json!({ "text": texts[id] })),
+                _ => status(502),
+            };
+        }
+        match git(asked) {
+            "commits/c" => ok(json!({ "tree": { "sha": "t" } })),
+            "trees/t?recursive=1" => ok(tree.clone()),
+            other => panic!("{other}"),
+        }
+    })
+    .await;
+    let files = server.client().files_at("c", |_| true).await.unwrap();
+    assert_eq!(files.len(), 2_350);
 }
 
 /// What comes of so many files where a query is answered so.
