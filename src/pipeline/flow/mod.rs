@@ -179,8 +179,9 @@ impl Stage {
     #[must_use]
     pub fn seconds(self) -> u32 {
         match self.worker() {
-            Worker::Build | Worker::Publish | Worker::Expire => 900,
-            Worker::Plan | Worker::Tables | Worker::Comment => 300,
+            // A catalog's first tables may be many: all of them are one push.
+            Worker::Build | Worker::Publish | Worker::Tables | Worker::Expire => 900,
+            Worker::Plan | Worker::Comment => 300,
         }
     }
 
