@@ -54,8 +54,8 @@ async fn wherever_an_apply_is_killed_it_ends_as_if_nothing_had_happened() {
             };
             let (first, step) = match some.split_once('/') {
                 Some((part, parts)) => (number(part) - 1, number(parts)),
-                // Before and after take turns: an odd step takes both.
-                None => (0, all.len().div_ceil(number(some)) | 1),
+                // At least so many. Before and after take turns: an odd step takes both.
+                None => (0, (all.len() / number(some)).saturating_sub(1) | 1),
             };
             all.iter().copied().skip(first).step_by(step).collect()
         }

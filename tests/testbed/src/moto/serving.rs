@@ -1,4 +1,4 @@
-//! Starting the server, as it comes or with one request at a time.
+//! Starting the server, with requests answered side by side or one at a time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
-/// moto's own server. To tell which service is meant, moto lists the folder of its services at every request, which is most of
+/// What `moto_server` starts, with less to wait for. To tell which service is meant, moto lists the folder of its services at every request, which is most of
 /// what a request takes: here it does so once. A bot asks in all regions at once, so that many wait to be accepted.
 const SERVER: &str = "
 import sys
@@ -23,12 +23,14 @@ listed = getattr(backends, 'list_of_moto_modules', None)
 if listed:
     names = list(listed())
     backends.list_of_moto_modules = lambda: names
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication, MotoRequestHandler, create_backend_app)
 from werkzeug.serving import BaseWSGIServer, make_server
 BaseWSGIServer.request_queue_size = 1024
 application = DomainDispatcherApplication(create_backend_app)
 threads = sys.argv[2] == 'threads'
-make_server('127.0.0.1', int(sys.argv[1]), application, threaded=threads).serve_forever()
+server = make_server('127.0.0.1', int(sys.argv[1]), application, threaded=threads, request_handler=MotoRequestHandler)
+server.serve_forever()
 ";
 /// What moto's own calls need: a bucket is part of the path, as there is no name for it here.
 const CONFIGURATION: &str = "[default]\ns3 =\n  addressing_style = path\n";
