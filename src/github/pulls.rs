@@ -83,6 +83,11 @@ struct BranchAnswer {
 }
 
 #[derive(Deserialize)]
+struct WithParents {
+    parents: Vec<WithSha>,
+}
+
+#[derive(Deserialize)]
 struct Comparison {
     merge_base_commit: WithSha,
 }
@@ -172,6 +177,16 @@ impl GithubClient {
         let path = self.path(&format!("branches/{}", segment(branch)));
         let answer: BranchAnswer = self.read(&path, Freshness::MayLag).await?;
         Ok(answer.commit.sha)
+    }
+
+    /// The first parent of a commit; `None` for one without any.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub async fn parent_of(&self, commit: &str) -> Result<Option<String>, GithubError> {
+        let path = self.path(&format!("git/commits/{}", segment(commit)));
+        let answer: WithParents = self.read(&path, Freshness::MayLag).await?;
+        Ok(answer.parents.into_iter().next().map(|parent| parent.sha))
     }
 
     /// The commit where two lines of history parted: what a pull request is compared with.

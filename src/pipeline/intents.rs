@@ -1,4 +1,5 @@
-//! Intents that came to nothing: what they were to publish was superseded before their region answered.
+//! Intents that came to nothing: what they were to publish was superseded before their region answered, or nobody wants it there
+//! any more.
 //!
 //! The publish that they stand for may have happened all the same. Then there is a version that nobody recorded: it is
 //! recorded as one that was superseded, and expires like any other.
@@ -12,13 +13,13 @@ use crate::registry::RegistryError;
 use crate::store::Earlier;
 use std::collections::BTreeSet;
 
-/// Settles every intent that the plan does not stand behind, or that nobody wants any more. Those in regions that do not answer, or that the account has
-/// not enabled, are left as they are.
+/// Settles every intent that the plan does not stand behind, or that nobody wants any more. Those in regions that do not answer,
+/// or that the account has not enabled, are left as they are.
 ///
 /// The caller has the turn to publish, and has carried the plan out.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails, or the registry cannot say which regions it has.
 pub async fn settle_intents(
     workshop: &Workshop,
     desired: &Desired,

@@ -1,8 +1,10 @@
 //! What nobody said: lost webhooks, and what failed for a reason that may have passed.
 
 use super::StepFailure;
+use super::apply::BranchRead;
 use super::expiry::{is_news, versions_with_leaving};
 use super::intake::{Intake, last_plan, made_by};
+use super::journal::Journal;
 use super::tables::run_trailer;
 use super::undone::{is_unanswered, left_lost, left_out, may_work_by_now};
 use super::watching::gauges;
@@ -76,18 +78,55 @@ impl Intake {
         }
     }
 
-    /// Whether one of these runs was for a commit, or made it: the newest is the likeliest.
-    async fn is_known(&self, commit: &str, applies: &[Run]) -> Result<bool, StepFailure> {
-        if applies.iter().any(|run| run.head_sha == commit) {
-            return Ok(true);
+    /// Whether these runs, oldest first, have taken care of a commit: one was for it; or it is one's own commit, on top of one
+    /// that was taken care of. Somebody may have pushed between what a run read and what it committed.
+    async fn is_known(&self, head: &str, applies: &[Run]) -> Result<bool, StepFailure> {
+        let mut commit = head.to_owned();
+        for _ in 0..RECENT {
+            if applies.iter().any(|run| run.head_sha == commit) {
+                return Ok(true);
+            }
+            let Some(run) = self.maker_of(&commit, applies).await? else {
+                return Ok(false);
+            };
+            // One that is at it is looked at when it has ended.
+            if run.state == RunState::Open {
+                return Ok(true);
+            }
+            let Some(parent) = self.bot.github.parent_of(&commit).await? else {
+                return Ok(true);
+            };
+            if self.has_planned(run, &parent).await? {
+                return Ok(true);
+            }
+            commit = parent;
         }
+        Ok(true)
+    }
+
+    /// The run that made a commit: the newest is the likeliest.
+    async fn maker_of<'r>(
+        &self,
+        commit: &str,
+        applies: &'r [Run],
+    ) -> Result<Option<&'r Run>, StepFailure> {
         let store = &*self.bot.workshop.store;
         for run in applies.iter().rev() {
             if made_by(store, &run.id, commit).await? || self.has_just_pushed(run, commit).await {
-                return Ok(true);
+                return Ok(Some(run));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// Whether a run carried out all that a commit asks for.
+    async fn has_planned(&self, run: &Run, commit: &str) -> Result<bool, StepFailure> {
+        if !matches!(run.kind, RunKind::Apply | RunKind::Upgrade) {
+            return Ok(false);
+        }
+        let journal = Journal::open_for_a_step(&self.bot.workshop, run);
+        let read: Option<BranchRead> = journal.output("read").await?;
+        Ok(read.is_some_and(|read| read.commit == commit))
     }
 
     /// Removes what nobody asks for any more: runs that ended long ago, with their journals.

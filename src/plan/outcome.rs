@@ -27,7 +27,7 @@ pub struct PermissionsFailure {
     pub transient: bool,
 }
 
-/// What became of one layer and target: every wanted region is in exactly one of the lists.
+/// What became of one layer and target: every region of its plan is in exactly one of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The layer.

@@ -90,21 +90,29 @@ async fn a_run_that_was_killed_goes_by_what_is_asked_for_now() {
 enum Moment {
     /// It has a plan, and nothing is written down of what it is to publish.
     Planned,
-    /// A version is published, and not written down as live.
+    /// A version of the layer `core` is published, and not written down as live.
     Published,
+    /// One is live, and another one is not.
+    PartlyLive,
 }
 
 /// Merges requests; the apply of the merge is killed.
 async fn merge_and_kill(world: &mut World, moment: Moment, requests: &[(&str, &str)]) -> Killed {
     let number = world.pull_request(requests).await;
     world.settled().await;
+    let of_core = "WHEN new.layer = 'core'";
+    let is_one_live =
+        "EXISTS (SELECT 1 FROM layer_versions WHERE layer = 'core' AND state = 'live')";
     let before = match moment {
-        Moment::Planned => "INSERT",
-        Moment::Published => "UPDATE OF state",
+        Moment::Planned => "INSERT ON layer_versions".to_owned(),
+        Moment::Published => format!("UPDATE OF state ON layer_versions {of_core}"),
+        Moment::PartlyLive => {
+            format!("UPDATE OF state ON layer_versions {of_core} AND {is_one_live}")
+        }
     };
     // SQLite counts until the process is killed.
     let hold_back = format!(
-        "CREATE TRIGGER held_back BEFORE {before} ON layer_versions BEGIN
+        "CREATE TRIGGER held_back BEFORE {before} BEGIN
          SELECT count(*) FROM (WITH RECURSIVE numbers(n) AS
          (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT n FROM numbers); END"
     );
@@ -118,7 +126,10 @@ async fn merge_and_kill(world: &mut World, moment: Moment, requests: &[(&str, &s
                        AND run IN (SELECT id FROM runs WHERE kind = 'apply')";
             !world.query(sql).is_empty()
         }
-        Moment::Published => !world.published().is_empty(),
+        Moment::Published => world.published().keys().any(|it| it.ends_with("-core/1")),
+        Moment::PartlyLive => !in_state(world, "live")
+            .iter()
+            .all(|it| it.starts_with("demo")),
     };
     world.until("the apply is held back", is_reached).await;
     world.kill_bot();
@@ -149,42 +160,107 @@ fn in_state(world: &World, state: &str) -> Vec<String> {
     world.query(&sql)
 }
 
-/// A layer, and a region of another one, were taken back before the run that was to publish them came to it: it publishes the
-/// rest, says what it left out, and what it had published without having written so down expires.
+/// A run is killed, something is taken back meanwhile, and the webhook of that is lost; the run is taken up again.
+async fn taken_back(world: &mut World, moment: Moment, change: Files) -> Killed {
+    let requests = [
+        ("layers/demo.yaml", "packages: [demo-app]\n"),
+        ("layers/core.yaml", "packages: [demo-core]\n"),
+    ];
+    let killed = merge_and_kill(world, moment, &requests).await;
+    world.github.set_delivery_mode(DeliveryMode::Lost);
+    world.github.push("main", change, "platform").await;
+    world.github.set_delivery_mode(DeliveryMode::Automatic);
+    world.start_bot().await;
+    let is_over = |world: &World| applies(world) == ["done"];
+    world.until("the run is over", is_over).await;
+    world.settled().await;
+    assert_eq!(in_state(world, "intent"), Vec::<String>::new());
+    let recorded = world.query("SELECT arn FROM layer_versions");
+    assert_eq!(recorded.len(), world.published_once().len());
+    killed
+}
+
+/// A layer, and a region of another one, were taken back before the run came to them: it publishes the rest, and says what it
+/// left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_back_before_it_was_published_is_published_nowhere() {
+    let mut world = World::start().await;
+    let there = "packages: [demo-app]\nregions: [us-east-1]\n";
+    let change = Files::new()
+        .write("layers/demo.yaml", there)
+        .delete("layers/core.yaml");
+    let killed = taken_back(&mut world, Moment::Planned, change).await;
+    assert_eq!(in_state(&world, "live"), ["demo us-east-1"]);
+    assert_eq!(in_state(&world, "deprecated"), Vec::<String>::new());
+    let comment = world.comment(killed.number);
+    assert!(
+        comment.contains("nobody asks for it there by now"),
+        "{comment}"
+    );
+    let check = world.check(&killed.merged);
+    assert_eq!(check.conclusion.as_deref(), Some("failure"), "{check:?}");
+    world.finish().await;
+}
+
+/// What a run had published of a layer that was taken back, without having written down that it is live, never is: it expires.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_taken_back_before_it_was_live_never_is() {
-    for moment in [Moment::Planned, Moment::Published] {
-        let mut world = World::start().await;
-        let (demo, core) = ("layers/demo.yaml", "layers/core.yaml");
-        let (of_demo, of_core) = ("packages: [demo-app]\n", "packages: [demo-core]\n");
-        let requests = [(demo, of_demo), (core, of_core)];
-        let killed = merge_and_kill(&mut world, moment, &requests).await;
-        let before = world.published().len();
-        assert_eq!(before > 0, moment == Moment::Published);
-        world.github.set_delivery_mode(DeliveryMode::Lost);
-        let there = format!("{of_demo}regions: [us-east-1]\n");
-        let change = Files::new().write(demo, there).delete(core);
-        world.github.push("main", change, "platform").await;
-        world.github.set_delivery_mode(DeliveryMode::Automatic);
-        world.start_bot().await;
-        let is_over = |world: &World| applies(world) == ["done"];
-        world.until("the run is over", is_over).await;
-        world.settled().await;
-        assert_eq!(in_state(&world, "live"), ["demo us-east-1"]);
-        assert_eq!(in_state(&world, "intent"), Vec::<String>::new());
-        let recorded = world.query("SELECT arn FROM layer_versions");
-        assert_eq!(recorded.len(), world.published_once().len());
-        let table = world.table("p3.13/us-east-1.csv");
-        assert!(table.contains("demo"), "{table}");
-        let comment = world.comment(killed.number);
-        assert!(
-            comment.contains("nobody asks for it there any more"),
-            "{comment}"
-        );
-        let check = world.check(&killed.merged);
-        assert_eq!(check.conclusion.as_deref(), Some("failure"), "{check:?}");
-        world.finish().await;
-    }
+    let mut world = World::start().await;
+    let change = Files::new().delete("layers/core.yaml");
+    let killed = taken_back(&mut world, Moment::Published, change).await;
+    assert_eq!(
+        in_state(&world, "live"),
+        ["demo eu-west-1", "demo us-east-1"]
+    );
+    let expiring =
+        "SELECT layer FROM layer_versions WHERE expires_at IS NOT NULL AND state = 'deprecated'";
+    assert!(world.query(expiring).iter().any(|layer| layer == "core"));
+    assert!(
+        in_state(&world, "deprecated")
+            .iter()
+            .all(|it| it.starts_with("core"))
+    );
+    world.comment(killed.number);
+    world.finish().await;
+}
+
+/// What a run had made live of a layer that was taken back is told as live, and the sweep sees that nobody carried out what was
+/// pushed below the run's own commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_back_after_it_was_live_is_retired_by_the_sweep() {
+    let mut world = World::start().await;
+    let change = Files::new().delete("layers/core.yaml");
+    let killed = taken_back(&mut world, Moment::PartlyLive, change).await;
+    let live = in_state(&world, "live");
+    let of_core: Vec<&str> = live
+        .iter()
+        .filter_map(|it| it.strip_prefix("core "))
+        .collect();
+    let [region] = of_core[..] else {
+        panic!("one was live when it was killed: {live:?}")
+    };
+    let comment = world.comment(killed.number);
+    assert!(
+        comment.contains(&format!("arn:aws:lambda:{region}")),
+        "{comment}"
+    );
+
+    world.kill_bot();
+    world.options.set("LAYERSMITH_SWEEP_INTERVAL", "3600");
+    world.start_bot().await;
+    let is_over = |world: &World| applies(world) == ["done", "done"];
+    world
+        .until("the sweep has what was pushed carried out", is_over)
+        .await;
+    world.settled().await;
+    let live = in_state(&world, "live");
+    assert_eq!(live, ["demo eu-west-1", "demo us-east-1"]);
+    // Now everything is taken care of: another start finds nothing to do.
+    world.kill_bot();
+    world.start_bot().await;
+    world.settled().await;
+    assert_eq!(applies(&world).len(), 2);
+    world.finish().await;
 }
 
 /// GitHub may show a branch as it was a moment ago. What a run read just before is not taken for reverted.
@@ -195,7 +271,7 @@ async fn an_older_head_that_github_shows_a_moment_later_takes_nothing_back() {
     let killed = merge_and_kill(&mut world, Moment::Planned, &requests).await;
     // However long the machine takes to go on, it has read the branch just now.
     let store = Connection::open(world.store()).unwrap();
-    let sql = "UPDATE steps SET finished_at = finished_at + 3600 WHERE name = 'read'";
+    let sql = "UPDATE steps SET finished_at = finished_at + 3600 WHERE name IN ('read', 'reread')";
     store.execute(sql, []).unwrap();
     let older = json!({"name": "main", "commit": {"sha": killed.base}, "protected": false});
     let older = Fault::Status(200, Vec::new(), older.to_string());

@@ -1,8 +1,8 @@
-//! What became of the ground of a plan after it was made.
+//! What is left to do of a plan when a run comes to it.
 //!
 //! A run that was cut short goes on by its plan, be it hours later, and meanwhile somebody else may have published, from a
-//! command line or by a run that came after it, or merged. An older version never takes the place of theirs, nothing is
-//! published where nobody wants it any more, and what is asked for again is not retired.
+//! command line or by a run that came after it, or merged. An older version never takes the place of theirs, nothing becomes
+//! live where nobody wants it any more, and what is asked for again is not retired.
 
 use super::Steps;
 use crate::model::{LayerState, Region, RunKind, Timestamp};
@@ -12,15 +12,23 @@ use crate::store::Store;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-const SUPERSEDED: &str = "another version went live there after this one was planned, and stays";
-const UNWANTED: &str = "nobody asks for it there any more";
+/// Why a region is left out.
+#[derive(Clone, Copy)]
+enum LeftOut {
+    /// What is live there came after the plan.
+    Superseded,
+    /// It was not wanted there when the run came to it.
+    Unwanted,
+}
 
 /// What is left to do of an entry of a plan.
 pub(in crate::pipeline) struct Current<'e> {
-    /// The entry, less the regions that it came too late for.
+    /// The entry, less the regions that are left out.
     pub(in crate::pipeline) entry: Cow<'e, Entry>,
-    /// These regions, and why.
-    late: BTreeMap<Region, &'static str>,
+    /// These regions.
+    left_out: BTreeMap<Region, LeftOut>,
+    /// Where the very version of the entry is live.
+    live: BTreeSet<Region>,
 }
 
 impl<'e> Current<'e> {
@@ -47,28 +55,28 @@ impl<'e> Current<'e> {
             _ => return Ok(Self::whole(entry)),
         }
         let mut current = Self::of_plan(steps, entry).await?;
-        if !is_asked_for {
-            current.leave_out(UNWANTED, |_| true);
-            return Ok(current);
-        }
         let then = steps.desired().await?;
         let is_as_planned = then.is_some_and(|then| {
             then.layers.get(&entry.layer) == now.layers.get(&entry.layer)
                 && then.policy == now.policy
         });
-        if is_as_planned {
+        if is_as_planned && is_asked_for {
             return Ok(current);
         }
         let offered = steps.bot.workshop.registry.regions().await?;
-        let Some(wanted) = now.wanted_in(&entry.layer, entry.target, &offered) else {
-            return Ok(current);
-        };
-        current.leave_out(UNWANTED, |region| !wanted.contains(region));
+        let wanted = now.wanted_in(&entry.layer, entry.target, &offered);
+        // One whose request file cannot be read stays where it is, and leaves nothing.
+        let is_wanted = |region: &Region| wanted.as_ref().is_none_or(|it| it.contains(region));
+        let live = current.live.clone();
+        current.leave_out(LeftOut::Unwanted, |region| {
+            // What an earlier try made live is told as live.
+            !is_wanted(region) && !live.contains(region)
+        });
         if let Action::Publish(publication) = &entry.action
-            && publication.leaves.iter().any(|it| wanted.contains(it))
+            && publication.leaves.iter().any(is_wanted)
             && let Action::Publish(publication) = &mut current.entry.to_mut().action
         {
-            publication.leaves.retain(|region| !wanted.contains(region));
+            publication.leaves.retain(|region| !is_wanted(region));
         }
         Ok(current)
     }
@@ -92,24 +100,31 @@ impl<'e> Current<'e> {
         planned_at: Option<Timestamp>,
     ) -> Result<Self, StepFailure> {
         let mut current = Self::whole(entry);
-        let (Action::Publish(publication), Some(planned_at)) = (&entry.action, planned_at) else {
+        let Action::Publish(publication) = &entry.action else {
             return Ok(current);
         };
         let layers = BTreeSet::from([entry.layer.clone()]);
         let rows = store.layer_versions_of(&layers).await?.into_iter();
-        let newer = rows.filter(|row| {
-            row.key.target == entry.target
-                && row.state == LayerState::Live
-                && row.key.digest != publication.build.artifact.digest
-                && row.live_at.is_some_and(|live_at| live_at > planned_at)
-        });
-        let newer: BTreeSet<Region> = newer.map(|row| row.key.region).collect();
-        current.leave_out(SUPERSEDED, |region| newer.contains(region));
+        let live =
+            rows.filter(|row| row.key.target == entry.target && row.state == LayerState::Live);
+        let mut newer = BTreeSet::new();
+        for row in live {
+            let digest = publication.build.artifact.digest;
+            if row.key.digest != digest {
+                let came_after = |planned_at| row.live_at.is_some_and(|it| it > planned_at);
+                if planned_at.is_some_and(came_after) {
+                    newer.insert(row.key.region);
+                }
+            } else if row.key.published_name == publication.published_name {
+                current.live.insert(row.key.region);
+            }
+        }
+        current.leave_out(LeftOut::Superseded, |region| newer.contains(region));
         Ok(current)
     }
 
     /// Takes regions out of those that are published to.
-    fn leave_out(&mut self, why: &'static str, is_left_out: impl Fn(&Region) -> bool) {
+    fn leave_out(&mut self, why: LeftOut, is_left_out: impl Fn(&Region) -> bool) {
         let Action::Publish(publication) = &self.entry.action else {
             return;
         };
@@ -122,26 +137,41 @@ impl<'e> Current<'e> {
             publication.regions.retain(|it| !left_out.contains(it));
         }
         let left_out = left_out.into_iter().map(|region| (region, why));
-        self.late.extend(left_out);
+        self.left_out.extend(left_out);
     }
 
     fn whole(entry: &'e Entry) -> Self {
         Self {
             entry: Cow::Borrowed(entry),
-            late: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            live: BTreeSet::new(),
         }
     }
 
-    /// What carrying it out came to, with the regions that it came too late for.
+    /// What carrying it out came to, with the regions that were left out.
     pub(in crate::pipeline) fn told(&self, mut carried: Carried) -> Carried {
         if let Carried::Published(outcome) = &mut carried {
-            let late = self.late.iter().map(|(region, why)| RegionFailure {
-                region: region.clone(),
-                message: (*why).to_owned(),
-                transient: false,
-            });
-            outcome.failed.extend(late);
+            let left_out = self.left_out.iter();
+            let failed = left_out.map(|(region, why)| why.told(region.clone()));
+            outcome.failed.extend(failed);
         }
         carried
+    }
+}
+
+impl LeftOut {
+    fn told(self, region: Region) -> RegionFailure {
+        let message = match self {
+            Self::Superseded => {
+                "another version went live there after this one was planned, and stays"
+            }
+            Self::Unwanted => "nobody asks for it there by now",
+        };
+        RegionFailure {
+            region,
+            message: message.to_owned(),
+            // What is asked for may have changed once more: another apply goes by what it is then.
+            transient: matches!(self, Self::Unwanted),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What is asked for at the time that a run does something about it.
 //!
 //! Making a plan takes long, and a run that was cut short goes on by its plan, be it hours later: others may have merged, and
-//! carried out, something else by then. Who may use a version, what is retired and when it expires goes by what is asked for
-//! now, in all runs.
+//! carried out, something else by then. Where a version becomes live, who may use it, what is retired and when it expires goes by
+//! what is asked for now, in all runs.
 
 use super::Steps;
 use crate::model::RunKind;
