@@ -171,9 +171,6 @@ impl GithubClient {
                 Err(error) => return Err(error),
             };
             missing.retain(|sha| !found.contains_key(sha));
-            for (sha, content) in &found {
-                self.kept().put(sha, content.clone());
-            }
             blobs.extend(found);
         }
         within(missing.len(), SINGLE_FILES_LIMIT)?;
@@ -186,7 +183,7 @@ impl GithubClient {
         Ok(blobs)
     }
 
-    fn kept(&self) -> MutexGuard<'_, BlobCache> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, BlobCache> {
         // Nothing can be half done under this lock, so a panic elsewhere does not spoil it.
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -76,6 +76,15 @@ impl GithubClient {
         parse("POST /graphql", &answer.body)
     }
 
+    /// The same without retries.
+    pub(super) async fn query_once<T: DeserializeOwned>(
+        &self,
+        body: &Value,
+    ) -> Result<T, GithubError> {
+        let query = self.once(Signer::Installation, &Method::POST, "/graphql", Some(body));
+        parse("POST /graphql", &query.await?.body)
+    }
+
     /// A GET with retries, signed by the App itself.
     pub(super) async fn read_as_app<T: DeserializeOwned>(
         &self,

@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WHAT: &str = "POST /graphql";
 /// So many files are worth it.
 pub(super) const MANY: usize = 20;
 /// Files in one request: GitHub gives up on what takes longer than ten seconds.
 const IN_ONE: usize = 100;
-/// Files in one request that GitHub is not asked for in parts when it gives no answer.
+/// Files in one request that are asked for again as they are when GitHub gives no answer.
 const FEW: usize = 25;
 /// Requests at once.
 const AT_ONCE: usize = 4;
@@ -51,8 +52,9 @@ impl GithubClient {
         shas: &[String],
     ) -> Result<BTreeMap<String, Bytes>, GithubError> {
         let requests: Vec<Vec<String>> = shas.chunks(IN_ONE).map(<[String]>::to_vec).collect();
+        let most = AtomicUsize::new(IN_ONE);
         let mut answers = stream::iter(requests)
-            .map(|shas| self.texts_in_parts(shas))
+            .map(|shas| self.texts_in_parts(shas, &most))
             .buffer_unordered(AT_ONCE);
         let mut found = BTreeMap::new();
         while let Some(texts) = answers.try_next().await? {
@@ -61,19 +63,35 @@ impl GithubClient {
         Ok(found)
     }
 
-    /// What GitHub gives no answer to may have taken it too long: it is asked for in halves.
-    async fn texts_in_parts(&self, shas: Vec<String>) -> Result<Vec<(String, Bytes)>, GithubError> {
+    /// What GitHub gives no answer to, or one without data, may have taken it too long: it is asked for in halves, and `most` is
+    /// how many are asked for from then on.
+    async fn texts_in_parts(
+        &self,
+        shas: Vec<String>,
+        most: &AtomicUsize,
+    ) -> Result<Vec<(String, Bytes)>, GithubError> {
         let mut found = Vec::new();
         let mut waiting = vec![shas];
         while let Some(mut shas) = waiting.pop() {
+            let half = shas.len().div_ceil(2);
+            if shas.len() > most.load(Ordering::Relaxed) {
+                waiting.push(shas.split_off(half));
+                waiting.push(shas);
+                continue;
+            }
             match self.texts_in_one(&shas).await {
                 Ok(texts) => found.extend(texts),
-                Err(GithubError::Unreachable { .. }) if shas.len() > FEW => {
-                    let half = shas.split_off(shas.len() / 2);
-                    waiting.extend([half, shas]);
+                Err(GithubError::Unreachable { .. } | GithubError::Unexpected { .. })
+                    if shas.len() > FEW =>
+                {
+                    most.fetch_min(half.max(FEW), Ordering::Relaxed);
+                    waiting.push(shas);
                 }
                 Err(error) => return Err(error),
             }
+        }
+        for (sha, text) in &found {
+            self.kept().put(sha, text.clone());
         }
         Ok(found)
     }
@@ -95,7 +113,13 @@ impl GithubClient {
         let repository = &self.settings.repository;
         let variables = json!({"owner": repository.owner(), "name": repository.name()});
         let body = json!({"query": query, "variables": variables});
-        let answer: Answer = self.query(&body).await?;
+        let is_few = shas.len() <= FEW;
+        let answer: Answer = match self.query_once(&body).await {
+            Err(error) if is_few || matches!(error, GithubError::RateLimited { .. }) => {
+                self.query(&body).await?
+            }
+            answer => answer?,
+        };
         let Some(mut texts) = answer.data.and_then(|data| data.repository) else {
             return Err(refusal(&answer.errors));
         };
