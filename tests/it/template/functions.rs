@@ -61,7 +61,11 @@ const FUNCTIONS: &[Expected] = &[
         settings: &[
             STORE,
             STEPS,
-            &["LAYERSMITH_DEPLOY_KEY", "LAYERSMITH_KNOWN_HOSTS"],
+            &[
+                "LAYERSMITH_DEPLOY_KEY",
+                "LAYERSMITH_KNOWN_HOSTS",
+                "LAYERSMITH_GIT_TIMEOUT",
+            ],
         ],
         seconds: 60..=900,
     },
