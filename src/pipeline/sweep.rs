@@ -81,22 +81,25 @@ impl Intake {
     /// Whether these runs, oldest first, have taken care of a commit: one was for it; or it is one's own commit, on top of one
     /// that was taken care of. Somebody may have pushed between what a run read and what it committed.
     async fn is_known(&self, head: &str, applies: &[Run]) -> Result<bool, StepFailure> {
-        let mut commit = head.to_owned();
-        for _ in 0..RECENT {
-            if applies.iter().any(|run| run.head_sha == commit) {
+        if applies.iter().any(|run| run.head_sha == head) {
+            return Ok(true);
+        }
+        // One that is at it is looked at when it has ended.
+        for run in applies.iter().filter(|run| run.state == RunState::Open) {
+            if self.has_just_pushed(run, head).await {
                 return Ok(true);
             }
+        }
+        let mut commit = head.to_owned();
+        for _ in 0..RECENT {
             let Some(run) = self.maker_of(&commit, applies).await? else {
                 return Ok(false);
             };
-            // One that is at it is looked at when it has ended.
-            if run.state == RunState::Open {
-                return Ok(true);
-            }
             let Some(parent) = self.bot.github.parent_of(&commit).await? else {
                 return Ok(true);
             };
-            if self.has_planned(run, &parent).await? {
+            let is_for = |run: &Run| run.head_sha == parent;
+            if applies.iter().any(is_for) || self.has_planned(run, &parent).await? {
                 return Ok(true);
             }
             commit = parent;
@@ -104,15 +107,14 @@ impl Intake {
         Ok(true)
     }
 
-    /// The run that made a commit: the newest is the likeliest.
+    /// The run that made a commit, by its journal: the newest is the likeliest.
     async fn maker_of<'r>(
         &self,
         commit: &str,
         applies: &'r [Run],
     ) -> Result<Option<&'r Run>, StepFailure> {
-        let store = &*self.bot.workshop.store;
         for run in applies.iter().rev() {
-            if made_by(store, &run.id, commit).await? || self.has_just_pushed(run, commit).await {
+            if made_by(&*self.bot.workshop.store, &run.id, commit).await? {
                 return Ok(Some(run));
             }
         }
