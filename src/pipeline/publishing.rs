@@ -150,6 +150,7 @@ fn not_begun(publication: &Publication) -> Outcome {
         already: publication.already.clone(),
         failed: Vec::new(),
         not_enabled: Vec::new(),
+        skipped: Vec::new(),
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn outcomes_of_kept(
             already: Vec::new(),
             failed: Vec::new(),
             not_enabled: Vec::new(),
+            skipped: Vec::new(),
         })
     })
     .collect()

@@ -6,7 +6,7 @@ use super::scheduled::UpgradePlan;
 use super::verify::{Mended, Verified};
 use super::{Carried, Shared};
 use crate::model::{LayerArn, Region, StepRecord, StepState, Timestamp};
-use crate::plan::{ParametersOutcome, Plan};
+use crate::plan::{ParametersOutcome, Plan, SkipReason};
 use std::collections::BTreeSet;
 
 /// When a verification ended its repairs without having published every live version anew that it had found lost: it may
@@ -82,7 +82,12 @@ pub(super) fn may_work_by_now(step: &StepRecord) -> bool {
         return shared.is_some_and(|shared| shared.failed.iter().any(|it| it.transient));
     }
     match serde_json::from_value(step.output.clone()) {
-        Ok(Carried::Published(outcome)) => outcome.failed.iter().any(|failure| failure.transient),
+        // What was not asked for when a run came to it may be asked for once more.
+        Ok(Carried::Published(outcome)) => {
+            let mut skipped = outcome.skipped.iter();
+            skipped.any(|it| it.reason == SkipReason::Unwanted)
+                || outcome.failed.iter().any(|failure| failure.transient)
+        }
         _ => false,
     }
 }
@@ -110,6 +115,7 @@ mod tests {
             already: Vec::new(),
             failed: failed.collect(),
             not_enabled: Vec::new(),
+            skipped: Vec::new(),
         })
     }
 

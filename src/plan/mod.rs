@@ -19,7 +19,7 @@ use crate::model::{
 pub use crate::model::{PinChange, pin_changes};
 pub use align::{Alignment, THROW_AWAY_LIMIT};
 use live::{main_version, most_common, regions_of};
-pub use outcome::{Outcome, PermissionsFailure, RegionFailure};
+pub use outcome::{Outcome, PermissionsFailure, RegionFailure, SkipReason, SkippedRegion};
 pub use parameters::{Folder, Parameters, ParametersOutcome, parameter_changes, wanted_parameters};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use crate::model::{Digest, LayerArn, LayerName, Region, Target};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A region where a version could not be brought live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,4 +48,35 @@ pub struct Outcome {
     /// Not live, because the account has not enabled the region, which showed when it was asked; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_enabled: Vec<Region>,
+    /// Not published to, because of what came after the plan; sorted by region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedRegion>,
+}
+
+/// A region that a plan is not carried out in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRegion {
+    /// Where.
+    pub region: Region,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// What came after a plan was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Another version went live there.
+    Superseded,
+    /// It was not asked for there any more.
+    Unwanted,
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Superseded => "another version went live there meanwhile",
+            Self::Unwanted => "nobody asks for it there any more",
+        })
+    }
 }

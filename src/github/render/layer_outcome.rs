@@ -5,7 +5,7 @@ use super::escape::{code, cut, fenced, html_code};
 use super::layer_plan::reason;
 use super::links::Links;
 use super::outcome::{OutcomeView, TablesResult, is_wanted, usability};
-use super::words::{count, listed, region_span, regions, targets};
+use super::words::{count, listed, region_span, regions, skipped, targets};
 use crate::model::{LayerArn, LayerName, Region, Target};
 use crate::plan::{Action, Entry, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +159,11 @@ fn state(rows: &[Row<'_>]) -> String {
     if failed > 0 {
         parts.push(format!("⚠️ {} not live", count(failed, "version")));
     }
+    let outcomes = rows.iter().filter_map(|row| row.outcome);
+    let skipped: usize = outcomes.map(|outcome| outcome.skipped.len()).sum();
+    if skipped > 0 {
+        parts.push(format!("{} skipped", count(skipped, "version")));
+    }
     if missing > 0 {
         parts.push(format!("❌ {} not published", count(missing, "target")));
     }
@@ -190,6 +195,7 @@ fn row_text(view: &OutcomeView<'_>, row: &Row<'_>) -> String {
                 regions(leaves, SHOWN_REGIONS)
             )
         });
+        let left = left + &skipped(outcome, SHOWN_REGIONS);
         let already = match outcome.already.len() {
             0 => String::new(),
             number => format!(" ({number} of them before)"),

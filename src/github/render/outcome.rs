@@ -192,6 +192,10 @@ pub(super) fn headline(view: &OutcomeView<'_>, balance: &Balance) -> String {
     } else if !live.is_empty() {
         parts.push(format!("{what}, live in {span}"));
     }
+    let skipped = view.outcomes.iter().map(|it| it.skipped.len()).sum();
+    if skipped > 0 {
+        parts.push(format!("{} skipped", count(skipped, "version")));
+    }
     if balance.missing > 0 {
         parts.push(format!("{} missing", count(balance.missing, "build")));
     }

@@ -3,6 +3,7 @@
 use super::escape::code;
 use crate::model::{LayerName, Region, Target};
 use crate::plan::{Alignment, THROW_AWAY_LIMIT};
+use crate::plan::{Outcome, SkipReason, SkippedRegion};
 use std::collections::BTreeMap;
 
 /// `1 layer`, `2 layers`: for nouns with a regular plural.
@@ -132,6 +133,19 @@ pub(super) fn usable_for(days: u32) -> String {
             count(usize::try_from(days).unwrap_or(usize::MAX), "day")
         )
     }
+}
+
+/// Where an outcome's layer was not published to because of what came after the plan, and why.
+pub(super) fn skipped(outcome: &Outcome, shown: usize) -> String {
+    let mut reasons: BTreeMap<SkipReason, Vec<Region>> = BTreeMap::new();
+    for SkippedRegion { region, reason } in &outcome.skipped {
+        reasons.entry(*reason).or_default().push(region.clone());
+    }
+    let texts = reasons.iter().map(|(reason, of)| {
+        let of = regions(of, shown);
+        format!("; skipped in {of}: {reason}")
+    });
+    texts.collect()
 }
 
 #[cfg(test)]

@@ -7,26 +7,17 @@
 use super::Steps;
 use crate::model::{LayerState, Region, RunKind, Timestamp};
 use crate::pipeline::{Carried, Desired, StepFailure};
-use crate::plan::{Action, Entry, RegionFailure};
+use crate::plan::{Action, Entry, SkipReason, SkippedRegion};
 use crate::store::Store;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Why a region is left out.
-#[derive(Clone, Copy)]
-enum LeftOut {
-    /// What is live there came after the plan.
-    Superseded,
-    /// It was not wanted there when the run came to it.
-    Unwanted,
-}
+use std::collections::BTreeSet;
 
 /// What is left to do of an entry of a plan.
 pub(in crate::pipeline) struct Current<'e> {
-    /// The entry, less the regions that are left out.
+    /// The entry, less the regions that are skipped.
     pub(in crate::pipeline) entry: Cow<'e, Entry>,
     /// These regions.
-    left_out: BTreeMap<Region, LeftOut>,
+    skipped: Vec<SkippedRegion>,
     /// Where the very version of the entry is live.
     live: BTreeSet<Region>,
 }
@@ -68,7 +59,7 @@ impl<'e> Current<'e> {
         // One whose request file cannot be read stays where it is, and leaves nothing.
         let is_wanted = |region: &Region| wanted.as_ref().is_none_or(|it| it.contains(region));
         let live = current.live.clone();
-        current.leave_out(LeftOut::Unwanted, |region| {
+        current.skip(SkipReason::Unwanted, |region| {
             // What an earlier try made live is told as live.
             !is_wanted(region) && !live.contains(region)
         });
@@ -119,59 +110,43 @@ impl<'e> Current<'e> {
                 current.live.insert(row.key.region);
             }
         }
-        current.leave_out(LeftOut::Superseded, |region| newer.contains(region));
+        current.skip(SkipReason::Superseded, |region| newer.contains(region));
         Ok(current)
     }
 
     /// Takes regions out of those that are published to.
-    fn leave_out(&mut self, why: LeftOut, is_left_out: impl Fn(&Region) -> bool) {
+    fn skip(&mut self, reason: SkipReason, is_skipped: impl Fn(&Region) -> bool) {
         let Action::Publish(publication) = &self.entry.action else {
             return;
         };
         let regions = publication.regions.iter();
-        let left_out: Vec<Region> = regions.filter(|it| is_left_out(it)).cloned().collect();
-        if left_out.is_empty() {
+        let skipped: Vec<Region> = regions.filter(|it| is_skipped(it)).cloned().collect();
+        if skipped.is_empty() {
             return;
         }
         if let Action::Publish(publication) = &mut self.entry.to_mut().action {
-            publication.regions.retain(|it| !left_out.contains(it));
+            publication.regions.retain(|it| !skipped.contains(it));
         }
-        let left_out = left_out.into_iter().map(|region| (region, why));
-        self.left_out.extend(left_out);
+        let skipped = skipped
+            .into_iter()
+            .map(|region| SkippedRegion { region, reason });
+        self.skipped.extend(skipped);
     }
 
     fn whole(entry: &'e Entry) -> Self {
         Self {
             entry: Cow::Borrowed(entry),
-            left_out: BTreeMap::new(),
+            skipped: Vec::new(),
             live: BTreeSet::new(),
         }
     }
 
-    /// What carrying it out came to, with the regions that were left out.
+    /// What carrying it out came to, with the regions that were skipped.
     pub(in crate::pipeline) fn told(&self, mut carried: Carried) -> Carried {
         if let Carried::Published(outcome) = &mut carried {
-            let left_out = self.left_out.iter();
-            let failed = left_out.map(|(region, why)| why.told(region.clone()));
-            outcome.failed.extend(failed);
+            outcome.skipped.extend(self.skipped.iter().cloned());
+            outcome.skipped.sort_by(|a, b| a.region.cmp(&b.region));
         }
         carried
-    }
-}
-
-impl LeftOut {
-    fn told(self, region: Region) -> RegionFailure {
-        let message = match self {
-            Self::Superseded => {
-                "another version went live there after this one was planned, and stays"
-            }
-            Self::Unwanted => "nobody asks for it there by now",
-        };
-        RegionFailure {
-            region,
-            message: message.to_owned(),
-            // What is asked for may have changed once more: another apply goes by what it is then.
-            transient: matches!(self, Self::Unwanted),
-        }
     }
 }

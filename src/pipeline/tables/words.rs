@@ -99,6 +99,7 @@ mod tests {
             already: vec![],
             failed: vec![],
             not_enabled: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 

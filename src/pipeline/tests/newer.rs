@@ -5,7 +5,7 @@ use crate::model::{LayerState, Region};
 use crate::pipeline::Carried;
 use crate::pipeline::flow::Current;
 use crate::pipeline::publishing::carry_out_kept;
-use crate::plan::Action;
+use crate::plan::{Action, SkipReason};
 
 #[tokio::test]
 async fn an_older_version_takes_the_place_of_none_that_went_live_after_it_was_planned() {
@@ -30,8 +30,11 @@ async fn an_older_version_takes_the_place_of_none_that_went_live_after_it_was_pl
     let Carried::Published(outcome) = current.told(carried.await.unwrap()) else {
         panic!("it is a publication");
     };
-    let late: Vec<&Region> = outcome.failed.iter().map(|it| &it.region).collect();
-    assert_eq!(late, regions.iter().collect::<Vec<_>>());
+    let skipped = outcome.skipped.iter();
+    let skipped: Vec<(&Region, SkipReason)> = skipped.map(|it| (&it.region, it.reason)).collect();
+    let expected = regions.iter().map(|it| (it, SkipReason::Superseded));
+    assert_eq!(skipped, expected.collect::<Vec<_>>());
+    assert!(outcome.failed.is_empty());
     assert!(outcome.published.is_empty());
     let rows = store.layer_versions().await.unwrap();
     let live = rows.iter().filter(|row| row.state == LayerState::Live);

@@ -13,7 +13,7 @@ use super::*;
 use crate::model::*;
 use crate::plan::{
     Action, BuildFailure, Entry, Outcome, ParametersOutcome, PinChange, Plan, Publication, Reason,
-    RegionFailure, pin_changes,
+    RegionFailure, SkipReason, SkippedRegion, pin_changes,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,6 +132,7 @@ fn outcome(publication: &Publication, failed: Vec<RegionFailure>) -> Outcome {
         already: publication.already.clone(),
         failed,
         not_enabled: Vec::new(),
+        skipped: Vec::new(),
     }
 }
 

@@ -324,3 +324,53 @@ fn nothing_had_to_be_done() {
     <sub>Carried out: [`0123456789ab`](https://github.com/octo/catalog/commit/0123456789abcdef0123456789abcdef01234567), run `apply-0123456789ab-1`.</sub>
     ");
 }
+
+#[test]
+fn what_nobody_wants_any_more_is_skipped_and_nobodys_failure() {
+    let publications = [six(target("p3.12")), six(target("p3.13"))];
+    let outcomes = publications.clone().map(|it| {
+        let mut outcome = outcome(&it, vec![]);
+        let is_skipped =
+            |region: &Region| it.build.target == target("p3.13") || region.as_str() == "eu-west-1";
+        outcome.published.retain(|arn| !is_skipped(&arn.region));
+        let skipped = it.regions.iter().filter(|region| is_skipped(region));
+        outcome.skipped = skipped
+            .map(|region| SkippedRegion {
+                region: region.clone(),
+                reason: match region.as_str() {
+                    "eu-central-1" => SkipReason::Superseded,
+                    _ => SkipReason::Unwanted,
+                },
+            })
+            .collect();
+        outcome
+    });
+    let answer = done(
+        publications.map(publish).to_vec(),
+        &outcomes,
+        &[],
+        &pushed(),
+    );
+    is_sound(&answer);
+    assert_eq!(answer.check.conclusion, Conclusion::Success);
+    insta::assert_snapshot!(
+        answer.check.title,
+        @"Published: 1 layer × 1 target, live in 2 regions; 4 versions skipped"
+    );
+    let lines = answer.comment.lines();
+    let rows: Vec<&str> = lines.filter(|line| line.contains("skipped")).collect();
+    insta::assert_snapshot!(rows.join("\n"), @"
+    ### ✅ Published: 1 layer × 1 target, live in 2 regions; 4 versions skipped
+    #### `six` · live in 2 regions, 4 versions skipped
+    | `p3.12` | `1.17.0` | 2 regions; skipped in `eu-west-1`: nobody asks for it there any more |  |
+    | `p3.13` | `1.17.0` | 0 regions; skipped in `eu-central-1`: another version went live there meanwhile; skipped in `eu-west-1`, `us-east-1`: nobody asks for it there any more |  |
+    ");
+    let nowhere = done(
+        vec![publish(six(target("p3.13")))],
+        &outcomes[1..],
+        &[],
+        &TablesResult::Unchanged,
+    );
+    is_sound(&nowhere);
+    insta::assert_snapshot!(nowhere.check.title, @"Done: 3 versions skipped");
+}
