@@ -81,25 +81,22 @@ impl Intake {
     /// Whether these runs, oldest first, have taken care of a commit: one was for it; or it is one's own commit, on top of one
     /// that was taken care of. Somebody may have pushed between what a run read and what it committed.
     async fn is_known(&self, head: &str, applies: &[Run]) -> Result<bool, StepFailure> {
-        if applies.iter().any(|run| run.head_sha == head) {
-            return Ok(true);
-        }
-        // One that is at it is looked at when it has ended.
-        for run in applies.iter().filter(|run| run.state == RunState::Open) {
-            if self.has_just_pushed(run, head).await {
-                return Ok(true);
-            }
-        }
         let mut commit = head.to_owned();
         for _ in 0..RECENT {
+            if applies.iter().any(|run| run.head_sha == commit) {
+                return Ok(true);
+            }
             let Some(run) = self.maker_of(&commit, applies).await? else {
-                return Ok(false);
+                return Ok(commit == head && self.is_just_pushed(head, applies).await);
             };
+            // One that is at it is looked at when it has ended.
+            if run.state == RunState::Open {
+                return Ok(true);
+            }
             let Some(parent) = self.bot.github.parent_of(&commit).await? else {
                 return Ok(true);
             };
-            let is_for = |run: &Run| run.head_sha == parent;
-            if applies.iter().any(is_for) || self.has_planned(run, &parent).await? {
+            if self.has_planned(run, &parent).await? {
                 return Ok(true);
             }
             commit = parent;
@@ -158,10 +155,15 @@ impl Intake {
 
     /// Whether a run that is at it made a commit and has not written that down yet: after a crash its push may be there
     /// before its journal says so.
-    async fn has_just_pushed(&self, run: &Run, head: &str) -> bool {
-        let line = run_trailer(&run.id);
-        run.state == RunState::Open
-            && (self.bot.catalog.changes_of(head, &line).await).is_ok_and(|paths| paths.is_some())
+    async fn is_just_pushed(&self, head: &str, applies: &[Run]) -> bool {
+        for run in applies.iter().filter(|run| run.state == RunState::Open) {
+            let line = run_trailer(&run.id);
+            let changes = self.bot.catalog.changes_of(head, &line).await;
+            if changes.is_ok_and(|paths| paths.is_some()) {
+                return true;
+            }
+        }
+        false
     }
 
     async fn sweep_closed(&self, branch: &str) -> Result<(), StepFailure> {
