@@ -113,11 +113,10 @@ impl GithubClient {
         let repository = &self.settings.repository;
         let variables = json!({"owner": repository.owner(), "name": repository.name()});
         let body = json!({"query": query, "variables": variables});
-        let is_few = shas.len() <= FEW;
         let answer: Answer = match self.query_once(&body).await {
-            Err(error) if is_few || matches!(error, GithubError::RateLimited { .. }) => {
-                self.query(&body).await?
-            }
+            // Fewer would not help: only time may.
+            Err(GithubError::RateLimited { .. }) => self.query(&body).await?,
+            Err(GithubError::Unreachable { .. }) if shas.len() <= FEW => self.query(&body).await?,
             answer => answer?,
         };
         let Some(mut texts) = answer.data.and_then(|data| data.repository) else {
