@@ -195,7 +195,6 @@ fn row_text(view: &OutcomeView<'_>, row: &Row<'_>) -> String {
                 regions(leaves, SHOWN_REGIONS)
             )
         });
-        let left = left + &skipped(outcome, SHOWN_REGIONS);
         let already = match outcome.already.len() {
             0 => String::new(),
             number => format!(" ({number} of them before)"),
@@ -206,8 +205,11 @@ fn row_text(view: &OutcomeView<'_>, row: &Row<'_>) -> String {
             0 => String::new(),
             number => format!("⚠️ {number}: {}", regions(&failed, SHOWN_REGIONS)),
         };
+        let mut not_live = vec![failed, skipped(outcome, SHOWN_REGIONS)];
+        not_live.retain(|text| !text.is_empty());
+        let not_live = not_live.join("; ");
         return format!(
-            "| {target} | {} | {}{already}{left} | {failed} |",
+            "| {target} | {} | {}{already}{left} | {not_live} |",
             version(&outcome.version),
             count(live, "region")
         );

@@ -2,8 +2,7 @@
 
 use super::escape::code;
 use crate::model::{LayerName, Region, Target};
-use crate::plan::{Alignment, THROW_AWAY_LIMIT};
-use crate::plan::{Outcome, SkipReason, SkippedRegion};
+use crate::plan::{Alignment, Outcome, SkipReason, SkippedRegion, THROW_AWAY_LIMIT};
 use std::collections::BTreeMap;
 
 /// `1 layer`, `2 layers`: for nouns with a regular plural.
@@ -141,11 +140,10 @@ pub(super) fn skipped(outcome: &Outcome, shown: usize) -> String {
     for SkippedRegion { region, reason } in &outcome.skipped {
         reasons.entry(*reason).or_default().push(region.clone());
     }
-    let texts = reasons.iter().map(|(reason, of)| {
-        let of = regions(of, shown);
-        format!("; skipped in {of}: {reason}")
-    });
-    texts.collect()
+    let texts = reasons
+        .iter()
+        .map(|(reason, of)| format!("skipped in {}: {reason}", regions(of, shown)));
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

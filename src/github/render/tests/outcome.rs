@@ -362,8 +362,8 @@ fn what_nobody_wants_any_more_is_skipped_and_nobodys_failure() {
     insta::assert_snapshot!(rows.join("\n"), @"
     ### ✅ Published: 1 layer × 1 target, live in 2 regions; 4 versions skipped
     #### `six` · live in 2 regions, 4 versions skipped
-    | `p3.12` | `1.17.0` | 2 regions; skipped in `eu-west-1`: nobody asks for it there any more |  |
-    | `p3.13` | `1.17.0` | 0 regions; skipped in `eu-central-1`: another version went live there meanwhile; skipped in `eu-west-1`, `us-east-1`: nobody asks for it there any more |  |
+    | `p3.12` | `1.17.0` | 2 regions | skipped in `eu-west-1`: nobody asks for it there any more |
+    | `p3.13` | `1.17.0` | 0 regions | skipped in `eu-central-1`: another version went live there meanwhile; skipped in `eu-west-1`, `us-east-1`: nobody asks for it there any more |
     ");
     let nowhere = done(
         vec![publish(six(target("p3.13")))],

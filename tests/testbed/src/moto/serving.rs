@@ -14,8 +14,9 @@ use crate::support::{Server, free_port};
 
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
-/// What `moto_server` starts, with less to wait for. To tell which service is meant, moto lists the folder of its services at every request, which is most of
-/// what a request takes: here it does so once. A bot asks in all regions at once, so that many wait to be accepted.
+/// What `moto_server` starts, with less to wait for. To tell which service is meant, moto lists the folder of its services at
+/// every request, which is most of what a request takes: here it does so once. A bot asks in all regions at once, so that many
+/// wait to be accepted.
 const SERVER: &str = "
 import sys
 from moto import backends
