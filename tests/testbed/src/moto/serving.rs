@@ -15,15 +15,20 @@ use crate::support::{Server, free_port};
 /// How long the server may take until it answers; importing all of moto is slow on a cold disk.
 const STARTUP: Duration = Duration::from_secs(60);
 /// What `moto_server` starts, with less to wait for. To tell which service is meant, moto lists the folder of its services at
-/// every request, which is most of what a request takes: here it does so once. A bot asks in all regions at once, so that many
-/// wait to be accepted.
+/// every request, which is most of what a request takes, and then the methods of that service: here it does each once. A bot
+/// asks in all regions at once, so that many wait to be accepted.
 const SERVER: &str = "
+import functools
 import sys
 from moto import backends
+from moto.core import responses
 listed = getattr(backends, 'list_of_moto_modules', None)
 if listed:
     names = list(listed())
     backends.list_of_moto_modules = lambda: names
+named = getattr(responses, 'method_names_from_class', None)
+if named:
+    responses.method_names_from_class = functools.cache(named)
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication, MotoRequestHandler, create_backend_app)
 from werkzeug.serving import BaseWSGIServer, make_server
