@@ -3,9 +3,12 @@
 //! nothing disturbed: each zip live once in each region, tables, comment and check right, nothing left open.
 //!
 //! The run is the real one: `serve`, set off by the signed webhooks of a merge, with git over SSH, against moto. A spread of
-//! the points is tried here; `make crash-matrix` tries all (`LAYERSMITH_TEST_CRASH_POINTS=all`, or a number of them, or `2/3`,
-//! the second of three parts of all; with an odd number of parts each has points before and after). The light double of AWS
-//! Lambda, which is held to the same conformance calls as moto, answers faster (`LAYERSMITH_TEST_CRASH_CLOUD=light`).
+//! the points is tried here; `make crash-matrix` tries all (`LAYERSMITH_TEST_CRASH_POINTS=all`; or `each`, every call and write
+//! once, before and after in turn; or a number of points; or `2/3`, the second of three parts of all: with an odd number of
+//! parts each has points before and after). The light double of AWS
+//! Lambda, which is held to the same conformance calls as moto, answers faster (`LAYERSMITH_TEST_CRASH_CLOUD=light`). How many
+//! are tried side by side is for the machine to say (`LAYERSMITH_TEST_CRASH_LANES`), and lines are tried by themselves with
+//! `LAYERSMITH_TEST_CRASH_LINES=aws,journal`.
 
 mod ending;
 mod stage;
@@ -41,17 +44,15 @@ async fn wherever_an_apply_is_killed_it_ends_as_if_nothing_had_happened() {
         "light" => (Cloud::light().await, LANES),
         other => panic!("`moto` or `light`, not {other:?}"),
     };
+    let lanes = std::env::var("LAYERSMITH_TEST_CRASH_LANES").map_or(lanes, |lanes| number(&lanes));
     let stage = Stage::start(cloud).await;
     let undisturbed = Arc::new(stage.undisturbed().await);
     let all = points(&undisturbed.calls);
     let chosen = match wanted.as_str() {
         "" => spread(&undisturbed.calls, &SPREAD),
         "all" => all.clone(),
+        "each" => once_each(&all),
         some => {
-            let number = |text: &str| -> usize {
-                let number = text.parse().ok().filter(|number| *number > 0);
-                number.expect("`all`, how many points, or `1/3`")
-            };
             let (first, step) = match some.split_once('/') {
                 Some((part, parts)) => (number(part) - 1, number(parts)),
                 // At least so many. Before and after take turns: an odd step takes both.
@@ -60,6 +61,13 @@ async fn wherever_an_apply_is_killed_it_ends_as_if_nothing_had_happened() {
             all.iter().copied().skip(first).step_by(step).collect()
         }
     };
+    let lines = std::env::var("LAYERSMITH_TEST_CRASH_LINES").unwrap_or_default();
+    let is_on_them = |point: &Point| {
+        let line = format!("{:?}", point.line);
+        lines.is_empty() || lines.split(',').any(|one| line.eq_ignore_ascii_case(one))
+    };
+    let chosen: Vec<Point> = chosen.into_iter().filter(is_on_them).collect();
+    assert!(!chosen.is_empty(), "there are no points on {lines:?}");
     say(&format!(
         "{} points: {:?}; tried: {}",
         all.len(),
@@ -75,6 +83,11 @@ async fn wherever_an_apply_is_killed_it_ends_as_if_nothing_had_happened() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+fn number(text: &str) -> usize {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.expect("`all`, `each`, how many points, or `1/3`; and how many lanes")
+}
+
 /// Every point there is, by line, number and moment.
 fn points(calls: &BTreeMap<Line, usize>) -> Vec<Point> {
     let of_line = |(line, calls): (&Line, &usize)| {
@@ -88,6 +101,12 @@ fn points(calls: &BTreeMap<Line, usize>) -> Vec<Point> {
         })
     };
     calls.iter().flat_map(of_line).collect()
+}
+
+/// Of every call and write one point: before it takes effect, or after, in turn.
+fn once_each(all: &[Point]) -> Vec<Point> {
+    let is_first = |point: &Point| (point.number % 2 == 1) == (point.moment == Moment::Before);
+    all.iter().copied().filter(is_first).collect()
 }
 
 /// So many points of each line, from its first call to its last, before and after in turn.
