@@ -152,17 +152,19 @@ impl Place<'_, '_> {
             };
             Ok::<_, StepFailure>((held, prepared))
         };
-        let ready = match select(pin!(self.adopted()), pin!(ready)).await {
-            Either::Left((found, ready)) => match found? {
-                Some(arn) => return Ok(arn),
-                None => ready.await,
-            },
-            Either::Right((ready, found)) => match found.await? {
+        // What is sent ahead is sent where nobody waits for a turn, so it comes before the look.
+        let ready = match select(pin!(ready), pin!(self.adopted())).await {
+            Either::Left((ready, found)) => match found.await? {
                 Some(arn) => return Ok(arn),
                 None => ready,
             },
+            Either::Right((found, ready)) => match found? {
+                Some(arn) => return Ok(arn),
+                None => ready.await,
+            },
         };
-        let _held = ready.map_err(|failure| {
+        // The zip stays as long as it is published.
+        let (_held, prepared) = ready.map_err(|failure| {
             let message = failure.message.clone();
             self.without_zip = Some(failure);
             RegistryError::Refused {
@@ -170,7 +172,7 @@ impl Place<'_, '_> {
                 message,
             }
         })?;
-        let published = self.publish().await;
+        let published = self.publish(prepared).await;
         if let Err(RegistryError::Unheard { at_work_for, .. }) = &published {
             self.at_work_until = Some(Instant::now() + *at_work_for);
         }
@@ -194,12 +196,14 @@ impl Place<'_, '_> {
         self.finish(arn, false).await.map(Some)
     }
 
-    async fn publish(&self) -> Result<PublishedVersion, RegistryError> {
+    async fn publish(&self, prepared: Prepared) -> Result<PublishedVersion, RegistryError> {
         let registry = &self.workshop.registry;
         if let Some(alignment) = &self.publication.alignment {
             advance(&**registry, self.region, self.request, alignment).await?;
         }
-        registry.publish(self.region, self.request).await
+        registry
+            .publish_prepared(self.region, self.request, prepared)
+            .await
     }
 
     /// The version with the zip; it is looked for until nothing can be at work any more that would make one.

@@ -10,7 +10,6 @@ use crate::model::{
 };
 use async_trait::async_trait;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 mod aws;
@@ -61,11 +60,10 @@ pub struct PublishedVersion {
     pub description: String,
 }
 
-/// Keeps ready what [`Registry::prepare`] got ready.
-#[derive(Default)]
-pub struct Prepared {
-    _kept: Option<Arc<dyn Send + Sync>>,
-}
+/// What [`Registry::prepare`] got ready, as long as it lives. Of what is not [published](Registry::publish_prepared) in the
+/// end nothing remains.
+#[derive(Debug, Default)]
+pub struct Prepared(Option<aws::Ready>);
 
 /// Why a registry could not do something; the kinds are those a caller acts on.
 #[derive(Debug, thiserror::Error)]
@@ -180,8 +178,8 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
     /// When it cannot find out.
     async fn regions(&self) -> Result<OfferedRegions, RegistryError>;
 
-    /// Gets ready what [`Self::publish`] would send there, while something else is waited for; it stays ready as long as
-    /// the answer lives. That it cannot be had is for the publish to say. Nothing to do where nothing is sent.
+    /// Gets ready what [`Self::publish_prepared`] would send there, while it is found out whether it is to be published;
+    /// should be used soon. That it cannot be had is for the publish to say. Nothing to do where nothing is sent.
     async fn prepare(&self, _region: &Region, _request: &PublishRequest) -> Prepared {
         Prepared::default()
     }
@@ -194,6 +192,20 @@ pub trait Registry: ParameterStore + Send + Sync + 'static {
         &self,
         region: &Region,
         request: &PublishRequest,
+    ) -> Result<PublishedVersion, RegistryError> {
+        let prepared = Prepared::default();
+        self.publish_prepared(region, request, prepared).await
+    }
+
+    /// [`Self::publish`] with what was got ready for the same region and request.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    async fn publish_prepared(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+        prepared: Prepared,
     ) -> Result<PublishedVersion, RegistryError>;
 
     /// The newest version of a layer whose description names this digest, should there be one.

@@ -18,7 +18,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use tempfile::TempDir;
 pub(crate) use text::normalize;
-pub(crate) use wheels::usual_wheels;
+pub(crate) use wheels::{bulky_wheel, usual_wheels};
 
 pub(crate) const REPOSITORY: &str = "octo/catalog";
 pub(crate) const AUTHOR: &str = "mona";

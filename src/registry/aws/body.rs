@@ -3,6 +3,7 @@
 //! The body says nothing of the region (the layer's name is in the address), so the same bytes go everywhere. They are
 //! sent in small pieces that point into the one buffer: an HTTP client may copy what it is handed.
 
+use super::hold::Hold;
 use super::in_use::InUse;
 use crate::model::{Digest, Hasher};
 use crate::registry::PublishRequest;
@@ -14,15 +15,15 @@ use aws_sdk_lambda::primitives::SdkBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::json;
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 /// KiB that all bodies together may take. The largest, of a zip of 50 MiB, takes 67 MiB.
@@ -31,6 +32,10 @@ const BUDGET: usize = 128 * 1024;
 const CHUNK: usize = 3 * 1024 * 1024;
 /// Bytes of a body that are handed to a connection at once.
 const FRAME: usize = 64 * 1024;
+/// Bytes of a body that are kept back: no more than a connection sends at once after it was idle.
+const END: usize = 8 * 1024;
+/// Bytes of the smallest body that is sent ahead, all but its end.
+const SENT_AHEAD: usize = 2 * FRAME;
 /// Stands where the zip goes; base64 has no such character, and JSON needs no escape for it.
 const PLACE: &str = "~zip~";
 
@@ -177,13 +182,35 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 pub(super) struct SendShared {
     bytes: Bytes,
     sha256: String,
+    hold: Option<Hold>,
+    /// As long as the bytes are here, they are counted.
+    counted: Shared,
 }
 
 impl SendShared {
-    pub(super) fn new(body: &Encoded) -> Self {
+    /// Nothing when the body is not encoded.
+    pub(super) fn new(body: &Shared) -> Option<Self> {
+        let encoded = body.get()?;
+        Some(Self {
+            bytes: encoded.bytes.clone(),
+            sha256: encoded.sha256.clone(),
+            hold: None,
+            counted: Arc::clone(body),
+        })
+    }
+
+    /// Whether it takes more than a moment to send: over a new connection three round trips and more.
+    ///
+    /// Source: RFC 6928: a connection begins with ten segments, some 14 KiB, and RFC 5681 doubles that with every round trip.
+    pub(super) fn is_worth_sending_ahead(&self) -> bool {
+        self.bytes.len() >= SENT_AHEAD
+    }
+
+    /// Keeps back the end of the body.
+    pub(super) fn held(self, hold: Hold) -> Self {
         Self {
-            bytes: body.bytes.clone(),
-            sha256: body.sha256.clone(),
+            hold: Some(hold),
+            ..self
         }
     }
 }
@@ -202,9 +229,18 @@ impl Intercept for SendShared {
         let request = context.request_mut();
         let length = self.bytes.len().to_string();
         request.headers_mut().insert("content-length", length);
-        let bytes = self.bytes.clone();
-        *request.body_mut() =
-            SdkBody::retryable(move || SdkBody::from_body_1_x(Frames(bytes.clone())));
+        if let Some(hold) = &self.hold {
+            request.add_extension(hold.clone());
+        }
+        let this = self.clone();
+        *request.body_mut() = SdkBody::retryable(move || {
+            SdkBody::from_body_1_x(Frames {
+                rest: this.bytes.clone(),
+                hold: this.hold.clone(),
+                end: None,
+                _counted: Arc::clone(&this.counted),
+            })
+        });
         let hash = PayloadSigningOverride::Precomputed(self.sha256.clone());
         config.interceptor_state().store_put(hash);
         Ok(())
@@ -212,28 +248,54 @@ impl Intercept for SendShared {
 }
 
 /// A body as pieces of one buffer.
-struct Frames(Bytes);
+struct Frames {
+    rest: Bytes,
+    /// Who says when the last piece may go.
+    hold: Option<Hold>,
+    /// Waits for that.
+    end: Option<Pin<Box<dyn Future<Output = bool> + Send + Sync>>>,
+    _counted: Shared,
+}
+
+/// The body ends before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was broken off")]
+struct BrokenOff;
 
 impl HttpBody for Frames {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.0.is_empty() {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let length = self.0.len().min(FRAME);
-        Poll::Ready(Some(Ok(Frame::data(self.0.split_to(length)))))
+        if self.rest.len() <= END
+            && let Some(hold) = self.hold.take()
+        {
+            self.end = Some(Box::pin(hold.may_end()));
+        }
+        if let Some(end) = &mut self.end {
+            let may_end = ready!(end.poll_unpin(context));
+            self.end = None;
+            if !may_end {
+                self.rest.clear();
+                return Poll::Ready(Some(Err(BrokenOff)));
+            }
+        }
+        let kept_back = if self.hold.is_some() { END } else { 0 };
+        let length = FRAME.min(self.rest.len() - kept_back);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        SizeHint::with_exact(self.rest.len() as u64)
     }
 }

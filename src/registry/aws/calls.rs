@@ -20,17 +20,16 @@ impl Registry for AwsRegistry {
     }
 
     async fn prepare(&self, region: &Region, request: &PublishRequest) -> Prepared {
-        Prepared {
-            _kept: self.body_of(region, request).await,
-        }
+        Prepared(self.ready(region, request).await)
     }
 
-    async fn publish(
+    async fn publish_prepared(
         &self,
         region: &Region,
         request: &PublishRequest,
+        prepared: Prepared,
     ) -> Result<PublishedVersion, RegistryError> {
-        let output = self.publish_version(region, request).await?;
+        let output = self.publish_version(region, request, prepared.0).await?;
         let content = output.content();
         Ok(PublishedVersion {
             arn: parse_arn(region, output.layer_version_arn())?,

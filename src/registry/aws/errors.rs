@@ -31,6 +31,16 @@ const EXPIRED: [&str; 4] = [
     "TokenRefreshRequired",
 ];
 
+/// What AWS answers to a signature that is of another time than its own.
+///
+/// Source: AWS Identity and Access Management, "Troubleshoot Signature Version 4 signing for AWS API requests".
+const MISTIMED: [&str; 4] = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+];
+
 /// Turns a failed call into what the caller acts on.
 pub(super) fn explain<E>(region: &Region, error: &SdkError<E, HttpResponse>) -> RegistryError
 where
@@ -101,6 +111,12 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespo
 /// Whether the credentials have expired; the next call gets new ones.
 pub(super) fn is_expired<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     code_of(error).is_some_and(|code| EXPIRED.contains(&code))
+}
+
+/// Whether a call was refused for its signature. The next one may have a better one: the SDK sets its clock by what AWS
+/// answers.
+pub(super) fn is_mistimed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    code_of(error).is_some_and(|code| MISTIMED.contains(&code))
 }
 
 /// Whether a call was sent, as far as anybody can tell, and no answer to it was heard: not from whoever carries it out, if

@@ -5,6 +5,7 @@
 //! What waits here does not count as time that the region took: the limit for one attempt begins when it is sent.
 
 use super::circuit::{Circuit, Line};
+use super::hold::Hold;
 use super::pace::Pace;
 use super::{Clock, Timing};
 use crate::model::Region;
@@ -19,8 +20,10 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use futures::future::{Either, select};
 use http_body_util::{BodyExt as _, Limited};
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +100,13 @@ impl Gate {
         }
     }
 
+    /// Whether what is sent ahead would soon have its turn.
+    pub(super) fn is_unhurried(&self) -> bool {
+        let now = (self.clock)();
+        let pace = self.pace.as_ref();
+        !self.is_left_alone() && pace.is_none_or(|pace| pace.is_unhurried(now))
+    }
+
     /// Whether a call would be turned away now.
     pub(super) fn is_left_alone(&self) -> bool {
         self.circuit.is_open((self.clock)())
@@ -126,33 +136,83 @@ impl Gate {
         if self.is_left_alone() {
             return Err(left_alone());
         }
-        if let Some(pace) = &self.pace {
-            pace.turn(&self.clock).await;
+        let limit = self.limit(&request);
+        let hold = request.extension::<Hold>().cloned();
+        let send = || whole(connector.call(request));
+        let Some(hold) = hold else {
+            let began = self.turn(None).await?;
+            return self.answered(began, limit, send()).await;
+        };
+        let mut answer = pin!(send());
+        let let_go = pin!(async {
+            match tokio::time::timeout(limit, hold.is_wanted()).await {
+                Ok(true) => self.turn(Some(&hold)).await,
+                Ok(false) => Err(broken_off()),
+                Err(late) => Err(ConnectorError::timeout(late.into())),
+            }
+        });
+        match select(answer.as_mut(), let_go).await {
+            Either::Right((began, _)) => self.answered(began?, limit, answer).await,
+            // Nothing else follows for the region from what was not asked whole.
+            Either::Left((early, _)) => {
+                if early.as_ref().is_ok_and(asks_to_slow_down) {
+                    self.slow_down();
+                }
+                early
+            }
         }
-        let began = (self.clock)();
-        if !self.circuit.admits(began) {
+    }
+
+    /// Waits for the turn of a call; the time at which it comes. A request that is held is let go then.
+    async fn turn(&self, hold: Option<&Hold>) -> Result<Duration, ConnectorError> {
+        let is_wanted = || hold.is_none_or(|hold| !hold.is_broken_off());
+        if let Some(pace) = &self.pace
+            && !pace.turn(&self.clock, is_wanted).await
+        {
+            return Err(broken_off());
+        }
+        let now = (self.clock)();
+        if !self.circuit.admits(now) {
             return Err(left_alone());
         }
-        let limit = self.limit(&request);
-        let answer = tokio::time::timeout(limit, whole(connector.call(request)))
+        match hold {
+            Some(hold) if !hold.let_go() => Err(broken_off()),
+            _ => Ok(now),
+        }
+    }
+
+    /// The region asked to be asked less.
+    fn slow_down(&self) {
+        add(&metric::THROTTLES, &[self.region.as_str()], 1);
+        let now = (self.clock)();
+        if let Some(pace) = &self.pace {
+            pace.slow_down(now);
+        }
+        self.circuit.slowed_down(now);
+    }
+
+    /// The answer to a call that began then, and what it says of the region.
+    async fn answered(
+        &self,
+        began: Duration,
+        limit: Duration,
+        answer: impl Future<Output = Result<HttpResponse, ConnectorError>>,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let answer = tokio::time::timeout(limit, answer)
             .await
             .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())));
         match &answer {
-            Ok(answer) if answer.status().as_u16() < 500 => match &self.pace {
-                Some(pace) if asks_to_slow_down(answer) => {
-                    add(&metric::THROTTLES, &[self.region.as_str()], 1);
-                    let now = (self.clock)();
-                    pace.slow_down(now);
-                    self.circuit.slowed_down(now);
+            Ok(answer) if answer.status().as_u16() >= 500 => {
+                self.circuit.failed(began, (self.clock)());
+            }
+            Ok(answer) if self.pace.is_some() && asks_to_slow_down(answer) => self.slow_down(),
+            Ok(_) => {
+                self.circuit.answered((self.clock)());
+                if let Some(pace) = &self.pace {
+                    pace.recover();
                 }
-                pace => {
-                    self.circuit.answered((self.clock)());
-                    if let Some(pace) = pace {
-                        pace.recover();
-                    }
-                }
-            },
-            Ok(_) | Err(_) => self.circuit.failed(began, (self.clock)()),
+            }
+            Err(_) => self.circuit.failed(began, (self.clock)()),
         }
         answer
     }
@@ -161,6 +221,11 @@ impl Gate {
 fn left_alone() -> ConnectorError {
     // Of no kind that the SDK would try again.
     ConnectorError::other(LeftAlone.into(), None)
+}
+
+/// Whoever could have read this is gone, or makes the call anew.
+fn broken_off() -> ConnectorError {
+    ConnectorError::user("the request was broken off".into())
 }
 
 /// The answer with its whole body: one that breaks off in the middle is no answer.

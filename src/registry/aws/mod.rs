@@ -14,6 +14,7 @@ mod describe_regions;
 mod enabled;
 mod errors;
 mod gate;
+mod hold;
 mod in_use;
 mod listing;
 mod pace;
@@ -26,6 +27,7 @@ mod staging;
 mod tests;
 
 pub use config::{aws_config, aws_configs};
+pub(super) use publish::Ready;
 
 use super::RegistryError;
 use crate::model::Region;

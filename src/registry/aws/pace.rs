@@ -45,11 +45,26 @@ impl Pace {
         }
     }
 
-    /// Waits for this call's turn. One that is dropped while it waits takes nobody's.
-    pub(super) async fn turn(&self, clock: &Clock) {
+    /// Waits for this call's turn. One that is dropped while it waits takes nobody's, and neither does one that is not to be
+    /// made any more when its turn comes: then the answer is false.
+    pub(super) async fn turn(&self, clock: &Clock, is_wanted: impl FnOnce() -> bool) -> bool {
         let _turn = self.queue.lock().await;
-        tokio::time::sleep(self.wait(clock())).await;
-        self.take(clock());
+        let wait = self.wait(clock());
+        // A sleep takes a moment even when there is nothing to wait for.
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        let is_wanted = is_wanted();
+        if is_wanted {
+            self.take(clock());
+        }
+        is_wanted
+    }
+
+    /// Whether a call would soon have its turn: nobody waits, and the next turn is no further away than at full pace.
+    pub(super) fn is_unhurried(&self, now: Duration) -> bool {
+        let is_soon = self.wait(now) <= Duration::from_secs_f64(1.0 / HIGHEST);
+        is_soon && self.queue.try_lock().is_ok()
     }
 
     /// How long the next call has to wait yet.
@@ -133,11 +148,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pace_is_unhurried_when_a_turn_is_near_and_nobody_waits_for_it() {
+        let pace = Pace::new();
+        let standing: Clock = std::sync::Arc::new(|| second(5));
+        assert!(pace.is_unhurried(second(5)));
+        pace.turn(&standing, || true).await;
+        assert!(pace.is_unhurried(second(5)));
+        {
+            let mut waiting = std::pin::pin!(pace.turn(&standing, || true));
+            assert!(futures::poll!(waiting.as_mut()).is_pending());
+            assert!(!pace.is_unhurried(second(5)));
+        }
+        pace.slow_down(second(5));
+        pace.take(second(5));
+        assert!(!pace.is_unhurried(second(5)));
+        assert!(pace.is_unhurried(second(6)));
+    }
+
+    #[tokio::test]
     async fn a_call_that_is_dropped_in_the_queue_takes_no_turn() {
         let pace = Pace::new();
         let standing: Clock = std::sync::Arc::new(|| second(5));
-        pace.turn(&standing).await;
-        assert!(futures::poll!(std::pin::pin!(pace.turn(&standing))).is_pending());
+        pace.turn(&standing, || true).await;
+        assert!(futures::poll!(std::pin::pin!(pace.turn(&standing, || true))).is_pending());
         assert!(pace.wait(second(5)) <= Duration::from_millis(67));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_to_be_made_any_more_takes_no_turn() {
+        let pace = Pace::new();
+        let standing: Clock = std::sync::Arc::new(|| second(5));
+        assert!(!pace.turn(&standing, || false).await);
+        assert_eq!(pace.wait(second(5)), Duration::ZERO);
     }
 }

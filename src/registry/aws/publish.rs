@@ -1,8 +1,9 @@
-//! Publishing a layer version: sent once, and again only after AWS said that it did nothing.
+//! Publishing a layer version: asked for once, and again only where AWS did nothing: it said so, or did not get all of it.
 
-use super::body::SendShared;
+use super::body::{SendShared, Shared};
 use super::calls::parse_arn;
-use super::errors::{is_unheard, left_alone};
+use super::errors::{is_mistimed, is_unheard, left_alone};
+use super::hold::{Answer, Begun, Hold, KEPT_BACK};
 use super::staging::Staging;
 use super::{AwsRegistry, CONNECT_TIMEOUT};
 use crate::model::{Architecture, Region, ZIPPED_LIMIT};
@@ -13,10 +14,20 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::operation::publish_layer_version::PublishLayerVersionOutput;
 use aws_sdk_lambda::types::{self, LayerVersionContentInput};
 use backon::{ExponentialBuilder, Retryable as _};
-use std::sync::Arc;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 /// Attempts of a publish that AWS asks to slow down.
 const PUBLISH_ATTEMPTS: usize = 6;
+
+/// What is ready to be published directly.
+#[derive(Debug)]
+pub(in crate::registry) struct Ready {
+    /// For as long as it is held.
+    _body: Shared,
+    /// Absent where it is not worth it.
+    begun: Option<Begun>,
+}
 
 /// Where a publish takes the zip from.
 enum From {
@@ -31,6 +42,7 @@ impl AwsRegistry {
         &self,
         region: &Region,
         request: &PublishRequest,
+        ready: Option<Ready>,
     ) -> Result<PublishLayerVersionOutput, RegistryError> {
         // Before anything is read: a region that is left alone costs no memory.
         if self.place(region)?.gate.is_left_alone() {
@@ -44,26 +56,34 @@ impl AwsRegistry {
             .encoded(request)
             .await
             .map_err(|error| unreadable(region, &error))?;
-        let Some(encoded) = body.get() else {
+        let Some(body) = SendShared::new(&body) else {
             return Err(unreadable(region, &std::io::ErrorKind::NotFound.into()));
         };
-        let from = From::Body(SendShared::new(encoded));
-        self.publish_patiently(region, request, &from).await
+        let from = From::Body(body);
+        let begun = ready.and_then(|ready| ready.begun);
+        self.publish_patiently(region, request, &from, begun).await
     }
 
-    /// The body of a direct upload, for as long as it is held; none for a zip that goes through a bucket, for a region that
-    /// is left alone, and when the zip cannot be read.
-    pub(super) async fn body_of(
-        &self,
-        region: &Region,
-        request: &PublishRequest,
-    ) -> Option<Arc<dyn Send + Sync>> {
-        let is_direct = request.size <= ZIPPED_LIMIT;
-        if !is_direct || self.place(region).ok()?.gate.is_left_alone() {
+    /// A direct upload, of which all but the end is sent where that is worth it; none for a zip that goes through a bucket,
+    /// for a region that is left alone, and when the zip cannot be read.
+    pub(super) async fn ready(&self, region: &Region, request: &PublishRequest) -> Option<Ready> {
+        let gate = self.place(region).ok()?.gate;
+        if request.size > ZIPPED_LIMIT || gate.is_left_alone() {
             return None;
         }
         let body = self.bodies.encoded(request).await.ok()?;
-        Some(body)
+        let held = SendShared::new(&body)
+            .filter(|body| body.is_worth_sending_ahead() && gate.is_unhurried());
+        let begun = match held {
+            Some(body) => {
+                let hold = Hold::new(KEPT_BACK);
+                let from = From::Body(body.held(hold.clone()));
+                let answer = self.sent(region, request, &from).ok()?;
+                Some(Begun::new(hold, answer))
+            }
+            None => None,
+        };
+        Some(Ready { _body: body, begun })
     }
 
     /// Through a bucket of the region; what was put there goes again, however it ended.
@@ -95,7 +115,7 @@ impl AwsRegistry {
             bucket: staging.bucket.clone(),
             key: staging.key.clone(),
         };
-        let published = match self.publish_patiently(region, request, &from).await {
+        let published = match self.publish_patiently(region, request, &from, None).await {
             Ok(output) => self.only_the_right(region, request, &staging, output).await,
             Err(error) => Err(error),
         };
@@ -129,9 +149,10 @@ impl AwsRegistry {
         region: &Region,
         request: &PublishRequest,
         from: &From,
+        mut begun: Option<Begun>,
     ) -> Result<PublishLayerVersionOutput, RegistryError> {
         let first_pause = self.timing.first_pause;
-        (|| self.publish_once(region, request, from))
+        (|| self.publish_once(region, request, from, begun.take()))
             .retry(
                 ExponentialBuilder::new()
                     .with_min_delay(first_pause)
@@ -148,7 +169,40 @@ impl AwsRegistry {
         region: &Region,
         request: &PublishRequest,
         from: &From,
+        begun: Option<Begun>,
     ) -> Result<PublishLayerVersionOutput, RegistryError> {
+        let made = match begun {
+            Some(begun) => begun.make().await,
+            None => None,
+        };
+        let answer = match made {
+            // It was signed before the region said what time it is there.
+            Some(Err(refused)) if is_mistimed(&refused) => self.sent(region, request, from)?.await,
+            Some(answer) => answer,
+            None => self.sent(region, request, from)?.await,
+        };
+        answer.map_err(|error| match self.explain(region, &error) {
+            RegistryError::Unreachable { region, message }
+            | RegistryError::Failed { region, message }
+                if is_unheard(&error) =>
+            {
+                RegistryError::Unheard {
+                    region,
+                    message,
+                    at_work_for: self.timing.after_the_wait(),
+                }
+            }
+            explained => explained,
+        })
+    }
+
+    /// Sends a publish as soon as it is polled, once.
+    fn sent(
+        &self,
+        region: &Region,
+        request: &PublishRequest,
+        from: &From,
+    ) -> Result<BoxFuture<'static, Answer>, RegistryError> {
         let architecture = match request.architecture {
             Architecture::X86_64 => types::Architecture::X8664,
             Architecture::Arm64 => types::Architecture::Arm64,
@@ -170,35 +224,20 @@ impl AwsRegistry {
             .compatible_runtimes(types::Runtime::from(request.python.runtime().as_str()))
             .compatible_architectures(architecture);
         let content = LayerVersionContentInput::builder();
-        let answer = match from {
-            From::Body(body) => {
-                call.content(content.build())
-                    .customize()
-                    .config_override(once)
-                    .interceptor(body.clone())
-                    .send()
-                    .await
-            }
-            From::Bucket { bucket, key } => {
-                call.content(content.s3_bucket(bucket).s3_key(key).build())
-                    .customize()
-                    .config_override(once)
-                    .send()
-                    .await
-            }
-        };
-        answer.map_err(|error| match self.explain(region, &error) {
-            RegistryError::Unreachable { region, message }
-            | RegistryError::Failed { region, message }
-                if is_unheard(&error) =>
-            {
-                RegistryError::Unheard {
-                    region,
-                    message,
-                    at_work_for: self.timing.after_the_wait(),
-                }
-            }
-            explained => explained,
+        Ok(match from {
+            From::Body(body) => call
+                .content(content.build())
+                .customize()
+                .config_override(once)
+                .interceptor(body.clone())
+                .send()
+                .boxed(),
+            From::Bucket { bucket, key } => call
+                .content(content.s3_bucket(bucket).s3_key(key).build())
+                .customize()
+                .config_override(once)
+                .send()
+                .boxed(),
         })
     }
 }

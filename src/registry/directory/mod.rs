@@ -20,7 +20,7 @@ mod parameters;
 
 use super::limits::{name_violation, violation};
 use super::policy::Grantee;
-use super::{PublishRequest, PublishedVersion, Registry, RegistryError};
+use super::{Prepared, PublishRequest, PublishedVersion, Registry, RegistryError};
 use crate::model::{Digest, LayerArn, OfferedRegions, Region, Visibility};
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
@@ -175,10 +175,11 @@ impl Registry for DirectoryRegistry {
         Ok(OfferedRegions::all(Region::commercial()))
     }
 
-    async fn publish(
+    async fn publish_prepared(
         &self,
         region: &Region,
         request: &PublishRequest,
+        _prepared: Prepared,
     ) -> Result<PublishedVersion, RegistryError> {
         let request = request.clone();
         let (version, record) = self

@@ -3,7 +3,9 @@
 use crate::model::{Digest, LayerArn, OfferedRegions, Region, Visibility};
 use crate::registry::limits::violation;
 use crate::registry::policy::Grantee;
-use crate::registry::{ParameterStore, PublishRequest, PublishedVersion, Registry, RegistryError};
+use crate::registry::{
+    ParameterStore, Prepared, PublishRequest, PublishedVersion, Registry, RegistryError,
+};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -226,10 +228,11 @@ impl Registry for MemoryRegistry {
         Ok(OfferedRegions::all(self.regions.clone()))
     }
 
-    async fn publish(
+    async fn publish_prepared(
         &self,
         region: &Region,
         request: &PublishRequest,
+        _prepared: Prepared,
     ) -> Result<PublishedVersion, RegistryError> {
         if let Some(message) = violation(request).unwrap() {
             let region = region.clone();

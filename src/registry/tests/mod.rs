@@ -1,6 +1,7 @@
 //! Both registries held to the same conformance suite, and each to what only it does.
 
 mod aws;
+mod aws_ahead;
 mod aws_listing;
 mod aws_regions;
 mod aws_staging;

@@ -17,6 +17,12 @@ pub(super) struct Answer {
     body: String,
 }
 
+impl Answer {
+    pub(super) fn body(&self) -> &str {
+        &self.body
+    }
+}
+
 /// An answer without an error.
 pub(super) fn ok(body: &Value) -> Answer {
     Answer {

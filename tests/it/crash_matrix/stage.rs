@@ -3,7 +3,7 @@
 use super::copy_folder;
 use super::ending::Ending;
 use crate::aws::use_aws;
-use crate::world::{AUTHOR, normalize, serving, usual_wheels};
+use crate::world::{AUTHOR, bulky_wheel, normalize, serving, usual_wheels};
 use layersmith_testbed::bot::{Bot, BotOptions};
 use layersmith_testbed::github::{GithubDouble, GithubOptions, Permission};
 use layersmith_testbed::index::PackageIndex;
@@ -21,10 +21,11 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Calls, or writes, that one undisturbed run may make more than another.
 const UNSURE: usize = 10;
-/// Three layers; with one Python version and both architectures, each has two targets.
+/// Three layers; with one Python version and both architectures, each has two targets. Most of the largest is sent ahead of its
+/// publication.
 const REQUESTS: [(&str, &str); 3] = [
     ("layers/app.yaml", "packages: [demo-app]\n"),
-    ("layers/core.yaml", "packages: [demo-core]\n"),
+    ("layers/core.yaml", "packages: [demo-core, demo-bulk]\n"),
     ("layers/native.yaml", "packages: [demo-native]\n"),
 ];
 
@@ -119,7 +120,7 @@ impl Stage {
     pub(super) async fn start(cloud: Cloud) -> Self {
         let github = GithubDouble::start(GithubOptions::default()).await;
         let index = PackageIndex::start().await;
-        for wheel in usual_wheels() {
+        for wheel in usual_wheels().into_iter().chain([bulky_wheel()]) {
             index.publish(wheel);
         }
         let address = index.url();

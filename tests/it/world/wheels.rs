@@ -1,5 +1,6 @@
 //! What the package index of a test has.
 
+use crate::bad_wheels::noise;
 use layersmith_testbed::index::Wheel;
 
 /// Pure and binary wheels, two versions, one dependency: enough for every flow.
@@ -36,4 +37,12 @@ pub(crate) fn usual_wheels() -> Vec<Wheel> {
             .tag("cp313-cp313-manylinux_2_28_x86_64"),
     );
     wheels
+}
+
+/// One whose layer takes more than a moment to send.
+pub(crate) fn bulky_wheel() -> Wheel {
+    Wheel::new("demo-bulk", "1.0.0")
+        .module("demo_bulk", "")
+        .file("demo_bulk/noise.bin", noise(100_000))
+        .license("MIT")
 }

@@ -51,6 +51,8 @@ struct Shared {
     busy: Mutex<Option<(Instant, Instant)>>,
     /// Region and call, as they came.
     calls: Mutex<Vec<(String, AwsCall)>>,
+    /// The regions of publications whose head came, be it that the rest never did.
+    begun: Mutex<Vec<String>>,
     /// Of how many parts an object was put together, by its path.
     parts: Mutex<BTreeMap<String, usize>>,
     /// Seconds that AWS' clock is ahead of this machine's; with `None` nobody looks at clocks.
@@ -78,6 +80,7 @@ impl AwsProxy {
             rules: Mutex::default(),
             disabled: Mutex::default(),
             calls: Mutex::default(),
+            begun: Mutex::default(),
             parts: Mutex::default(),
             clock: Mutex::default(),
             keys: Mutex::default(),
@@ -185,6 +188,12 @@ impl AwsProxy {
         self.calls(region, AwsCall::Publish)
     }
 
+    /// How many publications were begun in a region, those included that were broken off before they were asked for.
+    pub fn begun(&self, region: &str) -> usize {
+        let begun = locked(&self.shared.begun);
+        begun.iter().filter(|place| *place == region).count()
+    }
+
     /// How many calls of one kind came for a region.
     pub fn calls(&self, region: &str, call: AwsCall) -> usize {
         let calls = locked(&self.shared.calls);
@@ -234,6 +243,10 @@ impl Shared {
 async fn note_when(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let is_lambda = scope(request.headers(), 3) == "lambda";
     let came = Instant::now();
+    if is_lambda && AwsCall::of("lambda", request.method(), request.uri()) == Some(AwsCall::Publish)
+    {
+        locked(&shared.begun).push(region_of(request.headers()));
+    }
     let response = next.run(request).await;
     if is_lambda {
         let mut busy = locked(&shared.busy);
