@@ -93,7 +93,7 @@ impl Hold {
     async fn reached(&self, is_there: fn(Progress) -> bool) -> Progress {
         let mut progress = self.progress.subscribe();
         let reached = progress.wait_for(|now| is_there(*now)).await;
-        // It fails when nobody is left who could go on, and this one is.
+        // It fails only when every sender is gone, and one is here.
         reached.map_or(Progress::BrokenOff, |now| *now)
     }
 

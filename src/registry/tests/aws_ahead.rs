@@ -37,7 +37,7 @@ impl Came {
 #[derive(Clone)]
 struct Watching {
     came: Arc<Mutex<Vec<Came>>>,
-    /// Answers the first connection so many bytes after the head, in these words, and closes it.
+    /// Answers the first connection so many bytes after the head, in these words, and reads on until it is closed.
     early: Option<(usize, &'static str)>,
 }
 
@@ -92,7 +92,7 @@ impl Watching {
             {
                 let answer = format!("HTTP/1.1 {words}\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
-                // Until the other side has read the answer, and goes.
+                // What is still on its way would reset the connection, and the answer with it.
                 while stream.read(&mut buffer).await.unwrap_or_default() > 0 {}
                 self.came.lock().unwrap()[number].is_closed = true;
                 return;
@@ -139,6 +139,17 @@ fn large() -> PublishRequest {
     request("layer", &noise.take(160 * END).collect::<String>())
 }
 
+/// What is ready to be published to a server that watches.
+async fn prepared(
+    request: &PublishRequest,
+    early: Option<(usize, &'static str)>,
+) -> (Watching, AwsRegistry, Prepared) {
+    let (server, url) = Watching::start(early).await;
+    let registry = registry(&url).await;
+    let prepared = registry.prepare(&home(), request).await;
+    (server, registry, prepared)
+}
+
 async fn publish(registry: &AwsRegistry, request: &PublishRequest, prepared: Prepared) {
     let region = home();
     let publish = registry.publish_prepared(&region, request, prepared);
@@ -147,28 +158,22 @@ async fn publish(registry: &AwsRegistry, request: &PublishRequest, prepared: Pre
 
 #[tokio::test]
 async fn all_but_the_end_goes_ahead_and_the_end_when_it_is_published() {
-    let (server, url) = Watching::start(None).await;
-    let (registry, request) = (registry(&url).await, large());
-    let prepared = registry.prepare(&home(), &request).await;
+    let (server, registry, prepared) = prepared(&large(), None).await;
     server.until(0, Came::is_all_but_the_end).await;
-    publish(&registry, &request, prepared).await;
+    publish(&registry, &large(), prepared).await;
     assert_eq!(server.whole(), 1);
 }
 
 #[tokio::test]
 async fn published_at_once_it_goes_once_as_well() {
-    let (server, url) = Watching::start(None).await;
-    let (registry, request) = (registry(&url).await, large());
-    let prepared = registry.prepare(&home(), &request).await;
-    publish(&registry, &request, prepared).await;
+    let (server, registry, prepared) = prepared(&large(), None).await;
+    publish(&registry, &large(), prepared).await;
     assert_eq!(server.whole(), 1);
 }
 
 #[tokio::test]
 async fn what_is_not_published_after_all_is_broken_off() {
-    let (server, url) = Watching::start(None).await;
-    let (registry, request) = (registry(&url).await, large());
-    let prepared = registry.prepare(&home(), &request).await;
+    let (server, _registry, prepared) = prepared(&large(), None).await;
     server.until(0, Came::is_all_but_the_end).await;
     drop(prepared);
     server.until(0, |came| came.is_closed).await;
@@ -177,12 +182,10 @@ async fn what_is_not_published_after_all_is_broken_off() {
 
 #[tokio::test]
 async fn what_waited_for_long_is_sent_anew() {
-    let (server, url) = Watching::start(None).await;
-    let (registry, request) = (registry(&url).await, large());
-    let prepared = registry.prepare(&home(), &request).await;
+    let (server, registry, prepared) = prepared(&large(), None).await;
     server.until(0, |came| came.is_closed).await;
     assert_eq!(server.whole(), 0);
-    publish(&registry, &request, prepared).await;
+    publish(&registry, &large(), prepared).await;
     assert_eq!(server.whole(), 1);
 }
 
@@ -193,22 +196,19 @@ async fn what_is_refused_before_it_is_whole_is_sent_anew() {
         "503 Service Unavailable",
         "403 Forbidden",
     ] {
-        let (server, url) = Watching::start(Some((8 * END, words))).await;
-        let (registry, request) = (registry(&url).await, large());
-        let prepared = registry.prepare(&home(), &request).await;
+        let early = Some((8 * END, words));
+        let (server, registry, prepared) = prepared(&large(), early).await;
         server.until(0, |came| came.is_closed).await;
-        publish(&registry, &request, prepared).await;
+        publish(&registry, &large(), prepared).await;
         assert_eq!(server.whole(), 1, "{words}");
     }
 }
 
 #[tokio::test]
 async fn what_is_sent_in_a_moment_is_not_sent_ahead() {
-    let (server, url) = Watching::start(None).await;
-    let (registry, request) = (registry(&url).await, request("layer", "a"));
-    let prepared = registry.prepare(&home(), &request).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(server.came.lock().unwrap().len(), 0);
-    publish(&registry, &request, prepared).await;
+    let small = request("layer", "a");
+    let (server, registry, prepared) = prepared(&small, None).await;
+    assert!(format!("{prepared:?}").contains("begun: None"));
+    publish(&registry, &small, prepared).await;
     assert_eq!(server.whole(), 1);
 }

@@ -5,10 +5,9 @@
 //! The run is the real one: `serve`, set off by the signed webhooks of a merge, with git over SSH, against moto. A spread of
 //! the points is tried here; `make crash-matrix` tries all (`LAYERSMITH_TEST_CRASH_POINTS=all`; or `each`, every call and write
 //! once, before and after in turn; or a number of points; or `2/3`, the second of three parts of all: with an odd number of
-//! parts each has points before and after). The light double of AWS
-//! Lambda, which is held to the same conformance calls as moto, answers faster (`LAYERSMITH_TEST_CRASH_CLOUD=light`). How many
-//! are tried side by side is for the machine to say (`LAYERSMITH_TEST_CRASH_LANES`), and lines are tried by themselves with
-//! `LAYERSMITH_TEST_CRASH_LINES=aws,journal`.
+//! parts each has points before and after). The light double of AWS Lambda, which is held to the same conformance calls as
+//! moto, answers faster (`LAYERSMITH_TEST_CRASH_CLOUD=light`). How many are tried side by side is for the machine to say
+//! (`LAYERSMITH_TEST_CRASH_LANES`), and lines are tried by themselves with `LAYERSMITH_TEST_CRASH_LINES=aws,journal`.
 
 mod ending;
 mod stage;
