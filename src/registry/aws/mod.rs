@@ -84,12 +84,6 @@ impl Timing {
             cool_down: call_timeout * 3 / 2,
         }
     }
-
-    /// The longest that AWS may be at work on a publish after it was waited for in vain.
-    fn after_the_wait(self) -> Duration {
-        self.publishing
-            .saturating_sub(self.call_timeout * PUBLISHING)
-    }
 }
 
 /// Layer versions in AWS Lambda.

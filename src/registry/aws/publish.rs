@@ -189,7 +189,8 @@ impl AwsRegistry {
                 RegistryError::Unheard {
                     region,
                     message,
-                    at_work_for: self.timing.after_the_wait(),
+                    // What broke may have broken as soon as it was sent, and what was waited for may have been sent slowly.
+                    at_work_for: self.timing.publishing,
                 }
             }
             explained => explained,

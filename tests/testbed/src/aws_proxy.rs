@@ -284,8 +284,7 @@ async fn pass_on(
     if uri.path() == "/listRegions" {
         return list_regions(&disabled);
     }
-    if uri.path() == "/2016-08-19/account-settings" || uri.path() == "/2016-08-19/account-settings/"
-    {
+    if uri.path().trim_end_matches('/') == "/2016-08-19/account-settings" {
         return account::settings(*locked(&shared.executions));
     }
     if disabled.contains(&region) {
@@ -306,9 +305,12 @@ async fn pass_on(
         Some(AwsFault::Refuse(status, code)) => return refusal(status, code),
         Some(AwsFault::Hang) => tokio::time::sleep(FOR_EVER).await,
         Some(AwsFault::Slow(delay)) => tokio::time::sleep(delay).await,
-        Some(AwsFault::Late(delay)) => {
+        Some(AwsFault::Late(delay) | AwsFault::LateAfterReset(delay)) => {
             tokio::spawn(pass_on_late(passing, delay, Arc::clone(&shared)));
-            tokio::time::sleep(FOR_EVER).await;
+            if fault == Some(AwsFault::Late(delay)) {
+                tokio::time::sleep(FOR_EVER).await;
+            }
+            scissors.cut();
             return Response::new(Body::empty());
         }
         Some(AwsFault::Reset) => {

@@ -21,6 +21,8 @@ pub enum AwsFault {
     Slow(Duration),
     /// No answer, ever; AWS sees the request that much later, whether or not somebody still waits.
     Late(Duration),
+    /// The connection is reset at once; AWS sees the request that much later.
+    LateAfterReset(Duration),
     /// AWS does it, and the connection breaks before the answer is through.
     LoseAnswer,
     /// AWS does it, and the answer never comes.
