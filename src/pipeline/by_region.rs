@@ -37,6 +37,7 @@ impl ArnFailure {
 enum Hopeless {
     Silent(String),
     NotEnabled,
+    UnknownKeys,
 }
 
 impl Hopeless {
@@ -46,6 +47,7 @@ impl Hopeless {
                 Some(Self::Silent(message.clone()))
             }
             RegistryError::NotEnabled { .. } => Some(Self::NotEnabled),
+            RegistryError::UnknownKeys { .. } => Some(Self::UnknownKeys),
             // What is about one item says nothing of the next.
             RegistryError::Throttled { .. }
             | RegistryError::Failed { .. }
@@ -61,12 +63,13 @@ impl Hopeless {
                 RegistryError::Unreachable { region, message }
             }
             Self::NotEnabled => RegistryError::NotEnabled { region },
+            Self::UnknownKeys => RegistryError::UnknownKeys { region },
         }
     }
 }
 
 /// Does `work` for every item, and once more where the credentials had expired. After the first one that a region does not
-/// answer, or answers that the account has not enabled it, the rest of that region is not tried: each of them would wait as
+/// answer, or answers that it does not know the account, the rest of that region is not tried: each of them would wait as
 /// long, or hear the same.
 pub(super) async fn in_all_regions<T, R, F>(
     items: Vec<(Region, T)>,

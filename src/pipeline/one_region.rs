@@ -78,7 +78,9 @@ pub(super) async fn in_region(
         Err(error) => {
             let is_not_enabled = matches!(error, RegistryError::NotEnabled { .. });
             // An intent from before, or a first try, may have published something while the region was enabled.
-            let is_untried = is_not_enabled || place.without_zip.is_some();
+            let is_untried = is_not_enabled
+                || matches!(error, RegistryError::UnknownKeys { .. })
+                || place.without_zip.is_some();
             if is_untried && place.is_first && !place.is_made && begun.earlier == Earlier::Never {
                 store.drop_intent(&key).await?;
             } else if place.at_work_until.is_none() {

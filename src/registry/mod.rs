@@ -113,6 +113,15 @@ pub enum RegistryError {
         /// Where.
         region: Region,
     },
+    /// The account says, or said not long ago, that it has enabled the region, and the keys are not known there: nothing was
+    /// done. Worth another try later: the account may have enabled it, or left it, a moment ago.
+    ///
+    /// Source: AWS Identity and Access Management, "Manage AWS STS in an AWS Region": tokens of the global endpoint are good
+    /// in the regions that every account has, unless the account wants it otherwise.
+    UnknownKeys {
+        /// Where.
+        region: Region,
+    },
     /// The registry refused; the same request will be refused again.
     Refused {
         /// Where.
@@ -132,6 +141,7 @@ impl RegistryError {
         | Self::Expired { region, .. }
         | Self::Unheard { region, .. }
         | Self::NotEnabled { region }
+        | Self::UnknownKeys { region }
         | Self::Refused { region, .. }) = self;
         region
     }
@@ -149,6 +159,7 @@ impl RegistryError {
                 format!("refused: the credentials have expired ({message})")
             }
             Self::NotEnabled { .. } => "the account has not enabled the region".to_owned(),
+            Self::UnknownKeys { .. } => "refused: the keys are not known there, though the account says that it has enabled the region (a session of AWS STS' global endpoint is good in the default regions only)".to_owned(),
             Self::Refused { message, .. } => format!("refused: {message}"),
         }
     }
@@ -163,6 +174,7 @@ impl RegistryError {
                 | Self::Failed { .. }
                 | Self::Expired { .. }
                 | Self::Unheard { .. }
+                | Self::UnknownKeys { .. }
         )
     }
 }

@@ -146,6 +146,7 @@ async fn a_region_that_the_account_has_not_enabled_is_no_failure_and_is_filled_l
 async fn a_region_that_says_itself_that_it_is_not_enabled_is_no_failure() {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
+    proxy.keep_regions_secret();
     let desk = desk_on_aws(&proxy.endpoint()).await;
     desk.write(
         "layers/demo.yaml",
@@ -177,6 +178,32 @@ async fn a_region_that_says_itself_that_it_is_not_enabled_is_no_failure() {
     assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(moto.layer_versions("af-south-1", LAYER).await.len(), 1);
     assert_eq!(proxy.publications("af-south-1"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_the_account_has_and_that_does_not_know_the_keys_is_a_failure() {
+    let moto = Moto::start().await;
+    let proxy = AwsProxy::start(&moto.endpoint()).await;
+    let desk = desk_on_aws(&proxy.endpoint()).await;
+    desk.write(
+        "layers/demo.yaml",
+        "packages: [demo-app]\nregions: [us-east-1, af-south-1]\n",
+    );
+    let fault = AwsFault::Refuse(403, "UnrecognizedClientException");
+    proxy.fail_region("af-south-1", fault);
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    let told = "FAILED    af-south-1: refused: the keys are not known there";
+    assert!(said.stdout.contains(told), "{said:#?}");
+    assert!(!said.stdout.contains("not enabled"), "{said:#?}");
+    proxy.repair();
+    let said = desk.run(&["apply"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(proxy.publications("af-south-1"), 1);
+
+    proxy.fail_region("af-south-1", fault);
+    let said = desk.run(&["verify"]);
+    assert_eq!(said.code, 1, "{said:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

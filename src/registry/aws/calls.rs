@@ -73,9 +73,9 @@ impl Registry for AwsRegistry {
             match answer {
                 Ok(_) => {}
                 Err(error) if is_conflict(&error) => {
-                    conflict = Some(self.explain(&arn.region, &error))
+                    conflict = Some(self.explain(&arn.region, &error).await)
                 }
-                Err(error) => return Err(self.explain(&arn.region, &error)),
+                Err(error) => return Err(self.explain(&arn.region, &error).await),
             }
         }
         // A statement with that id is there already: fine, if it says the same.
@@ -96,7 +96,7 @@ impl Registry for AwsRegistry {
         let output = match answer {
             Ok(output) => output,
             Err(error) if is_not_found(&error) => return Ok(None),
-            Err(error) => return Err(self.explain(&arn.region, &error)),
+            Err(error) => return Err(self.explain(&arn.region, &error).await),
         };
         let found = parse_arn(&arn.region, output.layer_version_arn())?;
         if found != *arn {
@@ -167,7 +167,7 @@ impl Registry for AwsRegistry {
         match answer {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(self.explain(&arn.region, &error)),
+            Err(error) => Err(self.explain(&arn.region, &error).await),
         }
     }
 

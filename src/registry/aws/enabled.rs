@@ -4,6 +4,7 @@
 use super::partition::Partition;
 use super::{AwsRegistry, describe_regions};
 use crate::model::{OfferedRegions, Region};
+use crate::registry::RegistryError;
 use aws_sdk_account::error::DisplayErrorContext;
 use aws_sdk_account::types::RegionOptStatus;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,9 @@ const PAUSE: Duration = Duration::from_secs(600);
 /// What is known of a partition's regions. Times are those of the registry's clock.
 #[derive(Debug, Default)]
 pub(super) struct Enabled {
-    asked: tokio::sync::Mutex<Option<Asked>>,
+    /// One asks at a time.
+    asking: tokio::sync::Mutex<()>,
+    asked: Mutex<Option<Asked>>,
     /// Regions that said so themselves, and until when that counts.
     noted: Mutex<BTreeMap<Region, Duration>>,
 }
@@ -26,14 +29,37 @@ pub(super) struct Enabled {
 #[derive(Debug)]
 struct Asked {
     until: Duration,
-    not_enabled: BTreeSet<Region>,
+    /// Absent where nobody told.
+    not_enabled: Option<BTreeSet<Region>>,
 }
 
 impl Enabled {
-    /// A region answered as those do that are not enabled.
-    pub(super) fn note(&self, region: &Region, now: Duration) {
+    /// A region answered as those do that are not enabled. `false` where the account said that it is: that is asked again
+    /// before the next plan.
+    pub(super) fn note(&self, region: &Region, now: Duration) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = &mut *asked
+            && let Some(not_enabled) = &asked.not_enabled
+            && !not_enabled.contains(region)
+        {
+            asked.until = now;
+            return false;
+        }
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.insert(region.clone(), now + PAUSE);
+        true
+    }
+
+    fn is_asked(&self) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some()
+    }
+
+    /// The regions that are not enabled by what was told, should that still be believed.
+    fn told(&self, now: Duration) -> Option<BTreeSet<Region>> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = asked.as_ref().filter(|asked| now < asked.until)?;
+        Some(asked.not_enabled.clone().unwrap_or_default())
     }
 
     fn noted(&self, now: Duration) -> Vec<Region> {
@@ -44,6 +70,18 @@ impl Enabled {
 }
 
 impl AwsRegistry {
+    /// What it means that a region does not know the keys: its own word counts where the account has none.
+    pub(super) async fn locked_out(&self, partition: &Partition, region: Region) -> RegistryError {
+        if !partition.enabled.is_asked() {
+            self.not_enabled(partition).await;
+        }
+        if partition.enabled.note(&region, (self.clock)()) {
+            RegistryError::NotEnabled { region }
+        } else {
+            RegistryError::UnknownKeys { region }
+        }
+    }
+
     /// The regions of all partitions that there are credentials for.
     pub(super) async fn offered(&self) -> OfferedRegions {
         let asked = self
@@ -65,19 +103,23 @@ impl AwsRegistry {
     }
 
     async fn not_enabled(&self, partition: &Partition) -> Vec<Region> {
-        let mut asked = partition.enabled.asked.lock().await;
+        let enabled = &partition.enabled;
+        let _asking = enabled.asking.lock().await;
         let now = (self.clock)();
-        if asked.as_ref().is_none_or(|asked| now >= asked.until) {
-            let answer = self.ask(partition).await;
-            *asked = Some(Asked {
-                until: now + answer.as_ref().map_or(PAUSE, |_| BELIEVED),
-                not_enabled: answer.unwrap_or_default(),
-            });
-        }
-        let mut not_enabled = partition.enabled.noted(now);
-        if let Some(asked) = &*asked {
-            not_enabled.extend(asked.not_enabled.iter().cloned());
-        }
+        let told = match enabled.told(now) {
+            Some(told) => told,
+            None => {
+                let answer = self.ask(partition).await;
+                let mut asked = enabled.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                *asked = Some(Asked {
+                    until: now + answer.as_ref().map_or(PAUSE, |_| BELIEVED),
+                    not_enabled: answer.clone(),
+                });
+                answer.unwrap_or_default()
+            }
+        };
+        let mut not_enabled = enabled.noted(now);
+        not_enabled.extend(told);
         not_enabled
     }
 

@@ -20,7 +20,7 @@ impl AwsRegistry {
         let mut names = Vec::new();
         let mut pages = self.client(region)?.list_layers().into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.explain(region, &error))?;
+            let page = self.heard(region, page).await?;
             names.extend(
                 page.layers()
                     .iter()
@@ -69,7 +69,7 @@ impl AwsRegistry {
             let page = match page {
                 Ok(page) => page,
                 Err(error) if is_not_found(&error) => return Ok(None),
-                Err(error) => return Err(self.explain(region, &error)),
+                Err(error) => return Err(self.explain(region, &error).await),
             };
             let versions = page.layer_versions().iter().map(|item| {
                 Ok(PublishedVersion {
@@ -99,7 +99,7 @@ impl AwsRegistry {
         match answer {
             Ok(output) => Ok(output.policy),
             Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(self.explain(&arn.region, &error)),
+            Err(error) => Err(self.explain(&arn.region, &error).await),
         }
     }
 
@@ -127,7 +127,7 @@ impl AwsRegistry {
             match answer {
                 Ok(_) => {}
                 Err(error) if is_not_found(&error) => {}
-                Err(error) => return Err(self.explain(&arn.region, &error)),
+                Err(error) => return Err(self.explain(&arn.region, &error).await),
             }
         }
         let kept = remaining(&document, &wanted).map_err(odd)?;

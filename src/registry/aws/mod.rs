@@ -171,23 +171,38 @@ impl AwsRegistry {
     }
 
     /// What a failed call means, noted where later calls depend on it.
-    fn explain<E>(&self, region: &Region, error: &SdkError<E, HttpResponse>) -> RegistryError
+    async fn explain<E>(&self, region: &Region, error: &SdkError<E, HttpResponse>) -> RegistryError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let partition = self.partitions.get(region.partition());
         let explained = errors::explain(region, error);
-        if let Some(partition) = partition {
-            if matches!(explained, RegistryError::NotEnabled { .. }) {
-                partition.enabled.note(region, (self.clock)());
-            }
-            if errors::is_expired(error)
-                && let Some(credentials) = &partition.credentials
-            {
-                credentials.forget();
-            }
+        let Some(partition) = self.partitions.get(region.partition()) else {
+            return explained;
+        };
+        if errors::is_expired(error)
+            && let Some(credentials) = &partition.credentials
+        {
+            credentials.forget();
         }
-        explained
+        match explained {
+            RegistryError::NotEnabled { region } => self.locked_out(partition, region).await,
+            explained => explained,
+        }
+    }
+
+    /// An answer, or what it means that there is none.
+    async fn heard<T, E>(
+        &self,
+        region: &Region,
+        answer: Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, RegistryError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.explain(region, &error).await),
+        }
     }
 
     fn new_place(&self, partition: &Partition, region: &Region) -> Place {

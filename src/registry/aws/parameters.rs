@@ -76,7 +76,7 @@ impl ParameterStore for AwsRegistry {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.explain(region, &error))?;
+            let page = self.heard(region, page).await?;
             found.extend(
                 page.parameters
                     .unwrap_or_default()
@@ -93,16 +93,16 @@ impl ParameterStore for AwsRegistry {
         name: &str,
         value: &str,
     ) -> Result<(), RegistryError> {
-        self.parameter_store(region)?
+        let answer = self
+            .parameter_store(region)?
             .put_parameter()
             .name(name)
             .value(value)
             .r#type(ParameterType::String)
             .overwrite(true)
             .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| self.explain(region, &error))
+            .await;
+        self.heard(region, answer).await.map(|_| ())
     }
 
     async fn delete_parameters(
@@ -113,12 +113,12 @@ impl ParameterStore for AwsRegistry {
         let client = self.parameter_store(region)?;
         for names in names.chunks(DELETED_AT_ONCE) {
             // Names that are not there are told in the answer and are no error.
-            client
+            let answer = client
                 .delete_parameters()
                 .set_names(Some(names.to_vec()))
                 .send()
-                .await
-                .map_err(|error| self.explain(region, &error))?;
+                .await;
+            self.heard(region, answer).await?;
         }
         Ok(())
     }

@@ -181,7 +181,11 @@ impl AwsRegistry {
             Some(answer) => answer,
             None => self.sent(region, request, from)?.await,
         };
-        answer.map_err(|error| match self.explain(region, &error) {
+        let error = match answer {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        Err(match self.explain(region, &error).await {
             RegistryError::Unreachable { region, message }
             | RegistryError::Failed { region, message }
                 if is_unheard(&error) =>

@@ -94,6 +94,40 @@ async fn where_nobody_tells_the_region_itself_does() {
 }
 
 #[tokio::test]
+async fn a_region_that_the_account_has_and_that_does_not_know_the_keys_is_a_failure() {
+    let refused = error(403, "UnrecognizedClientException");
+    let server = Scripted::start([
+        opted("DISABLED"),
+        refused.clone(),
+        refused.clone(),
+        opted("DISABLED"),
+        refused,
+    ])
+    .await;
+    let (_, registry) = with_clock(&server, timing()).await;
+    assert_eq!(not_enabled(&registry).await, ["af-south-1"]);
+    let publish = async |region: &str| {
+        let region: Region = region.parse().unwrap();
+        let asked = registry.publish(&region, &request("layer", "a")).await;
+        asked.unwrap_err()
+    };
+    let failed = publish("me-south-1").await;
+    assert!(failed.is_transient());
+    insta::assert_snapshot!(failed, @"me-south-1: refused: the keys are not known there, though the account says that it has enabled the region (a session of AWS STS' global endpoint is good in the default regions only)");
+    assert!(matches!(
+        publish("af-south-1").await,
+        RegistryError::NotEnabled { .. }
+    ));
+    // Should the account have left the region a moment ago, it says so now.
+    assert_eq!(not_enabled(&registry).await, ["af-south-1"]);
+    assert_eq!(server.seen().len(), 4);
+    assert!(matches!(
+        publish("me-south-1").await,
+        RegistryError::UnknownKeys { .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_region_that_keeps_failing_is_left_alone_and_found_out_by_one_call() {
     let failing = error(503, "ServiceUnavailableException");
     let answers = [vec![failing; 6], vec![published()]].concat();

@@ -47,6 +47,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     /// What `account:ListRegions` calls disabled.
     disabled: Mutex<Vec<String>>,
+    /// Whether nobody may ask which regions are enabled.
+    is_secretive: Mutex<bool>,
     /// When the head of the first call to AWS Lambda came, and when the last one was answered.
     busy: Mutex<Option<(Instant, Instant)>>,
     /// Region and call, as they came.
@@ -79,6 +81,7 @@ impl AwsProxy {
             busy: Mutex::default(),
             rules: Mutex::default(),
             disabled: Mutex::default(),
+            is_secretive: Mutex::default(),
             calls: Mutex::default(),
             begun: Mutex::default(),
             parts: Mutex::default(),
@@ -129,6 +132,11 @@ impl AwsProxy {
     /// Spoils the next calls of whatever kind in a region.
     pub fn fail_next(&self, region: &str, fault: AwsFault, times: usize) {
         self.add(region, None, fault, times);
+    }
+
+    /// From now on nobody may ask which regions the account has enabled.
+    pub fn keep_regions_secret(&self) {
+        *locked(&self.shared.is_secretive) = true;
     }
 
     /// Says of these regions, and of no others, that the account has not enabled them; each then answers as such regions do.
@@ -281,6 +289,10 @@ async fn pass_on(
         return refused;
     }
     let disabled = locked(&shared.disabled).clone();
+    let asks_for_regions = uri.path() == "/listRegions" || service == "ec2";
+    if asks_for_regions && *locked(&shared.is_secretive) {
+        return refusal(403, "AccessDeniedException");
+    }
     if uri.path() == "/listRegions" {
         return list_regions(&disabled);
     }
