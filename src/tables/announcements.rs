@@ -112,6 +112,11 @@ pub fn announcements(input: &AnnouncementsInput<'_>) -> Vec<Announcement> {
                 .push(version);
         }
     }
+    let mut live_places: BTreeMap<&LayerName, BTreeSet<(String, &str)>> = BTreeMap::new();
+    for (layer, target, region) in &live {
+        let places = live_places.entry(*layer).or_default();
+        places.insert((target.to_string(), region.as_str()));
+    }
     let rows: Vec<&Row<'_>> = rows.iter().collect();
     let releases: BTreeMap<&LayerName, Vec<Release<'_, '_>>> = by(&rows, |row| row.layer)
         .into_iter()
@@ -157,23 +162,56 @@ pub fn announcements(input: &AnnouncementsInput<'_>) -> Vec<Announcement> {
             };
             Announcement {
                 id: message.id.clone(),
-                subject: subject(&message),
+                subject: subject(&message, live_places.get(layer)),
                 body: fitted(message),
             }
         })
         .collect()
 }
 
-fn subject(message: &Message<'_>) -> String {
+fn subject(message: &Message<'_>, live: Option<&BTreeSet<(String, &str)>>) -> String {
     let Message { layer, version, .. } = message;
     match (message.kind, message.targets.as_slice()) {
-        ("retired", _) => format!("{layer} {version} is retired"),
+        ("retired", targets) => {
+            let became = live.map_or_else(
+                || "is retired".to_owned(),
+                |live| no_longer_published(targets, live),
+            );
+            format!("{layer} {version} {became}")
+        }
         (_, [_]) => format!("{layer} {version} is published for 1 target"),
         (_, targets) => format!(
             "{layer} {version} is published for {} targets",
             targets.len()
         ),
     }
+}
+
+/// What became of a version of a layer that is live elsewhere, for other targets or in other regions.
+fn no_longer_published(targets: &[TargetPart<'_>], live: &BTreeSet<(String, &str)>) -> String {
+    let gone: BTreeSet<&str> = targets.iter().map(|part| part.target.as_str()).collect();
+    if live
+        .iter()
+        .all(|(target, _)| !gone.contains(target.as_str()))
+    {
+        let gone: Vec<&str> = gone.into_iter().collect();
+        let gone = match gone.as_slice() {
+            [one] => (*one).to_owned(),
+            many => format!("{} targets", many.len()),
+        };
+        return format!("is no longer published for {gone}");
+    }
+    let regions = targets.iter().flat_map(|part| part.arns.keys().copied());
+    let regions: BTreeSet<&str> = regions.collect();
+    if live.iter().all(|(_, region)| !regions.contains(region)) {
+        let regions: Vec<&str> = regions.into_iter().collect();
+        let regions = match regions.as_slice() {
+            [one] => (*one).to_owned(),
+            many => format!("{} regions", many.len()),
+        };
+        return format!("is no longer published in {regions}");
+    }
+    "is no longer published for some targets and regions".to_owned()
 }
 
 fn targets<'a>(

@@ -2,6 +2,7 @@
 //!
 //! Days are named, never counted down to: a text changes only when something else goes away.
 
+use super::extent::Extent;
 use super::releases::{Ending, arn_patterns, ending_soon};
 use super::rows::{Row, by, usable};
 use super::spoken;
@@ -21,11 +22,13 @@ pub struct Leaving {
     pub layer: LayerName,
     /// The layer's version: the first requirement's.
     pub version: String,
+    /// How much of that version it is.
+    pub extent: Extent,
     /// When it is deleted.
     pub expires_at: Timestamp,
     /// For what it was built; sorted.
     pub targets: Vec<Target>,
-    /// The version to use instead, where every one of these targets has the same.
+    /// Another version to use instead, where it is the latest in every place that loses this one.
     pub instead: Option<String>,
     /// Its ARNs, with `REGION` in the region's place, and the number of regions of each.
     pub arns: Vec<(String, usize)>,
@@ -43,6 +46,7 @@ pub fn leaving(versions: &[LayerVersion], today: Timestamp) -> Vec<Leaving> {
             endings.into_iter().map(|ending| Leaving {
                 layer: layer.clone(),
                 version: ending.version.to_owned(),
+                extent: ending.extent,
                 expires_at: ending.expires_at,
                 targets: ending.targets.iter().copied().collect(),
                 instead: ending.instead.map(str::to_owned),
@@ -74,8 +78,10 @@ pub(super) fn of_layer(rows: &[&Row<'_>], today: Timestamp) -> Option<String> {
                 format!(": use {} instead", markdown(version))
             });
             format!(
-                "**{}** goes away on **{}**, for {}{instead}.",
-                markdown(ending.version),
+                "{} on **{}**, for {}{instead}.",
+                ending
+                    .extent
+                    .goes_away(&format!("**{}**", markdown(ending.version))),
                 ending.expires_at.date(),
                 targets.join(", ")
             )
@@ -84,7 +90,8 @@ pub(super) fn of_layer(rows: &[&Row<'_>], today: Timestamp) -> Option<String> {
     alert(&lines, SHOWN_ABOVE)
 }
 
-/// The warning above the table of a target in a region; `rows` are those of the table. With an empty line after it.
+/// The warning above the table of a target in a region; `rows` are those of the table that go away soon, or more. With an
+/// empty line after it. The number tells a build from a later one of the same version.
 pub(super) fn of_region(rows: &[&Row<'_>], today: Timestamp) -> String {
     let mut endings: Vec<(&LayerName, Ending<'_, '_>)> = by(rows, |row| row.layer)
         .into_iter()
@@ -97,10 +104,14 @@ pub(super) fn of_region(rows: &[&Row<'_>], today: Timestamp) -> String {
     let lines: Vec<String> = endings
         .iter()
         .map(|(layer, ending)| {
+            let numbers: BTreeSet<u64> = ending.rows.iter().map(|row| row.number).collect();
+            let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+            let many = if numbers.len() > 1 { "s" } else { "" };
             format!(
-                "{} **{}** goes away on **{}**.",
+                "{} **{}** (layer version{many} {}) goes away on **{}**.",
                 markdown(layer.as_str()),
                 markdown(ending.version),
+                numbers.join(", "),
                 ending.expires_at.date()
             )
         })
@@ -138,7 +149,7 @@ pub(super) fn of_all(
                 } else {
                     name
                 },
-                markdown(ending.version),
+                ending.extent.of(&markdown(ending.version)),
                 date.clone(),
                 targets.join(", "),
                 ending.instead.map_or_else(String::new, markdown),

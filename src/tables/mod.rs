@@ -15,6 +15,7 @@ mod api;
 mod build_table;
 mod changes;
 mod expiry;
+mod extent;
 mod feeds;
 mod ids;
 mod layer_page;
@@ -33,6 +34,7 @@ pub use api::{
 };
 pub use changes::{ChangesInput, FileContent, FileWork, Scope, TableFiles, render_changes};
 pub use expiry::{Leaving, leaving, named_on_overview};
+pub use extent::Extent;
 pub use releases::{WARNING_DAYS, warned_until};
 
 use crate::model::{

@@ -3,8 +3,9 @@
 //! The store has a row for each target and region; nobody wants to hear of one version 200 times. Versions of a layer
 //! that came out within a day of each other are one release, with all their targets.
 
+use super::extent::{Extent, Staying};
 use super::rows::{Row, by};
-use crate::model::{Digest, Target, Timestamp};
+use crate::model::{Digest, Region, Target, Timestamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,7 +119,9 @@ pub(super) struct Ending<'r, 'a> {
     pub(super) targets: BTreeSet<Target>,
     /// At least one.
     pub(super) rows: Vec<&'r Row<'a>>,
-    /// The version to use instead, where every target that loses this one has the same.
+    /// How much of the version goes with them.
+    pub(super) extent: Extent,
+    /// Another version to use instead, where it is the latest in every place that loses this one.
     pub(super) instead: Option<&'a str>,
 }
 
@@ -157,30 +160,38 @@ pub(super) fn is_soon(end: Timestamp, today: Timestamp) -> bool {
 }
 
 fn endings<'r, 'a>(ending: &[&'r Row<'a>], all: &[&'r Row<'a>]) -> Vec<Ending<'r, 'a>> {
+    if ending.is_empty() {
+        return Vec::new();
+    }
+    let staying = Staying::of(all);
     by(ending, |row| (row.expiry_date(), row.version))
         .into_iter()
         .filter_map(|((_, version), rows)| {
-            let targets: BTreeSet<Target> = rows.iter().map(|row| row.target).collect();
             Some(Ending {
                 version,
                 expires_at: rows.iter().filter_map(|row| row.expires_at).max()?,
-                instead: replacement(all, &targets),
-                targets,
+                targets: rows.iter().map(|row| row.target).collect(),
+                extent: staying.without(&rows),
+                instead: replacement(all, &rows),
                 rows,
             })
         })
         .collect()
 }
 
-/// The latest version, where all these targets have the same.
-fn replacement<'a>(rows: &[&Row<'a>], targets: &BTreeSet<Target>) -> Option<&'a str> {
-    let latest = rows
+/// Another version, where it is the latest for every target and region of what ends.
+fn replacement<'a>(all: &[&Row<'a>], ending: &[&Row<'a>]) -> Option<&'a str> {
+    let places: BTreeSet<(Target, &Region)> =
+        ending.iter().map(|row| (row.target, row.region)).collect();
+    let latest = all
         .iter()
-        .filter(|row| row.latest && targets.contains(&row.target));
-    let (versions, replaced): (BTreeSet<&'a str>, BTreeSet<Target>) =
-        latest.map(|row| (row.version, row.target)).unzip();
-    let same = versions.len() == 1 && replaced == *targets;
-    versions.first().copied().filter(|_| same)
+        .filter(|row| row.latest && places.contains(&(row.target, row.region)));
+    let (versions, replaced): (BTreeSet<&'a str>, BTreeSet<(Target, &Region)>) = latest
+        .map(|row| (row.version, (row.target, row.region)))
+        .unzip();
+    let is_one = versions.len() == 1 && replaced == places;
+    let another = |version: &&str| ending.iter().all(|row| row.version != *version);
+    versions.first().copied().filter(|_| is_one).filter(another)
 }
 
 /// ARNs that differ in nothing but the region, which stands in them as `REGION`, and those regions.

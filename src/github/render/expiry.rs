@@ -32,9 +32,9 @@ const NOTE_RESERVE: usize = 400;
 pub fn render_expiry(leaving: &[Leaving], repository_url: Option<&str>, folder: &str) -> IssueText {
     let title = match (leaving, leaving.last()) {
         ([one], _) => format!(
-            "{} {} goes away on {}",
-            one.layer,
-            one.version,
+            "{} on {}",
+            one.extent
+                .title(&format!("{} {}", one.layer, one.version), &one.targets),
             one.expires_at.date()
         ),
         ([first, ..], Some(last)) if first.expires_at.date() == last.expires_at.date() => format!(
@@ -105,7 +105,7 @@ fn row(leaving: &Leaving) -> String {
         "| {} | {} | {} | {} | {} |\n",
         leaving.expires_at.date(),
         code(leaving.layer.as_str()),
-        cell(code(&leaving.version)),
+        leaving.extent.of(&cell(code(&leaving.version))),
         targets(&leaving.targets),
         cell(instead),
     )

@@ -2,6 +2,7 @@
 
 use super::{Entry, Kind, TargetOf, newest_of};
 use crate::model::{BuildRecord, LayerName, PinChange, Target, Timestamp, pin_changes};
+use crate::tables::extent::names_or_count;
 use crate::tables::ids::uuid_of;
 use crate::tables::releases::{
     Ending, Release, WARNING_DAYS, Zip, arn_patterns, ending_soon, releases, retired,
@@ -13,8 +14,6 @@ use std::collections::BTreeMap;
 
 /// Packages named in an entry.
 const SHOWN_PACKAGES: usize = 60;
-/// Regions named one by one; where there are more, they are counted.
-const SHOWN_REGIONS: usize = 6;
 /// Changes named in a title.
 const SHOWN_IN_TITLE: usize = 2;
 
@@ -41,18 +40,26 @@ pub(super) fn of_layer(
             Some(published(builds, layer, release, id))
         })
         .collect();
+    let lives_on = rows.iter().any(|row| row.latest);
     for ending in retired(rows) {
         let id = id(Kind::Retired, &[ending.version, &ending.expires_at.date()]);
         // When it was retired is not recorded; when it ends is, and follows from it.
-        let at = ending.expires_at.minus_days(input.policy.expire_after_days);
-        entries.push(ended(layer, &ending, Kind::Retired, at, id));
+        let at = days_before(&ending, input.policy.expire_after_days);
+        entries.push(ended(layer, &ending, Kind::Retired, lives_on, at, id));
     }
     for ending in ending_soon(rows, input.today) {
         let id = id(Kind::Expiring, &[ending.version, &ending.expires_at.date()]);
-        let at = ending.expires_at.minus_days(WARNING_DAYS);
-        entries.push(ended(layer, &ending, Kind::Expiring, at, id));
+        let at = days_before(&ending, WARNING_DAYS);
+        entries.push(ended(layer, &ending, Kind::Expiring, lives_on, at, id));
     }
     newest_of(entries, limit)
+}
+
+/// Some days before it ends, but not before it came out: by then the policy may have had another number of days.
+fn days_before(ending: &Ending<'_, '_>, days: u32) -> Timestamp {
+    let at = ending.expires_at.minus_days(days);
+    let since = ending.rows.iter().map(|row| row.since);
+    since.fold(at, Timestamp::max)
 }
 
 fn published(
@@ -223,11 +230,7 @@ fn arns(zips: &[Zip<'_, '_>]) -> Markup {
                 @for (pattern, regions) in arn_patterns(&zip.rows) {
                     li {
                         (spoken(zip.target)) ": " code { (pattern) } " in "
-                        @if regions.len() > SHOWN_REGIONS {
-                            (regions.len()) " regions"
-                        } @else {
-                            (regions.into_iter().collect::<Vec<_>>().join(", "))
-                        }
+                        (names_or_count(&regions.into_iter().collect::<Vec<_>>(), "regions"))
                     }
                 }
             }
@@ -235,25 +238,34 @@ fn arns(zips: &[Zip<'_, '_>]) -> Markup {
     }
 }
 
-/// A layer that was retired, or a version that goes away.
+/// A layer that was retired, or a version that goes away. Whether the layer `lives_on`, for other targets, is another
+/// matter.
 fn ended(
     layer: &LayerName,
     ending: &Ending<'_, '_>,
     kind: Kind,
+    lives_on: bool,
     at: Timestamp,
     id: String,
 ) -> Entry {
     let (version, date) = (ending.version, ending.expires_at.date());
     let targets: Vec<Target> = ending.targets.iter().copied().collect();
+    let named = format!("{layer} {version}");
     let title = match kind {
+        Kind::Retired if lives_on => format!(
+            "{layer} is no longer published for {}: {version} goes away on {date}",
+            short(&targets)
+        ),
         Kind::Retired => format!("{layer} is retired; {version} goes away on {date}"),
-        Kind::Published | Kind::Expiring => format!("{layer} {version} goes away on {date}"),
+        Kind::Published | Kind::Expiring => {
+            format!("{} on {date}", ending.extent.title(&named, &targets))
+        }
     };
     let html = html! {
         @if kind == Kind::Retired {
             p { (layer) " gets no new versions for " (sentence(&targets)) ". " (version) " can be used until " (date) ", then it is deleted." }
         } @else {
-            p { (layer) " " (version) " can be used until " (date) " with " (sentence(&targets)) ", then it is deleted." }
+            p { (ending.extent.goes_away(&named)) " on " (date) ", for " (sentence(&targets)) "." }
         }
         @if let Some(instead) = ending.instead { p { "Use " (instead) " instead." } }
         p { "Functions that were deployed with it go on running; what is deployed after that day needs another version." }

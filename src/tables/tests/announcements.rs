@@ -261,3 +261,42 @@ fn a_message_that_would_be_too_long_says_what_it_leaves_out() {
         "https://github.com/octo/catalog/blob/HEAD/layers/arns/layers/boto3.md"
     );
 }
+
+#[test]
+fn a_layer_that_lives_on_is_not_called_retired() {
+    let catalog = Catalog::new();
+    let gone = |target, region| deprecated(version("pandas", target, region, "2.3.3", 9));
+    // It is live for p3.13 in us-east-1 and eu-west-1, and for p3.13-arm64 in us-east-1.
+    let [old, older] = ["p3.10", "p3.11"].map(|target| gone(target, "us-east-1"));
+    let [here, there] = ["sa-east-1", "me-south-1"].map(|region| gone("p3.13", region));
+    let across = gone("p3.13-arm64", "eu-west-1");
+    for (gone, said) in [
+        (vec![&old], "pandas 2.3.3 is no longer published for p3.10"),
+        (
+            vec![&old, &older],
+            "pandas 2.3.3 is no longer published for 2 targets",
+        ),
+        (
+            vec![&here],
+            "pandas 2.3.3 is no longer published in sa-east-1",
+        ),
+        (
+            vec![&here, &there],
+            "pandas 2.3.3 is no longer published in 2 regions",
+        ),
+        (
+            vec![&old, &here],
+            "pandas 2.3.3 is no longer published for some targets and regions",
+        ),
+        (
+            vec![&across],
+            "pandas 2.3.3 is no longer published for some targets and regions",
+        ),
+    ] {
+        let messages = told(&catalog, &news(NewsKind::Deprecated, &gone));
+        let subjects: Vec<&str> = messages.iter().map(|it| it.subject.as_str()).collect();
+        assert_eq!(subjects, [said]);
+        let body: Value = serde_json::from_str(&messages[0].body).unwrap();
+        assert_eq!(body["kind"], "retired");
+    }
+}

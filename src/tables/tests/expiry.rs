@@ -69,8 +69,8 @@ fn the_table_of_a_region_begins_with_it() {
     [All targets and regions](../README.md) · `deprecated` versions work until they expire.
 
     > [!WARNING]
-    > - pandas **2.3.2** goes away on **2027-10-01**.
-    > - retired **1.0** goes away on **2027-10-01**.
+    > - pandas **2.3.2** (layer version 3) goes away on **2027-10-01**.
+    > - retired **1.0** (layer version 1) goes away on **2027-10-01**.
 
     | Package | Package Version | Status | Expiry Date | Arn |
     | --- | --- | --- | --- | --- |
@@ -139,4 +139,114 @@ fn what_leaves_is_told_by_version_and_date() {
     2027-10-01 pandas 2.3.2 Some("2.3.3") arn:aws:lambda:REGION:123456789012:layer:Layersmith-p313-pandas:3 1
     2027-10-01 retired 1.0 None arn:aws:lambda:REGION:123456789012:layer:Layersmith-p313-retired:1 1
     "#);
+}
+
+/// What the layer's page, the overview, the table of us-east-1 and the feed say of pandas.
+fn said_of_pandas(catalog: &Catalog) -> String {
+    let files = catalog.render();
+    let lines = |path: &str, with: &[&str]| -> Vec<String> {
+        let text = &files[&format!("layers/arns/{path}")];
+        let lines = text
+            .lines()
+            .filter(|line| with.iter().all(|it| line.contains(it)));
+        lines.map(str::to_owned).collect()
+    };
+    let feed = &files["layers/arns/feeds/layers/pandas.atom"];
+    let titles = feed.lines().filter(|line| line.contains("<title>"));
+    let titles = titles.filter(|line| line.contains("away"));
+    [
+        lines("layers/pandas.md", &["away"]),
+        lines("README.md", &["(layers/pandas.md) |", "2027-10-01"]),
+        lines("p3.13/us-east-1.md", &["pandas", "away"]),
+        titles.map(|line| line.trim().to_owned()).collect(),
+    ]
+    .concat()
+    .join("\n")
+}
+
+#[test]
+fn of_a_version_that_was_built_again_the_earlier_build_goes() {
+    let mut catalog = soon();
+    catalog.versions[4].version = "2.3.3".to_owned();
+    insta::assert_snapshot!(said_of_pandas(&catalog), @"
+    > - An earlier build of **2.3.3** goes away on **2027-10-01**, for Python 3.13 on x86_64.
+    | [pandas](layers/pandas.md) | an earlier build of 2.3.3 | 2027-10-01 | Python 3.13 on x86_64 |  |
+    > - pandas **2.3.3** (layer version 3) goes away on **2027-10-01**.
+    <title>An earlier build of pandas 2.3.3 goes away on 2027-10-01</title>
+    ");
+    let leaving = leaving(&catalog.versions, catalog.today);
+    assert_eq!(leaving[0].extent.of("it"), "an earlier build of it");
+}
+
+#[test]
+fn what_goes_in_one_region_and_stays_in_others_says_where() {
+    let mut catalog = soon();
+    catalog.versions.remove(4);
+    catalog.versions[0] = deprecated(catalog.versions[0].clone());
+    insta::assert_snapshot!(said_of_pandas(&catalog), @"
+    > - **2.3.3** in us-east-1 goes away on **2027-10-01**, for Python 3.13 on x86_64.
+    | [pandas](layers/pandas.md) | 2.3.3 in us-east-1 | 2027-10-01 | Python 3.13 on x86_64 |  |
+    > - pandas **2.3.3** (layer version 4) goes away on **2027-10-01**.
+    <title>pandas 2.3.3 in us-east-1 for p3.13 goes away on 2027-10-01</title>
+    ");
+}
+
+#[test]
+fn what_goes_here_and_was_built_again_there_is_some_of_it() {
+    let mut catalog = soon();
+    catalog.versions[4].version = "2.3.3".to_owned();
+    catalog.versions[1] = deprecated(catalog.versions[1].clone());
+    insta::assert_snapshot!(said_of_pandas(&catalog), @"
+    > - Some builds of **2.3.3** go away on **2027-10-01**, for Python 3.13 on x86_64.
+    | [pandas](layers/pandas.md) | some builds of 2.3.3 | 2027-10-01 | Python 3.13 on x86_64 |  |
+    > - pandas **2.3.3** (layer version 3) goes away on **2027-10-01**.
+    <title>Some builds of pandas 2.3.3 go away on 2027-10-01</title>
+    ");
+}
+
+#[test]
+fn of_a_target_that_is_given_up_titles_say_which() {
+    let mut catalog = soon();
+    catalog.versions[4] = deprecated(version("pandas", "p3.10", "us-east-1", "2.3.3", 1));
+    insta::assert_snapshot!(said_of_pandas(&catalog), @"
+    > - **2.3.3** goes away on **2027-10-01**, for Python 3.10 on x86_64.
+    | [pandas](layers/pandas.md) | 2.3.3 | 2027-10-01 | Python 3.10 on x86_64 |  |
+    <title>pandas 2.3.3 for p3.10 goes away on 2027-10-01</title>
+    <title>pandas is no longer published for p3.10: 2.3.3 goes away on 2027-10-01</title>
+    ");
+}
+
+#[test]
+fn a_target_and_a_region_that_are_given_up_together_are_some_of_it() {
+    let mut catalog = soon();
+    catalog.versions.remove(4);
+    for (target, region) in [
+        ("p3.10", "us-east-1"),
+        ("p3.10", "sa-east-1"),
+        ("p3.13", "sa-east-1"),
+    ] {
+        let gone = deprecated(version("pandas", target, region, "2.3.3", 1));
+        catalog.versions.push(gone);
+    }
+    insta::assert_snapshot!(said_of_pandas(&catalog), @"
+    > - Some builds of **2.3.3** go away on **2027-10-01**, for Python 3.10 on x86_64, Python 3.13 on x86_64.
+    | [pandas](layers/pandas.md) | some builds of 2.3.3 | 2027-10-01 | Python 3.10 on x86_64, Python 3.13 on x86_64 |  |
+    <title>Some builds of pandas 2.3.3 go away on 2027-10-01</title>
+    <title>pandas is no longer published for p3.10: 2.3.3 goes away on 2027-10-01</title>
+    ");
+}
+
+#[test]
+fn regions_that_lose_it_earlier_than_others_are_told_apart() {
+    let mut catalog = soon();
+    let mut later = deprecated(version("retired", "p3.13", "eu-west-1", "1.0", 1));
+    later.expires_at = Some(at("2027-10-02"));
+    catalog.versions.push(later);
+    catalog.today = at("2027-09-02");
+    let page = &catalog.render()["layers/arns/layers/retired.md"];
+    let lines: Vec<&str> = page.lines().filter(|line| line.contains("away")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    > - **1.0** in us-east-1 goes away on **2027-10-01**, for Python 3.13 on x86_64.
+    > - **1.0** goes away on **2027-10-02**, for Python 3.13 on x86_64.
+    ");
 }

@@ -293,3 +293,39 @@ fn what_others_wrote_takes_no_effect() {
         "{html}"
     );
 }
+
+#[test]
+fn a_target_that_is_given_up_does_not_retire_the_layer() {
+    let mut catalog = Catalog::new();
+    let old = deprecated(version("boto3", "p3.10", "us-east-1", "1.40", 1));
+    catalog.versions.push(old);
+    let titles = told(&all(&catalog));
+    let of_boto3 = titles
+        .iter()
+        .filter(|title| title.contains("retired: boto3"));
+    let of_boto3: Vec<&str> = of_boto3.map(String::as_str).collect();
+    insta::assert_snapshot!(of_boto3.join("\n"), @"2026-10-01 retired: boto3 is no longer published for p3.10: 1.40 goes away on 2027-10-01");
+}
+
+#[test]
+fn an_entry_is_not_older_than_what_it_is_about() {
+    // The policy may have had another number of days when the layer was retired.
+    for (days, day) in [
+        (365, "2026-10-01"),
+        (340, "2026-10-26"),
+        (900, "2026-10-01"),
+    ] {
+        let mut catalog = Catalog::new();
+        catalog.policy.expire_after_days = days;
+        let titles = told(&all(&catalog));
+        let retired = format!("{day} retired: retired is retired; 1.0 goes away on 2027-10-01");
+        assert!(titles.contains(&retired), "{days}: {titles:#?}");
+    }
+    // Superseded less than thirty days before it goes.
+    let mut catalog = Catalog::new();
+    catalog.policy.expire_after_days = 7;
+    catalog.versions[5].expires_at = Some(at("2026-10-08"));
+    let expiring = "2026-10-01 expiring: retired 1.0 goes away on 2026-10-08".to_owned();
+    let titles = told(&all(&catalog));
+    assert!(titles.contains(&expiring), "{titles:#?}");
+}

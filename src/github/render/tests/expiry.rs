@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::plan::PermissionsFailure;
-use crate::tables::Leaving;
+use crate::tables::{Extent, Leaving};
 
 fn leaving(layer: &str, version: &str, date: &str, instead: Option<&str>) -> Leaving {
     Leaving {
         layer: layer.parse().unwrap(),
         version: version.to_owned(),
+        extent: Extent::Whole,
         expires_at: format!("{date}T10:00:00Z").parse().unwrap(),
         targets: vec![target("p3.13"), target("p3.13-arm64")],
         instead: instead.map(str::to_owned),
