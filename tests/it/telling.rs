@@ -330,6 +330,12 @@ async fn a_topic_is_told_and_parameters_name_the_latest_arn() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_region_whose_parameters_are_away_is_left_alone() {
     let moto = Moto::start().await;
+    // Its first answers take long, and here that would be one more region that is away.
+    for region in ["us-east-1", "eu-west-1"] {
+        moto.parameter(region, "/layersmith/Layersmith/p3.13/demo")
+            .await;
+        moto.layer_versions(region, "Layersmith-p313-demo").await;
+    }
     let proxy = AwsProxy::start(&moto.endpoint()).await;
     let mut desk = Desk::new().await;
     use_aws(&mut desk.options, &proxy.endpoint());
