@@ -264,14 +264,12 @@ async fn a_profile_may_name_a_role() {
     assert!(table.contains(arn), "{table}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publication_that_takes_effect_after_it_was_given_up_makes_no_second_one() {
+/// A small call has two seconds, so a publication is waited for six, and AWS may be at work on it for eight.
+async fn unheard_it_is_published_once(late: AwsFault) {
     let moto = Moto::start().await;
     let proxy = AwsProxy::start(&moto.endpoint()).await;
     let mut desk = desk_on_aws(&proxy.endpoint()).await;
     desk.options.set("LAYERSMITH_AWS_TIMEOUT", "2");
-    // It is waited for three times as long as a small call.
-    let late = AwsFault::Late(Duration::from_secs(7));
     proxy.fail_publishing("eu-west-1", late, 1);
     let said = desk.run(&["apply"]);
     assert_eq!(said.code, 0, "{said:#?}");
@@ -280,18 +278,13 @@ async fn a_publication_that_takes_effect_after_it_was_given_up_makes_no_second_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_that_takes_effect_after_it_was_given_up_makes_no_second_one() {
+    unheard_it_is_published_once(AwsFault::Late(Duration::from_secs(7))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publication_that_takes_effect_after_its_connection_broke_makes_no_second_one() {
-    let moto = Moto::start().await;
-    let proxy = AwsProxy::start(&moto.endpoint()).await;
-    let mut desk = desk_on_aws(&proxy.endpoint()).await;
-    // Nothing was waited for, and AWS may be at work on it for four times as long as a small call takes.
-    desk.options.set("LAYERSMITH_AWS_TIMEOUT", "2");
-    let late = AwsFault::LateAfterReset(Duration::from_secs(5));
-    proxy.fail_publishing("eu-west-1", late, 1);
-    let said = desk.run(&["apply"]);
-    assert_eq!(said.code, 0, "{said:#?}");
-    assert_eq!(proxy.publications("eu-west-1"), 1);
-    assert_eq!(numbers(&moto).await, [vec![1], vec![1], vec![1]]);
+    unheard_it_is_published_once(AwsFault::LateAfterReset(Duration::from_secs(5))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
