@@ -75,10 +75,12 @@ fn bytecode(report: &BytecodeReport) -> String {
         .map_or_else(String::new, |compiler| {
             format!(" by {}", markdown(compiler))
         });
+    let plural = if report.files == 1 { "" } else { "s" };
+    let modules = format!("{} module{plural}", report.files);
     let mut text = match report.included {
         Bytecode::None => "none".to_owned(),
-        Bytecode::All => format!("{} modules{by}", report.files),
-        Bytecode::Imported => format!("{} modules that importing loads{by}", report.files),
+        Bytecode::All => format!("{modules}{by}"),
+        Bytecode::Imported => format!("{modules} that importing loads{by}"),
     };
     if let Some(reason) = &report.reason {
         text.push_str(&format!(": {}", markdown(reason)));

@@ -268,7 +268,7 @@ fn ended(
             p { (ending.extent.goes_away(&named)) " on " (date) ", for " (sentence(&targets)) "." }
         }
         @if let Some(instead) = ending.instead { p { "Use " (instead) " instead." } }
-        p { "Functions that were deployed with it go on running; what is deployed after that day needs another version." }
+        p { "Functions that were deployed with it go on running; what is deployed after that day needs another layer version." }
     };
     Entry {
         id,
