@@ -4,6 +4,7 @@
 //! of the id: the same version may go live, or be retired, once more.
 
 use super::Builds;
+use super::extent::names_or_count;
 use super::ids::uuid_of;
 use super::releases::{Release, releases};
 use super::rows::{Row, by, usable};
@@ -195,20 +196,14 @@ fn no_longer_published(targets: &[TargetPart<'_>], live: &BTreeSet<(String, &str
         .all(|(target, _)| !gone.contains(target.as_str()))
     {
         let gone: Vec<&str> = gone.into_iter().collect();
-        let gone = match gone.as_slice() {
-            [one] => (*one).to_owned(),
-            many => format!("{} targets", many.len()),
-        };
+        let gone = names_or_count(&gone, "targets", 1);
         return format!("is no longer published for {gone}");
     }
     let regions = targets.iter().flat_map(|part| part.arns.keys().copied());
     let regions: BTreeSet<&str> = regions.collect();
     if live.iter().all(|(_, region)| !regions.contains(region)) {
         let regions: Vec<&str> = regions.into_iter().collect();
-        let regions = match regions.as_slice() {
-            [one] => (*one).to_owned(),
-            many => format!("{} regions", many.len()),
-        };
+        let regions = names_or_count(&regions, "regions", 1);
         return format!("is no longer published in {regions}");
     }
     "is no longer published for some targets and regions".to_owned()

@@ -5,7 +5,7 @@ use crate::model::{Region, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Regions or targets named one by one; where there are more, they are counted.
-const SHOWN: usize = 6;
+pub(super) const SHOWN: usize = 6;
 
 /// How much of a version goes away, of all that there is of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,10 @@ impl Extent {
             Self::Earlier => format!("an earlier build of {version}"),
             Self::Regions(regions) => {
                 let regions: Vec<&str> = regions.iter().map(String::as_str).collect();
-                format!("{version} in {}", names_or_count(&regions, "regions"))
+                format!(
+                    "{version} in {}",
+                    names_or_count(&regions, "regions", SHOWN)
+                )
             }
             Self::Mixed => format!("some builds of {version}"),
         }
@@ -115,14 +118,14 @@ impl Extent {
         }
         let targets: Vec<String> = targets.into_iter().map(Target::to_string).collect();
         let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-        let targets = names_or_count(&targets, "targets");
+        let targets = names_or_count(&targets, "targets", SHOWN);
         format!("{} for {targets} goes away", self.of(version))
     }
 }
 
-/// The names, or how many there are.
-pub(super) fn names_or_count(names: &[&str], what: &str) -> String {
-    if names.len() > SHOWN {
+/// So many names, or how many there are.
+pub(super) fn names_or_count(names: &[&str], what: &str, shown: usize) -> String {
+    if names.len() > shown {
         format!("{} {what}", names.len())
     } else {
         names.join(", ")

@@ -2,7 +2,7 @@
 
 use super::{Entry, Kind, TargetOf, newest_of};
 use crate::model::{BuildRecord, LayerName, PinChange, Target, Timestamp, pin_changes};
-use crate::tables::extent::names_or_count;
+use crate::tables::extent::{SHOWN, names_or_count};
 use crate::tables::ids::uuid_of;
 use crate::tables::releases::{
     Ending, Release, WARNING_DAYS, Zip, arn_patterns, ending_soon, releases, retired,
@@ -230,7 +230,7 @@ fn arns(zips: &[Zip<'_, '_>]) -> Markup {
                 @for (pattern, regions) in arn_patterns(&zip.rows) {
                     li {
                         (spoken(zip.target)) ": " code { (pattern) } " in "
-                        (names_or_count(&regions.into_iter().collect::<Vec<_>>(), "regions"))
+                        (names_or_count(&regions.into_iter().collect::<Vec<_>>(), "regions", SHOWN))
                     }
                 }
             }
